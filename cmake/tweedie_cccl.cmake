@@ -1,0 +1,33 @@
+# Thrust and libcu++ (CCCL 3): TWEEDIE_CCCL_DIR if given, else the CUDA Toolkit's, else .deps/ (made by
+# cmake/bootstrap.sh). The CPP and OMP systems need these headers only, no CUDA.
+
+set(candidates "")
+if(TWEEDIE_CCCL_DIR)
+  list(APPEND candidates ${TWEEDIE_CCCL_DIR} ${TWEEDIE_CCCL_DIR}/include/cccl)
+else()
+  find_program(TWEEDIE_NVCC nvcc PATHS /usr/local/cuda/bin ENV CUDA_PATH PATH_SUFFIXES bin)
+  mark_as_advanced(TWEEDIE_NVCC)
+  if(TWEEDIE_NVCC)
+    file(REAL_PATH ${TWEEDIE_NVCC} nvcc)
+    cmake_path(GET nvcc PARENT_PATH toolkit)
+    list(APPEND candidates ${toolkit}/../include/cccl)
+  endif()
+  file(GLOB unpacked ${PROJECT_SOURCE_DIR}/.deps/cccl/nvidia/*/include/cccl)
+  list(APPEND candidates ${unpacked} /usr/local/cuda/include/cccl)
+endif()
+
+set(TWEEDIE_CCCL_INCLUDE "")
+foreach(folder ${candidates})
+  if(EXISTS ${folder}/thrust/version.h AND EXISTS ${folder}/cuda/std/__cccl/version.h)
+    file(STRINGS ${folder}/cuda/std/__cccl/version.h line REGEX "define CCCL_VERSION [0-9]+")
+    string(REGEX MATCH "[0-9]+$" version "${line}")
+    if(version GREATER_EQUAL 3000000)
+      file(REAL_PATH ${folder} TWEEDIE_CCCL_INCLUDE)
+      break()
+    endif()
+  endif()
+endforeach()
+if(NOT TWEEDIE_CCCL_INCLUDE)
+  message(FATAL_ERROR "Thrust (CCCL 3) was not found in: ${candidates}. `make deps` fetches it, "
+                      "or name its folder by -DTWEEDIE_CCCL_DIR=")
+endif()

@@ -1,0 +1,114 @@
+# The libraries: tweedie::tweedie (the core), tweedie::io, tweedie::unet.
+#
+# tweedie::core_cpp and tweedie::core_omp are the same headers over one Thrust system each;
+# tweedie::tweedie is the one chosen by TWEEDIE_BACKEND.
+
+# Users write <tweedie/dsl/...>, in the tree as after installing: links to the folders.
+set(TWEEDIE_INCLUDE ${PROJECT_BINARY_DIR}/include)
+file(MAKE_DIRECTORY ${TWEEDIE_INCLUDE}/tweedie)
+foreach(folder dsl schedules samplers networks pipelines io)
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${TWEEDIE_INCLUDE}/tweedie/${folder} SYMBOLIC)
+endforeach()
+
+find_package(Boost 1.74 REQUIRED)  # headers: Hana
+find_package(fmt REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenMP COMPONENTS CXX)
+include(tweedie_cccl)
+
+if(TWEEDIE_BACKEND STREQUAL "AUTO")
+  if(OpenMP_CXX_FOUND)
+    set(TWEEDIE_BACKEND_USED OMP)
+  else()
+    set(TWEEDIE_BACKEND_USED CPP)
+  endif()
+elseif(TWEEDIE_BACKEND MATCHES "^(OMP|CPP)$")
+  set(TWEEDIE_BACKEND_USED ${TWEEDIE_BACKEND})
+else()
+  message(FATAL_ERROR "TWEEDIE_BACKEND is ${TWEEDIE_BACKEND}; it can be OMP, CPP or AUTO")
+endif()
+if(TWEEDIE_BACKEND_USED STREQUAL "OMP" AND NOT OpenMP_CXX_FOUND)
+  message(FATAL_ERROR "TWEEDIE_BACKEND is OMP, but ${CMAKE_CXX_COMPILER_ID} found no OpenMP "
+                      "(clang++ needs libomp-dev)")
+endif()
+
+# Own code only: linked PRIVATE by this project's targets, never part of what a user gets.
+add_library(tweedie_warnings INTERFACE)
+target_compile_options(tweedie_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow $<$<BOOL:${TWEEDIE_WERROR}>:-Werror>)
+
+# The same bits on every compiler and machine depend on these: a multiply and an add are fused only where
+# the code says fma. The other two let a square root be one instruction and a select be branch-free.
+add_library(tweedie_arithmetic INTERFACE)
+target_compile_options(tweedie_arithmetic INTERFACE
+  -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd
+  $<$<BOOL:${TWEEDIE_ARCH}>:-march=${TWEEDIE_ARCH}>)
+
+add_library(tweedie_headers INTERFACE)
+target_compile_features(tweedie_headers INTERFACE cxx_std_20)
+target_include_directories(tweedie_headers INTERFACE ${TWEEDIE_INCLUDE})
+target_include_directories(tweedie_headers SYSTEM INTERFACE ${TWEEDIE_CCCL_INCLUDE})
+target_link_libraries(tweedie_headers INTERFACE
+  tweedie_arithmetic Boost::headers fmt::fmt Threads::Threads)
+
+# The compiled part: noise, one source per instruction set, chosen at run time by what the machine has.
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp)
+set(compiled_core "")
+if(sources)
+  add_library(tweedie_dsl STATIC ${sources})
+  target_link_libraries(tweedie_dsl PUBLIC tweedie_headers PRIVATE tweedie_warnings)
+  set_target_properties(tweedie_dsl PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  foreach(source ${sources})
+    if(source MATCHES "avx512")
+      set_property(SOURCE ${source} APPEND PROPERTY
+                   COMPILE_OPTIONS -march=x86-64-v4 -mprefer-vector-width=512)
+    elseif(source MATCHES "avx2")
+      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS -march=x86-64-v3)
+    endif()
+  endforeach()
+  set(compiled_core tweedie_dsl)
+endif()
+
+foreach(system CPP OMP)
+  string(TOLOWER ${system} lower)
+  if(system STREQUAL "OMP" AND NOT OpenMP_CXX_FOUND)
+    continue()
+  endif()
+  add_library(tweedie_core_${lower} INTERFACE)
+  add_library(tweedie::core_${lower} ALIAS tweedie_core_${lower})
+  target_link_libraries(tweedie_core_${lower} INTERFACE tweedie_headers ${compiled_core})
+  target_compile_definitions(tweedie_core_${lower} INTERFACE
+    THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
+  if(system STREQUAL "OMP")
+    target_link_libraries(tweedie_core_omp INTERFACE OpenMP::OpenMP_CXX)
+  endif()
+endforeach()
+string(TOLOWER ${TWEEDIE_BACKEND_USED} lower)
+add_library(tweedie::tweedie ALIAS tweedie_core_${lower})
+
+# Files: plain arrays and key-value maps.
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.cpp)
+if(sources)
+  find_package(nlohmann_json 3.9 REQUIRED)
+  find_package(ZLIB REQUIRED)
+  find_path(TWEEDIE_STB_INCLUDE stb_image_write.h PATH_SUFFIXES stb REQUIRED)
+  mark_as_advanced(TWEEDIE_STB_INCLUDE)
+  add_library(tweedie_io STATIC ${sources})
+  add_library(tweedie::io ALIAS tweedie_io)
+  target_compile_features(tweedie_io PUBLIC cxx_std_20)
+  target_include_directories(tweedie_io PUBLIC ${TWEEDIE_INCLUDE})
+  target_include_directories(tweedie_io SYSTEM PRIVATE ${TWEEDIE_STB_INCLUDE})
+  target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json fmt::fmt
+                        PRIVATE ZLIB::ZLIB tweedie_arithmetic tweedie_warnings)
+endif()
+
+# The U-Net: one C++17 source behind plain pointers, for LibTorch's headers cost 20 s and 1.3 GB.
+include(tweedie_torch)
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/networks/*.cpp)
+if(sources AND TWEEDIE_TORCH_USED)
+  add_library(tweedie_unet STATIC ${sources})
+  add_library(tweedie::unet ALIAS tweedie_unet)
+  set_target_properties(tweedie_unet PROPERTIES CXX_STANDARD 17)
+  target_include_directories(tweedie_unet PUBLIC ${TWEEDIE_INCLUDE})
+  target_link_libraries(tweedie_unet PRIVATE tweedie_torch tweedie_arithmetic tweedie_warnings)
+endif()
