@@ -1,0 +1,36 @@
+# The short way; each target sets up what it needs. CMake by hand: see CONTRIBUTING.md.
+JOBS ?= $(shell nproc)
+MODEL ?= models/fashion-v.safetensors
+TEST_FLAGS ?=
+
+help:
+	@echo "make demo    a hundred pictures of clothes, drawn into demo.png"
+	@echo "make test    build and run the tests under g++ and clang++"
+	@echo "make bench   the fused step beside the machine's triad"
+	@echo "make deps    install what is missing (Debian 12: apt; Thrust from the CUDA Toolkit or PyPI)"
+	@echo "make clean   remove the build folders"
+
+deps:
+	@cmake/bootstrap.sh all
+
+# The tool and nothing else: no tests, no second compiler, no data set.
+demo:
+	@cmake/bootstrap.sh demo
+	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ \
+	  $$([ -e build/CMakeCache.txt ] || echo -DTWEEDIE_TESTS=OFF) --log-level=WARNING
+	cmake --build build -j $(JOBS) --target tweedie_tool
+	build/tweedie explain --model $(MODEL) --sampler ddim --steps 50 --guidance 1
+	build/tweedie sample --model $(MODEL) --sampler ddim --steps 50 --guidance 1 --count 100 --out demo.png
+
+test: deps
+	@python3 cmake/test.py --jobs $(JOBS) $(TEST_FLAGS)
+
+bench: deps
+	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
+	cmake --build build -j $(JOBS) --target bench
+	@for program in bench/*.cpp; do build/bench/$$(basename $$program .cpp) || exit 1; done
+
+clean:
+	rm -rf build build-*
+
+.PHONY: help deps demo test bench clean

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
+#   cmake/bootstrap.sh demo    what the library and the tool need
+#   cmake/bootstrap.sh all     and what the tests, the measurements and training need
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libstb-dev zlib1g-dev
+      libcli11-dev libtorch-dev libopenblas0-pthread python3)
+rest=(clang libomp-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
+
+case "${1:-all}" in
+  demo) packages=("${demo[@]}") ;;
+  all) packages=("${demo[@]}" "${rest[@]}") ;;
+  *) echo "bootstrap: given '$1', expected demo or all" >&2; exit 2 ;;
+esac
+
+# Thrust: the CUDA Toolkit's if it is new enough, else the pinned wheel, unpacked below .deps/.
+has_cccl() {
+  local version
+  version=$(sed -n 's/^#define CCCL_VERSION \([0-9]*\).*/\1/p' "$1/cuda/std/__cccl/version.h" 2>/dev/null)
+  [ "${version:-0}" -ge 3000000 ] && [ -e "$1/thrust/version.h" ]
+}
+wheel=1
+toolkit=$(command -v nvcc || true)
+for folder in ${toolkit:+"$(dirname "$(readlink -f "$toolkit")")/../include/cccl"} \
+              /usr/local/cuda/include/cccl .deps/cccl/nvidia/*/include/cccl; do
+  if has_cccl "$folder"; then wheel=; break; fi
+done
+[ -z "$wheel" ] || packages+=(python3-pip)
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+  [ "$status" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "bootstrap: no apt-get here; install the like of: ${missing[*]}" >&2
+    exit 1
+  fi
+  root=()
+  if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "bootstrap: to install ${missing[*]} takes root or sudo" >&2
+      exit 1
+    fi
+    root=(sudo)
+  fi
+  echo "bootstrap: installing ${missing[*]}"
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+fi
+
+if [ -n "$wheel" ]; then
+  echo "bootstrap: fetching Thrust (CCCL 3.0, the wheel nvidia-cuda-cccl) into .deps/"
+  rm -rf .deps/cccl .deps/cccl.part .deps/wheel
+  mkdir -p .deps/wheel
+  # Debian's own Python: another one on the path may have no pip.
+  python=/usr/bin/python3
+  [ -x $python ] || python=python3
+  $python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --require-hashes -r cmake/cccl.txt -d .deps/wheel
+  $python - <<'PYTHON'
+import glob, zipfile
+(wheel,) = glob.glob(".deps/wheel/*.whl")
+with zipfile.ZipFile(wheel) as z:
+    z.extractall(".deps/cccl.part")
+PYTHON
+  mv .deps/cccl.part .deps/cccl   # whole or not at all
+  rm -rf .deps/wheel
+fi
+echo "bootstrap: everything is there"
