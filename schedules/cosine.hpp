@@ -1,0 +1,76 @@
+// abar = f(t) / f(0), f(t) = cos^2(theta), theta = (t / T + s) / (1 + s) pi / 2, beta <= beta_cap.
+// Nichol & Dhariwal 2021 (Improved DDPM), eq. 17 and section 3.2.
+//
+// In continuous time without the cap: alpha = cos(theta) / cos(theta_0), exactly 0 at t = 1.
+// Differences of squared cosines are written as products, cos^2 a - cos^2 b = sin(b - a) sin(b +
+// a), which do not cancel.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include <tweedie/schedules/table.hpp>
+
+namespace tweedie::schedules {
+
+struct cosine {
+  using kind = kinds::schedule;
+  static constexpr auto name = "schedules::cosine";
+  double s = 0.008, beta_cap = 0.999;
+  int steps = 1000;
+
+  double beta(int i) const {
+    double const before = theta(i - 1), here = theta(i), c = std::cos(before);
+    return std::min(std::sin(here - before) * std::sin(here + before) / (c * c), beta_cap);
+  }
+  double theta(int i) const {
+    return (static_cast<double>(i) / steps + s) / (1 + s) * std::numbers::pi / 2;
+  }
+
+  level at(double t) const { return table_of(*this).at(t); }
+  double end() const { return table_of(*this).end(); }
+  int table_steps() const { return table_of(*this).table_steps(); }
+  double t_of_rho(double rho) const { return table_of(*this).t_of_rho(rho); }
+  level clean() const { return table_of(*this).clean(); }
+  bool operator==(cosine const&) const = default;
+};
+
+namespace continuous {
+
+struct cosine {
+  using kind = kinds::schedule;
+  static constexpr auto name = "schedules::continuous::cosine";
+  double s = 0.008;
+
+  /// sigma' is infinite at t = 0, where sigma grows like sqrt(t).
+  level at(double t) const {
+    check_time(name, t, 1);
+    double const theta = theta_0() + t * rate(), c0 = std::cos(theta_0());
+    double const alpha = std::sin((1 - t) * rate()) / c0;  // cos(theta), exact at the noisy end
+    double const sigma = std::sqrt(std::sin(t * rate()) * std::sin(theta + theta_0())) / c0;
+    if (t == 1) return {1, 0, 1, -rate() / c0, 0};
+    double const slope = std::sin(theta) * rate() / c0;  // -alpha'; sigma sigma' = -alpha alpha'
+    return {t, t == 0 ? 1 : alpha, sigma, -slope, alpha * slope / sigma};
+  }
+  double end() const { return 1; }
+  int table_steps() const { return 0; }
+
+  double t_of_rho(double rho) const {
+    rho = checked_rho(name, rho, 0, std::numeric_limits<double>::infinity());
+    double const c = std::cos(theta_0()) / std::hypot(1, rho);  // cos(theta)
+    double const theta = std::acos(c);
+    if (theta > std::numbers::pi / 4) return 1 - std::asin(c) / rate();
+    double const ratio = rho * c;  // sigma cos(theta_0)
+    return std::asin(ratio * ratio / std::sin(theta + theta_0())) / rate();
+  }
+  level clean() const { return at(0); }
+
+ private:
+  double rate() const { return std::numbers::pi / 2 / (1 + s); }
+  double theta_0() const { return s * rate(); }
+};
+
+}  // namespace continuous
+}  // namespace tweedie::schedules

@@ -1,0 +1,4 @@
+// Every grid.
+#pragma once
+
+#include <tweedie/schedules/grids/uniform.hpp>

@@ -1,0 +1,70 @@
+// A grid chooses the levels a sampler stops at: n + 1 of them for n evaluations, from noisy to
+// clean.
+//
+// `levels(schedule, n)` is strictly decreasing in noise and ends at the clean level. On a table the
+// times are rounded to its levels; in continuous time they are not. A schedule whose smallest sigma
+// is above 0 (VE) has the clean level below its time 0, so its n noisy times reach down to 0.
+#pragma once
+
+#include <concepts>
+#include <string_view>
+#include <vector>
+
+#include <tweedie/schedules/schedule.hpp>
+
+namespace tweedie {
+
+namespace grids {
+
+/// The least a schedule is, to ask a type whether it is a grid.
+struct any_schedule {
+  using kind = kinds::schedule;
+  level at(double) const { return {}; }
+  double end() const { return 1; }
+  int table_steps() const { return 0; }
+  double t_of_rho(double) const { return 0; }
+  level clean() const { return {}; }
+};
+
+}  // namespace grids
+
+template <class G>
+concept grid = requires(G const g, grids::any_schedule s, int evaluations) {
+  { g.levels(s, evaluations) } -> std::same_as<std::vector<level>>;
+};
+
+namespace grids {
+
+/// Throws a sentence unless 1 <= evaluations, and <= `most` where the schedule is a table of
+/// `table_steps`.
+inline void check_evaluations(std::string_view name, int evaluations, int table_steps, int most) {
+  if (evaluations < 1)
+    throw error(
+        fmt::format("{}: {} steps were asked for, expected one or more", name, evaluations));
+  if (table_steps == 0 || evaluations <= most) return;
+  if (most == table_steps)
+    throw error(fmt::format("{}: {} steps were asked for, the schedule has {}", name, evaluations,
+                            table_steps));
+  throw error(fmt::format("{}: {} steps were asked for, at most {} fit on the schedule's {}", name,
+                          evaluations, most, table_steps));
+}
+
+template <schedule S> bool reaches_clean(S const& schedule) { return schedule.at(0).sigma == 0; }
+
+/// num / den to the nearest integer, halves up; num >= 0, den > 0.
+constexpr long long round_half_up(long long num, long long den) {
+  return (2 * num + den) / (2 * den);
+}
+
+/// The levels at the noisy times, which decrease, and the clean level below them.
+template <schedule S>
+std::vector<level> down_to_clean(S const& schedule, std::vector<double> const& times) {
+  std::vector<level> levels;
+  levels.reserve(times.size() + 1);
+  for (double t : times) levels.push_back(schedule.at(t));
+  levels.push_back(schedule.clean());
+  return levels;
+}
+
+}  // namespace grids
+}  // namespace tweedie
