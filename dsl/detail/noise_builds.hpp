@@ -1,0 +1,14 @@
+// The builds of fill_normals for x86's vectors. Each lives in a source file of its own, compiled
+// for its instruction set.
+#pragma once
+
+#include "../noise.hpp"
+
+namespace tweedie::detail {
+
+using fill_normals_function = void(float*, std::uint32_t, std::size_t, sample_key const&,
+                                   std::uint32_t);
+fill_normals_function fill_normals_avx2;
+fill_normals_function fill_normals_avx512;
+
+}  // namespace tweedie::detail
