@@ -34,7 +34,10 @@ inline constexpr bool is_pointwise<pointwise_node<Function, Forms...>> = true;
 struct clamp_function {
   static constexpr std::size_t parameters = 2;
   static constexpr char const* name = "clamp";
-  TWEEDIE_HD static float apply(float const* p, float a) { return a < p[0] ? p[0] : (a > p[1] ? p[1] : a); }
+  TWEEDIE_HD static float apply(float const* p, float const* a) {
+    float const low = a[0] < p[0] ? p[0] : a[0];
+    return low > p[1] ? p[1] : low;
+  }
 };
 
 }  // namespace detail

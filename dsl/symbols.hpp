@@ -99,7 +99,8 @@ struct let : symbol_base {
 };
 template <int K>
 struct noise_stream : symbol_base {
-  static constexpr int rank = 500 + K;
+  static constexpr int rank = 1000 + K;
+  static constexpr unsigned stream = K;
   static std::string name() { return K ? "noise_stream<" + std::to_string(K) + ">" : "noise"; }
 };
 struct target : symbol_base {
@@ -139,6 +140,16 @@ struct velocity : symbol_base {
 };
 
 }  // namespace sym
+
+// By rank: buffers, nodes, what the stages answer, noise.
+template <symbol S>
+inline constexpr bool is_noise = S::rank >= 1000;
+template <symbol S>
+inline constexpr bool is_answered = S::rank >= 900 && S::rank < 1000;
+template <symbol S>
+inline constexpr bool is_node = S::rank >= 400 && S::rank < 600;
+template <symbol S>
+inline constexpr bool is_buffer = !is_noise<S> && !is_answered<S> && !is_node<S>;
 
 namespace symbols {
 

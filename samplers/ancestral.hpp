@@ -1,0 +1,32 @@
+// Ho, Jain & Abbeel 2020, "Denoising Diffusion Probabilistic Models", Algorithm 2 and eqs. 6 and 7, between any two levels.
+//
+//   mean = (alpha_s beta_ts / sigma_t^2) x0 + (alpha_ts sigma_s^2 / sigma_t^2) x_t
+//   variance: beta_ts, or beta-tilde = sigma_s^2 beta_ts / sigma_t^2
+//   alpha_ts = alpha_t / alpha_s,  beta_ts = sigma_t^2 - alpha_ts^2 sigma_s^2
+#pragma once
+
+#include <cmath>
+
+#include <tweedie/dsl/stage.hpp>
+#include <tweedie/dsl/statement.hpp>
+
+namespace tweedie::samplers {
+
+using namespace symbols;
+
+enum class variance { beta, beta_tilde };
+
+struct ancestral {
+  using kind = kinds::sampler;
+  tweedie::samplers::variance variance = samplers::variance::beta_tilde;
+  auto step(level t, level s) const {
+    double const alpha = t.alpha / s.alpha;
+    double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
+    double const shrink = s.sigma * s.sigma / (t.sigma * t.sigma);
+    double const v = variance == samplers::variance::beta ? beta : shrink * beta;
+    return tweedie::step(x = s.alpha * beta / (t.sigma * t.sigma) * x0 + alpha * shrink * x +
+                             std::sqrt(v) * noise);
+  }
+};
+
+}  // namespace tweedie::samplers
