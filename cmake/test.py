@@ -34,7 +34,7 @@ def test(compiler, args):
     begin = time.time()
 
     say(f"== {compiler}: configuring in {folder}/")
-    configure = ["cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}",
+    configure = ["cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}", "-DTWEEDIE_TESTS=ON",
                  f"-DTWEEDIE_WERROR={'ON' if args.werror else 'OFF'}", *options]
     if subprocess.run(configure).returncode != 0:
         say(f"== {compiler}: cannot be configured")
@@ -55,6 +55,7 @@ def test(compiler, args):
     except (OSError, xml.ParseError):
         say(f"== {compiler}: no report from ctest")
         return 0, 1, 0
+    reasons = {}
     for case in cases:
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
@@ -62,10 +63,14 @@ def test(compiler, args):
             reason = case.find("skipped").get("message") or ""
             if reason == "SKIP_RETURN_CODE=77":
                 skipped += 1
+                output = (case.findtext("system-out") or "").strip().splitlines() or ["no reason given"]
+                reasons.setdefault(output[-1], []).append(case.get("name"))
             else:  # not run: its program was not built
                 failed += 1
         else:
             passed += 1
+    for reason, names in reasons.items():
+        say(f"== {reason}: {', '.join(names)}")
     # What does not build and has no test (a tool, a library) must not pass unseen.
     if not built and failed == 0:
         failed += 1

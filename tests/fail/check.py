@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 
 
 def flags_of(commands, source):
@@ -65,7 +66,10 @@ def main():
         if not nvcc:
             print("skipped: nvcc was not found")
             sys.exit(77)
-        command = [nvcc, "-std=c++20", "-x", "cu", "-cuda", "-arch=sm_90", "-DFMT_USE_CONSTEXPR=1", "-o", os.devnull]
+        command = [nvcc, "-std=c++20", "-x", "cu", "-cuda", "-arch=sm_90", "-DFMT_USE_CONSTEXPR=1"]
+        # Not /dev/null: nvcc deletes its output when it fails.
+        folder = tempfile.TemporaryDirectory()
+        command += ["-o", os.path.join(folder.name, "out.ii")]
         command += nvcc_flags(flags_of(args.commands, args.source))
     else:
         command += ["-fsyntax-only", "-fdiagnostics-color=never"]
