@@ -60,11 +60,20 @@ struct one_lane {
   using integer = std::int32_t;
   using word = std::uint32_t;
   using wide = std::uint32_t;
-  using product = std::uint64_t;
+  struct product {
+    std::uint32_t low, high;
+  };
 
-  static TWEEDIE_HD product multiply(wide a, std::uint32_t b) { return product{a} * b; }
-  static TWEEDIE_HD wide lo(product p) { return static_cast<wide>(p); }
-  static TWEEDIE_HD wide hi(product p) { return static_cast<wide>(p >> 32); }
+  static TWEEDIE_HD product multiply(wide a, std::uint32_t b) {
+#if defined(__CUDA_ARCH__)
+    return {a * b, __umulhi(a, b)};  // from a 64-bit product nvcc makes 64-bit exclusive ors
+#else
+    std::uint64_t const p = std::uint64_t{a} * b;
+    return {static_cast<std::uint32_t>(p), static_cast<std::uint32_t>(p >> 32)};
+#endif
+  }
+  static TWEEDIE_HD wide lo(product p) { return p.low; }
+  static TWEEDIE_HD wide hi(product p) { return p.high; }
   static TWEEDIE_HD wide broadcast(std::uint32_t w) { return w; }
 
   static TWEEDIE_HD real constant(float c) { return c; }
@@ -82,8 +91,8 @@ template <class Lanes> TWEEDIE_HD typename Lanes::real horner(typename Lanes::re
   return Lanes::constant(c0);
 }
 template <class Lanes, class... Rest>
-TWEEDIE_HD typename Lanes::real horner(typename Lanes::real x, float c0, Rest... rest) {
-  return Lanes::fma(horner<Lanes>(x, rest...), x, Lanes::constant(c0));
+TWEEDIE_HD typename Lanes::real horner(typename Lanes::real x, float c0, float c1, Rest... rest) {
+  return Lanes::fma(horner<Lanes>(x, c1, rest...), x, Lanes::constant(c0));
 }
 
 template <class Lanes>

@@ -31,15 +31,18 @@ inline void fill_normals_of(float* out, std::uint32_t first_group, std::size_t g
                             sample_key const& key, std::uint32_t stream) {
   auto const counter = counter_of(0, key, stream);
   auto const cipher_key = key_of(key);
-  for (; groups >= Lanes::width; groups -= Lanes::width) {
-    fill_block<Lanes>(out, first_group, counter, cipher_key);
+  while (groups > 0) {  // one call for whole and partial blocks: it is inlined, and its constants
+                        // stay in registers
+    float partial[4 * Lanes::width];
+    bool const whole = groups >= Lanes::width;
+    fill_block<Lanes>(whole ? out : partial, first_group, counter, cipher_key);
+    if (!whole) {
+      std::memcpy(out, partial, 4 * groups * sizeof(float));
+      return;
+    }
     out += 4 * Lanes::width;
     first_group += Lanes::width;
-  }
-  if (groups > 0) {
-    float block[4 * Lanes::width];
-    fill_block<Lanes>(block, first_group, counter, cipher_key);
-    std::memcpy(out, block, 4 * groups * sizeof(float));
+    groups -= Lanes::width;
   }
 }
 
