@@ -60,9 +60,9 @@ struct cosine {
   double t_of_rho(double rho) const {
     rho = checked_rho(name, rho, 0, std::numeric_limits<double>::infinity());
     double const c = std::cos(theta_0()) / std::hypot(1, rho);  // cos(theta)
-    double const theta = std::acos(c);
-    if (theta > std::numbers::pi / 4) return 1 - std::asin(c) / rate();
+    if (c < std::numbers::sqrt2 / 2) return 1 - std::asin(c) / rate();
     double const ratio = rho * c;  // sigma cos(theta_0)
+    double const theta = std::asin(std::hypot(std::sin(theta_0()), ratio));
     return std::asin(ratio * ratio / std::sin(theta + theta_0())) / rate();
   }
   level clean() const { return at(0); }

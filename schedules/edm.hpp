@@ -1,0 +1,23 @@
+// alpha = 1, sigma = t. Karras et al. 2022 (Elucidating the design space), table 1, column "Ours".
+#pragma once
+
+#include <tweedie/schedules/schedule.hpp>
+
+namespace tweedie::schedules {
+
+struct edm {
+  using kind = kinds::schedule;
+  static constexpr auto name = "schedules::edm";
+  double sigma_min = 0.002, sigma_max = 80;  ///< of grids in rho; times reach down to 0
+
+  level at(double t) const {
+    check_time(name, t, sigma_max);
+    return {t, 1, t, 0, 1};
+  }
+  double end() const { return sigma_max; }
+  int table_steps() const { return 0; }
+  double t_of_rho(double rho) const { return checked_rho(name, rho, 0, sigma_max); }
+  level clean() const { return at(0); }
+};
+
+}  // namespace tweedie::schedules
