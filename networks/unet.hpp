@@ -23,7 +23,7 @@ struct unet_config {
   int base = 16;                       ///< channels are base * multiplier
   std::vector<int> multipliers = {1, 3, 6};  ///< one per resolution, the largest picture first
   std::vector<int> blocks = {1, 1, 1};       ///< residual blocks per resolution, on the way down and again up
-  std::vector<int> attention = {14, 7};      ///< sizes that end in self-attention, on the way down and again up
+  std::vector<int> attention = {14, 7};      ///< sizes with self-attention: on the way up, the smallest in the middle
   int classes = 10;                    ///< 0: unconditional. The null class has index `classes` in the table
   bool scale_shift = true;             ///< the embedding scales and shifts the second norm; false: it is added
   float dropout = 0.1f;                ///< before the second convolution of a block, while training
@@ -106,7 +106,8 @@ class unet {
   /// Name, shape and place of every weight.
   std::vector<unet_tensor> const& tensors() const;
 
-  /// Threads that LibTorch uses inside one call, for the whole process.
+  /// Prepares the whole process for fast calls: `threads` for LibTorch and its BLAS inside one call, freed memory kept
+  /// for the next step, denormals taken as 0 in the calling thread.
   static void set_threads(int threads);
 
  private:
