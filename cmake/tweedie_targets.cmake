@@ -51,21 +51,14 @@ target_include_directories(tweedie_headers SYSTEM INTERFACE ${TWEEDIE_CCCL_INCLU
 target_link_libraries(tweedie_headers INTERFACE
   tweedie_arithmetic Boost::headers fmt::fmt Threads::Threads)
 
-# The compiled part: noise, one source per instruction set, chosen at run time by what the machine has.
-file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp)
+# The compiled part: noise, one source per instruction set, each of which says its own in a pragma; the widest
+# that the machine has is chosen at run time.
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp)
 set(compiled_core "")
 if(sources)
   add_library(tweedie_dsl STATIC ${sources})
   target_link_libraries(tweedie_dsl PUBLIC tweedie_headers PRIVATE tweedie_warnings)
   set_target_properties(tweedie_dsl PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  foreach(source ${sources})
-    if(source MATCHES "avx512")
-      set_property(SOURCE ${source} APPEND PROPERTY
-                   COMPILE_OPTIONS -march=x86-64-v4 -mprefer-vector-width=512)
-    elseif(source MATCHES "avx2")
-      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS -march=x86-64-v3)
-    endif()
-  endforeach()
   set(compiled_core tweedie_dsl)
 endif()
 
@@ -87,7 +80,7 @@ string(TOLOWER ${TWEEDIE_BACKEND_USED} lower)
 add_library(tweedie::tweedie ALIAS tweedie_core_${lower})
 
 # Files: plain arrays and key-value maps.
-file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.cpp)
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.cpp)
 if(sources)
   find_package(nlohmann_json 3.9 REQUIRED)
   find_package(ZLIB REQUIRED)
