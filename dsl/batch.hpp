@@ -1,7 +1,9 @@
-// What a network is asked: rows of noisy samples, each with its level and its condition, and where to write.
+// What a network is asked: rows of noisy samples, each with its level and its condition, and where
+// to write.
 //
-// The branches of a guidance lie one after the other: rows 0 .. samples - 1 are the conditional branch, the next
-// `samples` rows the unconditional one. All branches of a sample read the same x, so x is not duplicated in memory.
+// The branches of a guidance lie one after the other: rows 0 .. samples - 1 are the conditional
+// branch, the next `samples` rows the unconditional one. All branches of a sample read the same x,
+// so x is not duplicated in memory.
 #pragma once
 
 #include <cstddef>
@@ -15,18 +17,20 @@ namespace tweedie {
 inline constexpr int no_label = -1;
 
 struct batch {
-  std::size_t samples = 0;         ///< rows of x
-  std::size_t branches = 1;        ///< evaluations per sample
+  std::size_t samples = 0;             ///< rows of x
+  std::size_t branches = 1;            ///< evaluations per sample
   std::span<std::size_t const> shape;  ///< of one sample, for example {1, 28, 28}
-  std::size_t elements = 0;        ///< of one sample, the product of its shape
-  std::size_t pitch = 0;           ///< floats from one row to the next, at least `elements`
-  float const* x = nullptr;        ///< samples x pitch
-  float* out = nullptr;            ///< (branches x samples) x pitch, written by the network
-  level const* levels = nullptr;   ///< one per sample
-  int const* labels = nullptr;     ///< one per sample, or null where no sample has one
+  std::size_t elements = 0;            ///< of one sample, the product of its shape
+  std::size_t pitch = 0;               ///< floats from one row to the next, at least `elements`
+  float const* x = nullptr;            ///< samples x pitch
+  float* out = nullptr;                ///< (branches x samples) x pitch, written by the network
+  level const* levels = nullptr;       ///< one per sample
+  int const* labels = nullptr;         ///< one per sample, or null where no sample has one
 
   std::size_t rows() const { return samples * branches; }
-  std::span<float const> x_of(std::size_t row) const { return {x + row % samples * pitch, elements}; }
+  std::span<float const> x_of(std::size_t row) const {
+    return {x + row % samples * pitch, elements};
+  }
   std::span<float> out_of(std::size_t row) const { return {out + row * pitch, elements}; }
   level const& level_of(std::size_t row) const { return levels[row % samples]; }
   int label_of(std::size_t row) const { return labels && row < samples ? labels[row] : no_label; }

@@ -1,5 +1,5 @@
-// The one place where a formula is put in order: like terms merged, terms sorted by rank. `x + 2 * eps` and
-// `2 * eps + x` become the same type, hence the same kernel.
+// The one place where a formula is put in order: like terms merged, terms sorted by rank. `x + 2 *
+// eps` and `2 * eps + x` become the same type, hence the same kernel.
 #pragma once
 
 #include <boost/hana/equal.hpp>
@@ -16,16 +16,13 @@ namespace tweedie {
 namespace detail {
 
 struct by_rank {
-  template <class A, class B>
-  constexpr auto operator()(A, B) const {
+  template <class A, class B> constexpr auto operator()(A, B) const {
     return boost::hana::bool_c<(A::type::rank < B::type::rank)>;
   }
 };
 
-template <template <class...> class To>
-struct unpack_types {
-  template <class... T>
-  constexpr auto operator()(T...) const {
+template <template <class...> class To> struct unpack_types {
+  template <class... T> constexpr auto operator()(T...) const {
     return boost::hana::type_c<To<typename T::type...>>;
   }
 };
@@ -50,14 +47,12 @@ constexpr form<To...> merge_into(form<To...>, form<S...> const& f) {
 }  // namespace detail
 
 /// The canonical form: each symbol once, sorted by rank.
-template <symbol... S>
-constexpr auto collapse(form<S...> const& f) {
+template <symbol... S> constexpr auto collapse(form<S...> const& f) {
   return detail::merge_into(detail::sorted_set<form, S...>{}, f);
 }
 
 /// The factor of S in a form, 0 where it is absent.
-template <symbol S, symbol... T>
-constexpr double coefficient(form<T...> const& f) {
+template <symbol S, symbol... T> constexpr double coefficient(form<T...> const& f) {
   double r = 0;
   std::size_t i = 0;
   ((r += std::is_same_v<S, T> ? f.c[i] : 0.0, ++i), ...);

@@ -12,22 +12,22 @@
 namespace tweedie {
 
 #if defined(THRUST_DEVICE_SYSTEM) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-inline constexpr std::uint32_t width = device_width;
+inline constexpr std::uint64_t width = device_width;
 #else
-inline constexpr std::uint32_t width = host_width;
+inline constexpr std::uint64_t width = host_width;
 #endif
 
 /// Elements below which a state runs serially: waking a second thread costs more than such a step.
 inline constexpr std::uint64_t serial_below = 32768;
 
 /// Runs a kernel over `rows` rows.
-template <class Program>
-void execute(kernel<Program, width> const& k, std::uint64_t rows) {
+template <class Program> void execute(kernel<Program, width> const& k, std::uint64_t rows) {
   std::uint64_t const chunks = rows * k.chunks_per_row;
-  thrust::counting_iterator<std::uint64_t> const first(0);
-  if (width == host_width && rows * k.pitch < serial_below)
+  if (width == host_width && rows * k.pitch < serial_below) {
     for (std::uint64_t i = 0; i < chunks; ++i) k(i);
-  else thrust::for_each_n(thrust::device, first, chunks, k);
+    return;
+  }
+  thrust::for_each_n(thrust::device, thrust::counting_iterator<std::uint64_t>(0), chunks, k);
 }
 
 }  // namespace tweedie

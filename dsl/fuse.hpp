@@ -1,6 +1,8 @@
-// From statements to one kernel: each symbol answers its definition, one substitution, one collapse a formula.
+// From statements to one kernel: each symbol answers its definition, one substitution, one collapse
+// a formula.
 //
-// Below this file there is no Hana: what leaves it is a `program` over plain packs and its numbers in double.
+// Below this file there is no Hana: what leaves it is a `program` over plain packs and its numbers
+// in double.
 #pragma once
 
 #include <algorithm>
@@ -17,9 +19,9 @@
 
 namespace tweedie {
 
-/// What the symbols that no buffer holds stand for at a level. Forms over x, out<i>, known, noise and nodes.
-template <class Raw, class X0, class Eps>
-struct answers {
+/// What the symbols that no buffer holds stand for at a level. Forms over x, out<i>, known, noise
+/// and nodes.
+template <class Raw, class X0, class Eps> struct answers {
   level t;
   Raw raw;
   X0 x0;
@@ -36,22 +38,21 @@ inline constexpr answers<form<>, form<>, form<>> no_answers{};
 
 namespace detail {
 
-template <class A, symbol S>
-constexpr auto answer(A const& a, S s) {
+template <class A, symbol S> constexpr auto answer(A const& a, S s) {
   if constexpr (std::is_same_v<S, sym::raw>) return a.raw;
   else if constexpr (std::is_same_v<S, sym::x0>) return a.x0;
   else if constexpr (std::is_same_v<S, sym::eps>) return a.eps;
   else if constexpr (std::is_same_v<S, sym::score>) return a.eps / -a.t.sigma;
   else if constexpr (std::is_same_v<S, sym::v>) return a.t.alpha * a.eps - a.t.sigma * a.x0;
-  else if constexpr (std::is_same_v<S, sym::velocity>) return a.t.dalpha * a.x0 + a.t.dsigma * a.eps;
+  else if constexpr (std::is_same_v<S, sym::velocity>)
+    return a.t.dalpha * a.x0 + a.t.dsigma * a.eps;
   else return lift(s);
 }
 
 }  // namespace detail
 
 /// The form with every symbol replaced by its answer; like terms are not merged.
-template <class A, symbol... S>
-constexpr auto substitute(A const& a, form<S...> const& f) {
+template <class A, symbol... S> constexpr auto substitute(A const& a, form<S...> const& f) {
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return (form<>{} + ... + detail::scaled(f.c[I], detail::answer(a, S{})));
   }
@@ -59,23 +60,20 @@ constexpr auto substitute(A const& a, form<S...> const& f) {
 }
 
 /// A line of a program with its numbers.
-template <class Line>
-struct valued {
+template <class Line> struct valued {
   using line = Line;
   std::array<double, Line::coefficients> c{};
 };
 
 /// A program with its numbers, in double.
-template <class Program>
-struct fused {
+template <class Program> struct fused {
   using type = Program;
   std::array<double, Program::coefficients> c{};
 };
 
 namespace detail {
 
-template <class Target, symbol... S>
-constexpr auto value_sum(form<S...> const& f) {
+template <class Target, symbol... S> constexpr auto value_sum(form<S...> const& f) {
   return valued<sum<Target, S...>>{f.c};
 }
 
@@ -88,43 +86,36 @@ constexpr auto value_node(std::array<double, F::parameters> const& parameters,
   return r;
 }
 
-template <class T>
-inline constexpr bool names_node = false;
+template <class T> inline constexpr bool names_node = false;
 template <class Target, class V>
 inline constexpr bool names_node<assignment<Target, V>> = is_node<Target>;
 
 // The symbols that a line reads.
-template <class Target, class... S>
-list<S...> symbols_in(sum<Target, S...>);
+template <class Target, class... S> list<S...> symbols_in(sum<Target, S...>);
 template <class Target, class F, class... Sums>
 auto symbols_in(node<Target, F, Sums...>) -> decltype(concat(symbols_in(Sums{})...));
 
-template <class Target, class... S>
-constexpr bool among(list<S...>) {
+template <class Target, class... S> constexpr bool among(list<S...>) {
   return (std::is_same_v<Target, S> || ...);
 }
 
 template <template <class> class Keep, class... S>
-auto filter(list<S...>) -> decltype(concat(std::conditional_t<Keep<S>::value, list<S>, list<>>{}...));
+auto filter(list<S...>)
+    -> decltype(concat(std::conditional_t<Keep<S>::value, list<S>, list<>>{}...));
 
-template <class S>
-struct loads : std::bool_constant<is_buffer<S>> {};
-template <class S>
-struct draws : std::bool_constant<is_noise<S>> {};
+template <class S> struct loads : std::bool_constant<is_buffer<S>> {};
+template <class S> struct draws : std::bool_constant<is_noise<S>> {};
 
-template <class... S>
-auto sort_symbols(list<S...>) -> sorted_set<list, S...>;
+template <class... S> auto sort_symbols(list<S...>) -> sorted_set<list, S...>;
 
 struct by_target {
-  template <class A, class B>
-  constexpr auto operator()(A const&, B const&) const {
+  template <class A, class B> constexpr auto operator()(A const&, B const&) const {
     return boost::hana::bool_c<(A::line::target::rank < B::line::target::rank)>;
   }
 };
 
 // A node whose value nobody reads is dropped; its buffers are then not loaded.
-template <class... Writes>
-constexpr auto live_nodes(std::tuple<> const&, Writes const&...) {
+template <class... Writes> constexpr auto live_nodes(std::tuple<> const&, Writes const&...) {
   return std::tuple<>{};
 }
 template <class First, class... Rest, class... Writes>
@@ -133,11 +124,10 @@ constexpr auto live_nodes(std::tuple<First, Rest...> const& nodes, Writes const&
       [&](First const& first, Rest const&... rest) {
         auto const later = live_nodes(std::tuple{rest...}, writes...);
         using target = typename First::line::target;
-        constexpr bool read =
-            []<class... L>(std::tuple<L...>*) {
-              return (among<target>(decltype(symbols_in(typename L::line{})){}) || ... || false) ||
-                     (among<target>(decltype(symbols_in(typename Writes::line{})){}) || ...);
-            }(static_cast<std::remove_const_t<decltype(later)>*>(nullptr));
+        constexpr bool read = []<class... L>(std::tuple<L...>*) {
+          return (among<target>(decltype(symbols_in(typename L::line{})){}) || ... || false) ||
+                 (among<target>(decltype(symbols_in(typename Writes::line{})){}) || ...);
+        }(static_cast<std::remove_const_t<decltype(later)>*>(nullptr));
         if constexpr (read) return std::tuple_cat(std::tuple{first}, later);
         else return later;
       },
@@ -174,8 +164,9 @@ constexpr auto lower(A const& a, assignment<Target, pointwise_node<F, Forms...>>
       s.value.arguments);
 }
 
-/// One kernel from the statements of one evaluation. `nodes` are lowered already (a threshold's, made of the answers
-/// before it) and come first; then let<k> = ... in the order written; the buffers written are sorted by rank.
+/// One kernel from the statements of one evaluation. `nodes` are lowered already (a threshold's,
+/// made of the answers before it) and come first; then let<k> = ... in the order written; the
+/// buffers written are sorted by rank.
 template <class A, class... Nodes, class... Statements>
 constexpr auto fuse(A const& a, std::tuple<Nodes...> const& nodes,
                     std::tuple<Statements...> const& statements) {

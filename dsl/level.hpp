@@ -1,7 +1,8 @@
 // A level of noise: x_t = alpha x0 + sigma eps, eps ~ N(0, I).
 //
-// Everything a formula may ask of a schedule at one time, in double. The derivatives are those in t: flow velocity is
-// alpha' x0 + sigma' eps, and a schedule's SDE is dx = f x dt + g dw (Song et al. 2021; Kingma et al. 2021).
+// Everything a formula may ask of a schedule at one time, in double. The derivatives are those in
+// t: flow velocity is alpha' x0 + sigma' eps, and a schedule's SDE is dx = f x dt + g dw (Song et
+// al. 2021; Kingma et al. 2021).
 #pragma once
 
 #include <cmath>
@@ -9,13 +10,15 @@
 namespace tweedie {
 
 struct level {
-  double t = 0;       ///< time, in the schedule's own unit (1..T for a table of T steps, 0 at the clean end)
+  double t =
+      0;  ///< time, in the schedule's own unit (1..T for a table of T steps, 0 at the clean end)
   double alpha = 1;   ///< factor of x0; sqrt(abar_t) of DDPM
   double sigma = 0;   ///< factor of eps
   double dalpha = 0;  ///< alpha', the derivative in t
   double dsigma = 0;  ///< sigma', the derivative in t
 
-  /// Half the log of the signal-to-noise ratio, ln(alpha / sigma), as in DPM-Solver (Lu et al. 2022).
+  /// Half the log of the signal-to-noise ratio, ln(alpha / sigma), as in DPM-Solver (Lu et al.
+  /// 2022).
   double lambda() const { return std::log(alpha) - std::log(sigma); }
   /// Noise over signal, the "sigma" of Karras et al. 2022.
   double rho() const { return sigma / alpha; }

@@ -1,8 +1,9 @@
 // Stages of a pipeline and how they are put together: schedule | parameterization | guidance | ...
 //
-// A stage carries a nominal kind. Where it has none (a user's own sampler, a lambda as a network) what it offers tells:
-// `step(level, level)` makes a sampler, `x0_of(level)` a parameterization, a call with a batch a network.
-// operator| takes anything; the pipeline checks what it got one by one, so that each mistake is one sentence.
+// A stage carries a nominal kind. Where it has none (a user's own sampler, a lambda as a network)
+// what it offers tells: `step(level, level)` makes a sampler, `x0_of(level)` a parameterization, a
+// call with a batch a network. operator| takes anything; the pipeline checks what it got one by
+// one, so that each mistake is one sentence.
 #pragma once
 
 #include <concepts>
@@ -27,42 +28,40 @@ struct unknown {};
 
 namespace detail {
 
-template <class Stage>
-constexpr auto find_kind() {
+template <class Stage> constexpr auto find_kind() {
   if constexpr (requires { typename Stage::kind; }) return typename Stage::kind{};
   else if constexpr (requires(Stage const& s, level t) { s.step(t, t); }) return kinds::sampler{};
-  else if constexpr (requires(Stage const& s, level t) { s.x0_of(t); }) return kinds::parameterization{};
+  else if constexpr (requires(Stage const& s, level t) { s.x0_of(t); })
+    return kinds::parameterization{};
   else if constexpr (std::invocable<Stage const&, batch const&>) return kinds::network{};
   else return kinds::unknown{};
 }
 
 }  // namespace detail
 
-template <class Stage>
-using kind_of = decltype(detail::find_kind<std::remove_cvref_t<Stage>>());
+template <class Stage> using kind_of = decltype(detail::find_kind<std::remove_cvref_t<Stage>>());
 
 template <class Stage, class Kind>
 inline constexpr bool is_kind = std::is_same_v<kind_of<Stage>, Kind>;
 
 /// Stages in the order in which they were written. Defined in pipelines/pipeline.hpp.
-template <class... Stages>
-struct pipeline;
+template <class... Stages> struct pipeline;
 
-template <class T>
-inline constexpr bool is_pipeline = false;
-template <class... Stages>
-inline constexpr bool is_pipeline<pipeline<Stages...>> = true;
+template <class T> inline constexpr bool is_pipeline = false;
+template <class... Stages> inline constexpr bool is_pipeline<pipeline<Stages...>> = true;
 
 template <class... Stages, class Next>
 constexpr auto operator|(pipeline<Stages...> const& p, Next next) {
   return std::apply(
-      [&](auto const&... stages) { return pipeline<Stages..., Next>{{stages..., std::move(next)}}; },
+      [&](auto const&... stages) {
+        return pipeline<Stages..., Next>{{stages..., std::move(next)}};
+      },
       p.stages);
 }
 
 template <class First, class Next>
-  requires(!is_pipeline<First> && !is_kind<First, kinds::unknown>)
-constexpr auto operator|(First first, Next next) {
+requires(!is_pipeline<First> && !is_kind<First, kinds::unknown>) constexpr auto operator|(
+    First first, Next next) {
   return pipeline<First, Next>{{std::move(first), std::move(next)}};
 }
 

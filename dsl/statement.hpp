@@ -1,9 +1,11 @@
 // A step of a sampler: what it computes from one or more evaluations of the network.
 //
-//   step(x = s.alpha * x0 + s.sigma * eps)                             one evaluation, at the level the step starts from
-//   stages(at(t, keep<0> = eps, x = ...), at(s, x = ...))              two, at the levels named
+//   step(x = s.alpha * x0 + s.sigma * eps)                             one evaluation, at the level
+//   the step starts from stages(at(t, keep<0> = eps, x = ...), at(s, x = ...))              two, at
+//   the levels named
 //
-// All right-hand sides of one evaluation read the values from before it, except let<k>, which names a pointwise node.
+// All right-hand sides of one evaluation read the values from before it, except let<k>, which names
+// a pointwise node.
 #pragma once
 
 #include <array>
@@ -17,10 +19,9 @@
 
 namespace tweedie {
 
-/// A pointwise node: a function of one element of several forms. `parameters` are its numbers, in double until they
-/// enter the kernel as its coefficients do.
-template <class Function, class... Forms>
-struct pointwise_node {
+/// A pointwise node: a function of one element of several forms. `parameters` are its numbers, in
+/// double until they enter the kernel as its coefficients do.
+template <class Function, class... Forms> struct pointwise_node {
   std::array<double, Function::parameters> parameters;
   std::tuple<Forms...> arguments;
 };
@@ -43,48 +44,40 @@ struct clamp_function {
 }  // namespace detail
 
 /// min(max(a, low), high), element by element.
-template <linear A>
-constexpr auto clamp(A a, double low, double high) {
+template <linear A> constexpr auto clamp(A a, double low, double high) {
   return pointwise_node<detail::clamp_function, decltype(lift(a))>{{low, high}, {lift(a)}};
 }
 
-/// One evaluation of the network and the statements that read it. Without a level it is the one the step starts from.
-template <class... Statements>
-struct evaluation {
+/// One evaluation of the network and the statements that read it. Without a level it is the one the
+/// step starts from.
+template <class... Statements> struct evaluation {
   std::optional<level> where;
   std::tuple<Statements...> statements;
 };
 
 /// The evaluations of one step, in order.
-template <class... Evaluations>
-struct step_of {
-  std::tuple<Evaluations...> evaluations;
-};
+template <class... Evaluations> struct step_of { std::tuple<Evaluations...> evaluations; };
 
 namespace detail {
-template <class T>
-inline constexpr bool is_statement = false;
-template <class S, class V>
-inline constexpr bool is_statement<assignment<S, V>> = true;
+template <class T> inline constexpr bool is_statement = false;
+template <class S, class V> inline constexpr bool is_statement<assignment<S, V>> = true;
 }  // namespace detail
 
-template <class... Statements>
-constexpr auto at(level where, Statements... statements) {
+template <class... Statements> constexpr auto at(level where, Statements... statements) {
   static_assert((detail::is_statement<Statements> && ...),
                 "at(level, ...) takes statements such as x = s.alpha * x0 + s.sigma * eps");
   return evaluation<Statements...>{where, {statements...}};
 }
 
-template <class... Evaluations>
-constexpr auto stages(Evaluations... evaluations) {
+template <class... Evaluations> constexpr auto stages(Evaluations... evaluations) {
   return step_of<Evaluations...>{{evaluations...}};
 }
 
-template <class... Statements>
-constexpr auto step(Statements... statements) {
+template <class... Statements> constexpr auto step(Statements... statements) {
   static_assert((detail::is_statement<Statements> && ...),
                 "step(...) takes statements such as x = s.alpha * x0 + s.sigma * eps");
-  return step_of<evaluation<Statements...>>{{evaluation<Statements...>{std::nullopt, {statements...}}}};
+  return step_of<evaluation<Statements...>>{
+      {evaluation<Statements...>{std::nullopt, {statements...}}}};
 }
 
 }  // namespace tweedie

@@ -1,14 +1,14 @@
 // The words of the language: empty types in `sym`, their values in `symbols`.
 //
 //   x                   the noisy sample
-//   x0 eps score v velocity   what is known of it, whatever the network predicts (a parameterization answers)
-//   raw, out<i>         what the network gives: after guidance, and of its i-th branch
-//   noise, noise_stream<k>    fresh N(0, I), one stream each
-//   past_x0<k>, past_eps<k>   x0 and eps of k evaluations ago, k >= 1
-//   keep<k>             a value kept from an earlier evaluation of the same step
-//   let<k>              a named pointwise node of this evaluation
-//   known               a clean sample that the caller gives: a training picture, the start of img2img
-//   target              what a network is trained to predict (written by objectives)
+//   x0 eps score v velocity   what is known of it, whatever the network predicts (a
+//   parameterization answers) raw, out<i>         what the network gives: after guidance, and of
+//   its i-th branch noise, noise_stream<k>    fresh N(0, I), one stream each past_x0<k>,
+//   past_eps<k>   x0 and eps of k evaluations ago, k >= 1 keep<k>             a value kept from an
+//   earlier evaluation of the same step let<k>              a named pointwise node of this
+//   evaluation known               a clean sample that the caller gives: a training picture, the
+//   start of img2img target              what a network is trained to predict (written by
+//   objectives)
 #pragma once
 
 #include <string>
@@ -19,14 +19,10 @@
 namespace tweedie {
 
 /// `target = value`, one line of a step.
-template <symbol Target, class Value>
-struct assignment {
-  Value value;
-};
+template <symbol Target, class Value> struct assignment { Value value; };
 
 namespace detail {
-template <class T>
-inline constexpr bool is_pointwise = false;
+template <class T> inline constexpr bool is_pointwise = false;
 }
 
 /// The right-hand side of an assignment: a form or a pointwise node.
@@ -35,8 +31,7 @@ concept assignable = linear<T> || detail::is_pointwise<T>;
 
 namespace detail {
 
-template <class Target, class F>
-constexpr auto assign(F f) {
+template <class Target, class F> constexpr auto assign(F f) {
   if constexpr (linear<F>) return assignment<Target, decltype(lift(f))>{lift(f)};
   else return assignment<Target, F>{f};
 }
@@ -45,7 +40,8 @@ constexpr auto assign(F f) {
 
 namespace sym {
 
-// A symbol that may stand on the left. The copy assignment is our own: `keep<0> = keep<0>` is a statement too.
+// A symbol that may stand on the left. The copy assignment is our own: `keep<0> = keep<0>` is a
+// statement too.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wextra"
 struct x : symbol_base {
@@ -56,8 +52,7 @@ struct x : symbol_base {
   constexpr auto operator=(x const& other) const { return detail::assign<x>(other); }
   constexpr auto operator=(assignable auto value) const { return detail::assign<x>(value); }
 };
-template <int I>
-struct out : symbol_base {
+template <int I> struct out : symbol_base {
   static constexpr int rank = 10 + I;
   static std::string name() { return "out<" + std::to_string(I) + ">"; }
 };
@@ -65,18 +60,15 @@ struct known : symbol_base {
   static constexpr int rank = 30;
   static std::string name() { return "known"; }
 };
-template <int K>
-struct past_x0 : symbol_base {
+template <int K> struct past_x0 : symbol_base {
   static constexpr int rank = 100 + K;
   static std::string name() { return "past_x0<" + std::to_string(K) + ">"; }
 };
-template <int K>
-struct past_eps : symbol_base {
+template <int K> struct past_eps : symbol_base {
   static constexpr int rank = 200 + K;
   static std::string name() { return "past_eps<" + std::to_string(K) + ">"; }
 };
-template <int K>
-struct keep : symbol_base {
+template <int K> struct keep : symbol_base {
   static constexpr int rank = 300 + K;
   static std::string name() { return "keep<" + std::to_string(K) + ">"; }
   constexpr keep() = default;
@@ -88,8 +80,7 @@ struct thresholded : symbol_base {  // the x0 that left a threshold
   static constexpr int rank = 400;
   static std::string name() { return "x0"; }
 };
-template <int K>
-struct let : symbol_base {
+template <int K> struct let : symbol_base {
   static constexpr int rank = 410 + K;
   static std::string name() { return "let<" + std::to_string(K) + ">"; }
   constexpr let() = default;
@@ -97,8 +88,7 @@ struct let : symbol_base {
   constexpr auto operator=(let const& other) const { return detail::assign<let>(other); }
   constexpr auto operator=(assignable auto value) const { return detail::assign<let>(value); }
 };
-template <int K>
-struct noise_stream : symbol_base {
+template <int K> struct noise_stream : symbol_base {
   static constexpr int rank = 1000 + K;
   static constexpr unsigned stream = K;
   static std::string name() { return K ? "noise_stream<" + std::to_string(K) + ">" : "noise"; }
@@ -142,12 +132,9 @@ struct velocity : symbol_base {
 }  // namespace sym
 
 // By rank: buffers, nodes, what the stages answer, noise.
-template <symbol S>
-inline constexpr bool is_noise = S::rank >= 1000;
-template <symbol S>
-inline constexpr bool is_answered = S::rank >= 900 && S::rank < 1000;
-template <symbol S>
-inline constexpr bool is_node = S::rank >= 400 && S::rank < 600;
+template <symbol S> inline constexpr bool is_noise = S::rank >= 1000;
+template <symbol S> inline constexpr bool is_answered = S::rank >= 900 && S::rank < 1000;
+template <symbol S> inline constexpr bool is_node = S::rank >= 400 && S::rank < 600;
 template <symbol S>
 inline constexpr bool is_buffer = !is_noise<S> && !is_answered<S> && !is_node<S>;
 
@@ -163,18 +150,12 @@ inline constexpr sym::raw raw;
 inline constexpr sym::known known;
 inline constexpr sym::target target;
 inline constexpr sym::noise_stream<0> noise;
-template <int I>
-inline constexpr sym::out<I> out{};
-template <int K>
-inline constexpr sym::noise_stream<K> noise_stream{};
-template <int K>
-inline constexpr sym::past_x0<K> past_x0{};
-template <int K>
-inline constexpr sym::past_eps<K> past_eps{};
-template <int K>
-inline constexpr sym::keep<K> keep{};
-template <int K>
-inline constexpr sym::let<K> let{};
+template <int I> inline constexpr sym::out<I> out{};
+template <int K> inline constexpr sym::noise_stream<K> noise_stream{};
+template <int K> inline constexpr sym::past_x0<K> past_x0{};
+template <int K> inline constexpr sym::past_eps<K> past_eps{};
+template <int K> inline constexpr sym::keep<K> keep{};
+template <int K> inline constexpr sym::let<K> let{};
 
 }  // namespace symbols
 

@@ -1,7 +1,9 @@
-// Guidance: how the branches of a network, out<0> conditional and out<1> unconditional, make one output.
+// Guidance: how the branches of a network, out<0> conditional and out<1> unconditional, make one
+// output.
 //
-// The two published conventions differ by one: eps = (1 + w) eps_c - w eps_u of Ho & Salimans 2022, eq. 6, and
-// eps = eps_u + s (eps_c - eps_u) of Saharia et al. 2022 (Imagen), eq. 2 with s = 1 + w. Each has its own name.
+// The two published conventions differ by one: eps = (1 + w) eps_c - w eps_u of Ho & Salimans 2022,
+// eq. 6, and eps = eps_u + s (eps_c - eps_u) of Saharia et al. 2022 (Imagen), eq. 2 with s = 1 + w.
+// Each has its own name.
 #pragma once
 
 #include <fmt/format.h>
@@ -22,7 +24,8 @@ struct none {
   auto raw_of(level) const { return +out<0>; }
 };
 
-/// (1 + w) conditional - w unconditional: w = 0 is the conditional network (Ho & Salimans 2022, eq. 6).
+/// (1 + w) conditional - w unconditional: w = 0 is the conditional network (Ho & Salimans 2022, eq.
+/// 6).
 struct classifier_free {
   using kind = kinds::guidance;
   static constexpr int branches = 2;
@@ -30,7 +33,8 @@ struct classifier_free {
   auto raw_of(level) const { return (1 + w) * out<0> - w * out<1>; }
 };
 
-/// unconditional + s (conditional - unconditional): s = 1 is the conditional network (Imagen and most tools).
+/// unconditional + s (conditional - unconditional): s = 1 is the conditional network (Imagen and
+/// most tools).
 struct classifier_free_scale {
   using kind = kinds::guidance;
   static constexpr int branches = 2;
@@ -38,10 +42,9 @@ struct classifier_free_scale {
   auto raw_of(level) const { return out<1> + s * (out<0> - out<1>); }
 };
 
-/// A guidance that is on where lo <= t <= hi only (Kynkaanniemi et al. 2024). Outside, the unconditional branch is not
-/// evaluated: steps there are a structure of their own.
-template <class Guidance>
-struct within {
+/// A guidance that is on where lo <= t <= hi only (Kynkaanniemi et al. 2024). Outside, the
+/// unconditional branch is not evaluated: steps there are a structure of their own.
+template <class Guidance> struct within {
   using kind = kinds::guidance;
   static constexpr int branches = Guidance::branches;
   Guidance guidance;
@@ -50,7 +53,6 @@ struct within {
   bool on(level t) const { return lo <= t.t && t.t <= hi; }
   auto raw_of(level t) const { return guidance.raw_of(t); }
 };
-template <class Guidance>
-within(Guidance, double, double) -> within<Guidance>;
+template <class Guidance> within(Guidance, double, double) -> within<Guidance>;
 
 }  // namespace tweedie::guidance

@@ -1,7 +1,8 @@
-// What a network predicts, as the x0 and eps that follow from it; the rest of the language is made of these two.
+// What a network predicts, as the x0 and eps that follow from it; the rest of the language is made
+// of these two.
 //
-// x0_of(t) and eps_of(t) are forms over x and raw, the network's output after guidance. target(t), what the network is
-// trained on, is a form over x0 and eps.
+// x0_of(t) and eps_of(t) are forms over x and raw, the network's output after guidance. target(t),
+// what the network is trained on, is a form over x0 and eps.
 #pragma once
 
 #include <tweedie/dsl/stage.hpp>
@@ -29,8 +30,8 @@ struct x0 {
   auto target(level) const { return +symbols::x0; }
 };
 
-/// raw = grad log p_t(x) = -eps / sigma (Song et al. 2021, score SDE). Undefined at alpha = 0 and, as a target, at
-/// sigma = 0. x0 = (x + sigma^2 score) / alpha is Tweedie's formula.
+/// raw = grad log p_t(x) = -eps / sigma (Song et al. 2021, score SDE). Undefined at alpha = 0 and,
+/// as a target, at sigma = 0. x0 = (x + sigma^2 score) / alpha is Tweedie's formula.
 struct score {
   using kind = kinds::parameterization;
   static constexpr char const* name = "score";
@@ -51,8 +52,8 @@ struct v {
   static double norm(level t) { return t.alpha * t.alpha + t.sigma * t.sigma; }
 };
 
-/// raw = alpha' x0 + sigma' eps, the velocity dx/dt of the probability flow (Lipman et al. 2022; Liu et al. 2022).
-/// For rectified flow it is eps - x0.
+/// raw = alpha' x0 + sigma' eps, the velocity dx/dt of the probability flow (Lipman et al. 2022;
+/// Liu et al. 2022). For rectified flow it is eps - x0.
 struct velocity {
   using kind = kinds::parameterization;
   static constexpr char const* name = "velocity";

@@ -8,7 +8,8 @@ namespace tweedie::thresholds {
 
 using namespace symbols;
 
-/// x0 clipped to [-limit, limit], eps re-derived from the clipped x0, as the authors of DDPM and DDIM do.
+/// x0 clipped to [-limit, limit], eps re-derived from the clipped x0, as the authors of DDPM and
+/// DDIM do.
 struct clip {
   using kind = kinds::threshold;
   double limit = 1;

@@ -1,4 +1,5 @@
-// Ho, Jain & Abbeel 2020, "Denoising Diffusion Probabilistic Models", Algorithm 2 and eqs. 6 and 7, between any two levels.
+// Ho, Jain & Abbeel 2020, "Denoising Diffusion Probabilistic Models", Algorithm 2 and eqs. 6 and 7,
+// between any two levels.
 //
 //   mean = (alpha_s beta_ts / sigma_t^2) x0 + (alpha_ts sigma_s^2 / sigma_t^2) x_t
 //   variance: beta_ts, or beta-tilde = sigma_s^2 beta_ts / sigma_t^2

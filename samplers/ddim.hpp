@@ -1,7 +1,8 @@
 // Song, Meng & Ermon 2021, "Denoising Diffusion Implicit Models", eqs. 12 and 16, on any schedule.
 //
 //   x_s = alpha_s x0 + sqrt(sigma_s^2 - kappa^2) eps + kappa noise
-//   kappa = eta (sigma_s / sigma_t) sqrt(beta_ts),  beta_ts = sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2
+//   kappa = eta (sigma_s / sigma_t) sqrt(beta_ts),  beta_ts = sigma_t^2 - (alpha_t / alpha_s)^2
+//   sigma_s^2
 //
 // The paper's alpha is DDPM's alpha-bar: its square root is alpha here.
 #pragma once
@@ -21,14 +22,16 @@ struct ddim {
   auto step(level, level s) const { return tweedie::step(x = s.alpha * x0 + s.sigma * eps); }
 };
 
-/// eta as a value: 1 is ancestral sampling with variance beta-tilde. At 0 it still draws its noise; use ddim.
+/// eta as a value: 1 is ancestral sampling with variance beta-tilde. At 0 it still draws its noise;
+/// use ddim.
 struct ddim_eta {
   using kind = kinds::sampler;
   double eta = 1;
   auto step(level t, level s) const {
     double const beta = t.sigma * t.sigma - std::pow(t.alpha / s.alpha * s.sigma, 2);
     double const kappa = eta * s.sigma / t.sigma * std::sqrt(beta);
-    return tweedie::step(x = s.alpha * x0 + std::sqrt(s.sigma * s.sigma - kappa * kappa) * eps + kappa * noise);
+    return tweedie::step(x = s.alpha * x0 + std::sqrt(s.sigma * s.sigma - kappa * kappa) * eps +
+                             kappa * noise);
   }
 };
 

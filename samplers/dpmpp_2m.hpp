@@ -1,7 +1,9 @@
-// Lu et al. 2022, "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models", Algorithm 2.
+// Lu et al. 2022, "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic
+// Models", Algorithm 2.
 //
-//   x_s = (sigma_s / sigma_t) x_t - alpha_s (exp(-h) - 1) D,  h = lambda_s - lambda_t,  lambda = ln(alpha / sigma)
-//   D = (1 + q) x0 - q x0 of the evaluation before,  q = h / (2 (lambda_t - lambda_r)),  r the level before t
+//   x_s = (sigma_s / sigma_t) x_t - alpha_s (exp(-h) - 1) D,  h = lambda_s - lambda_t,  lambda =
+//   ln(alpha / sigma) D = (1 + q) x0 - q x0 of the evaluation before,  q = h / (2 (lambda_t -
+//   lambda_r)),  r the level before t
 #pragma once
 
 #include <cmath>
@@ -21,7 +23,8 @@ struct dpmpp_2m {
   }
   auto step(level r, level t, level s) const {
     double const h = s.lambda() - t.lambda(), q = h / (2 * (t.lambda() - r.lambda()));
-    return tweedie::step(x = s.sigma / t.sigma * x - s.alpha * std::expm1(-h) * ((1 + q) * x0 - q * past_x0<1>));
+    return tweedie::step(x = s.sigma / t.sigma * x -
+                             s.alpha * std::expm1(-h) * ((1 + q) * x0 - q * past_x0<1>));
   }
 };
 

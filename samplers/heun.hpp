@@ -1,6 +1,8 @@
-// Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", Algorithm 1.
+// Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models",
+// Algorithm 1.
 //
-// In u = x / alpha and rho = sigma / alpha the probability-flow ODE is du/drho = eps, whatever the schedule.
+// In u = x / alpha and rho = sigma / alpha the probability-flow ODE is du/drho = eps, whatever the
+// schedule.
 #pragma once
 
 #include <tweedie/dsl/stage.hpp>
@@ -14,13 +16,16 @@ struct heun {
   using kind = kinds::sampler;
   auto step(level t, level s) const {
     double const h = s.rho() - t.rho();
-    return stages(at(t, keep<0> = x / t.alpha, keep<1> = eps, x = s.alpha * (x / t.alpha + h * eps)),
-                  at(s, x = s.alpha * (keep<0> + h / 2 * (keep<1> + eps))));
+    return stages(
+        at(t, keep<0> = x / t.alpha, keep<1> = eps, x = s.alpha * (x / t.alpha + h * eps)),
+        at(s, x = s.alpha * (keep<0> + h / 2 * (keep<1> + eps))));
   }
   auto first(level, level s) const {  // alpha_t = 0: rho is infinite
     return tweedie::step(x = s.alpha * x0 + s.sigma * eps);
   }
-  auto last(level, level s) const { return tweedie::step(x = s.alpha * x0); }  // sigma_s = 0: no second slope
+  auto last(level, level s) const {
+    return tweedie::step(x = s.alpha * x0);
+  }  // sigma_s = 0: no second slope
 };
 
 }  // namespace tweedie::samplers
