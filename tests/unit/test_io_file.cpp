@@ -1,0 +1,157 @@
+#define BOOST_TEST_MODULE io_file
+#include "test_io_common.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+using namespace io_test;
+using tweedie::io::read_file;
+using tweedie::io::write_file;
+
+namespace {
+
+/// Files of this process cannot grow beyond `bytes`: what a full disk does, with EFBIG for a
+/// reason.
+struct file_size_limit {
+  rlimit before{};
+  explicit file_size_limit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    auto limit = before;
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  file_size_limit(file_size_limit const&) = delete;
+  file_size_limit& operator=(file_size_limit const&) = delete;
+  ~file_size_limit() { setrlimit(RLIMIT_FSIZE, &before); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(what_is_written_is_read) {
+  folder place;
+  for (std::size_t size : {0u, 1u, 65536u, 200001u}) {
+    buffer content(size);
+    for (std::size_t i = 0; i < size; ++i) content[i] = static_cast<std::byte>(i * 7 >> 3);
+    write_file(place / "a", content);
+    BOOST_TEST((read_file(place / "a") == content));
+    BOOST_TEST((read_file(place / "a", size) == content));
+  }
+  BOOST_TEST(place.count() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(parts_are_written_in_order) {
+  folder place;
+  auto const a = bytes_of("one "), b = bytes_of(""), c = bytes_of("two");
+  std::span<std::byte const> const parts[] = {a, b, c};
+  write_file(place / "a", parts);
+  BOOST_TEST(text_of(read_file(place / "a")) == "one two");
+}
+
+BOOST_AUTO_TEST_CASE(a_bound_is_kept) {
+  folder place;
+  write_file(place / "a", "12345");
+  check_error([&] { read_file(place / "a", 4); }, {"cannot read", "a'", "more than the 4 bytes"});
+  // A file that announces no size is bounded all the same.
+  check_error([&] { read_file("/dev/zero", 100000); }, {"/dev/zero", "more than the 100000 bytes"});
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_is_read_to_its_end) {
+  folder place;
+  BOOST_REQUIRE(::mkfifo((place / "pipe").c_str(), 0600) == 0);
+  std::string const text(200000, 'x');
+  std::thread writer([&] {
+    int const file = ::open((place / "pipe").c_str(), O_WRONLY);
+    for (std::size_t used = 0; used < text.size();) {
+      auto const got = ::write(file, text.data() + used, text.size() - used);
+      if (got <= 0) break;
+      used += static_cast<std::size_t>(got);
+    }
+    ::close(file);
+  });
+  auto const content = read_file(place / "pipe");
+  writer.join();
+  BOOST_TEST((text_of(content) == text));
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_named) {
+  folder place;
+  check_error([&] { read_file(place / "none"); }, {"cannot read", "none", "No such file"});
+  check_error([&] { read_file(place.path); }, {"cannot read", "folder"});
+  check_error([&] { read_file(""); }, {"cannot read ''", "No such file"});
+}
+
+BOOST_AUTO_TEST_CASE(a_parent_that_is_a_file_is_refused) {
+  folder place;
+  write_file(place / "a", "old");
+  check_error([&] { write_file(place / "a/b", "new"); },
+              {"cannot write", "a/b", "Not a directory"});
+  check_error([&] { write_file(place / "none/b", "new"); }, {"cannot write", "No such file"});
+  BOOST_TEST(text_of(read_file(place / "a")) == "old");
+  BOOST_TEST(place.count() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_keeps_the_old_file) {
+  folder place;
+  write_file(place / "a", "old");
+  std::string const large(100000, 'x');
+  {
+    file_size_limit const limit(50000);
+    check_error([&] { write_file(place / "a", large); },
+                {"cannot write", "a'", "File too large", "room for 100000 bytes"});
+  }
+  BOOST_TEST(text_of(read_file(place / "a")) == "old");
+  BOOST_TEST(place.count() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_rename_that_fails_leaves_nothing_behind) {
+  folder place;
+  check_error([&] { write_file(place / std::string(300, 'n'), "new"); },
+              {"cannot write", "File name too long"});
+  BOOST_TEST(place.count() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(only_regular_files_are_replaced) {
+  folder place;
+  check_error([&] { write_file("/dev/null", "x"); }, {"/dev/null", "not a regular file"});
+  check_error([&] { write_file("/dev/full", "x"); }, {"/dev/full", "not a regular file"});
+  check_error([&] { write_file(place.path, "x"); }, {"not a regular file"});
+  BOOST_TEST(fs::is_character_file("/dev/null"));
+}
+
+BOOST_AUTO_TEST_CASE(a_link_is_followed_and_permissions_stay) {
+  folder place;
+  write_file(place / "a", "old");
+  fs::permissions(place / "a", fs::perms{0640});
+  fs::create_symlink(place / "a", place / "link");
+  write_file(place / "link", "new");
+  BOOST_TEST(fs::is_symlink(place / "link"));
+  BOOST_TEST(text_of(read_file(place / "a")) == "new");
+  BOOST_TEST((fs::status(place / "a").permissions() == fs::perms{0640}));
+  fs::create_symlink(place / "none", place / "broken");
+  check_error([&] { write_file(place / "broken", "x"); }, {"broken", "leads nowhere"});
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_sees_one_whole_file_while_others_write) {
+  folder place;
+  write_file(place / "a", std::string(100000, 'a'));
+  std::vector<std::thread> writers;
+  for (char letter : {'b', 'c'})
+    writers.emplace_back([&place, letter] {
+      for (int i = 0; i < 20; ++i) write_file(place / "a", std::string(100000, letter));
+    });
+  bool is_whole = true;
+  for (int i = 0; i < 200; ++i) {
+    auto const text = text_of(read_file(place / "a"));
+    is_whole = is_whole && text == std::string(100000, text.at(0));
+  }
+  for (auto& writer : writers) writer.join();
+  BOOST_TEST(is_whole);
+  BOOST_TEST(place.count() == 1);
+}
