@@ -49,11 +49,38 @@ inline void check_evaluations(std::string_view name, int evaluations, int table_
                           evaluations, most, table_steps));
 }
 
+/// Throws a sentence for a single evaluation, where a grid's formula would put it at its clean end.
+inline void check_two(std::string_view name, int evaluations) {
+  if (evaluations < 2)
+    throw error(fmt::format("{}: {} step was asked for, expected two or more", name, evaluations));
+}
+
+/// Whether sigma(0) = 0, so that the clean level is a time of the schedule.
 template <schedule S> bool reaches_clean(S const& schedule) { return schedule.at(0).sigma == 0; }
 
 /// num / den to the nearest integer, halves up; num >= 0, den > 0.
 constexpr long long round_half_up(long long num, long long den) {
   return (2 * num + den) / (2 * den);
+}
+
+/// num / den to the nearest integer, halves to even as numpy's round does; num >= 0, den > 0.
+constexpr long long round_half_even(long long num, long long den) {
+  long long const down = num / den, twice = 2 * (num % den);
+  return down + (twice > den || (twice == den && down % 2 == 1));
+}
+
+/// Where a grid is defined by the peers' timesteps 0 .. T - 1: T, or 1000 in continuous time (more
+/// for longer grids).
+template <schedule S> int timesteps_of(S const& schedule, int evaluations) {
+  return schedule.table_steps() ? schedule.table_steps() : evaluations > 1000 ? evaluations : 1000;
+}
+
+/// The time of a timestep, perhaps fractional: level i + 1 of a table, and the same share of
+/// continuous time.
+template <schedule S> double time_of_timestep(S const& schedule, double i, int timesteps) {
+  if (schedule.table_steps()) return i + 1;
+  double const share = reaches_clean(schedule) ? (i + 1) / timesteps : i / (timesteps - 1);
+  return schedule.end() * share;
 }
 
 /// The levels at the noisy times, which decrease, and the clean level below them.

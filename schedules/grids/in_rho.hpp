@@ -1,0 +1,48 @@
+// Grids that are even in some function of rho = sigma / alpha: n noisy levels from the largest rho
+// to the smallest, then the clean level.
+#pragma once
+
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include <tweedie/schedules/grids/grid.hpp>
+
+namespace tweedie::grids {
+
+struct rho_range {
+  double low, high;
+};
+
+/// The given ends, else the schedule's: its noisiest level, and its `sigma_min`, level 1 of a table
+/// or time 1 / 1000.
+template <schedule S>
+rho_range range_of_rho(std::string_view name, S const& schedule, std::optional<double> low,
+                       std::optional<double> high) {
+  if (!low) {
+    if constexpr (requires { double{schedule.sigma_min}; }) low = schedule.sigma_min;
+    else low = schedule.at(schedule.table_steps() ? 1 : schedule.end() / 1000).rho();
+  }
+  if (!high) high = schedule.at(schedule.end()).rho();
+  if (std::isinf(*high))
+    throw error(
+        fmt::format("{}: rho is infinite at the schedule's noisy end, expected a sigma_max", name));
+  if (!(*low > 0 && *low < *high))
+    throw error(fmt::format(
+        "{}: sigma_min = {} and sigma_max = {} were given, expected 0 < sigma_min < sigma_max",
+        name, *low, *high));
+  return {*low, *high};
+}
+
+/// `rho_of` maps [0, 1] to rho, from high to low; both ends are taken exactly.
+template <schedule S, class F>
+std::vector<level> in_rho(S const& schedule, int n, double low, double high, F rho_of) {
+  std::vector<double> times;
+  for (int k = 0; k < n; ++k) {
+    double const rho = k == 0 ? high : k == n - 1 ? low : rho_of(static_cast<double>(k) / (n - 1));
+    times.push_back(schedule.t_of_rho(rho));
+  }
+  return down_to_clean(schedule, times);
+}
+
+}  // namespace tweedie::grids
