@@ -1,0 +1,240 @@
+// The exact network: data is a mixture of Gaussians w_k N(m_k, v_k I), so everything a network
+// learns has a closed form.
+//
+// x_t is the mixture of N(alpha m_k, s_k I), s_k = alpha^2 v_k + sigma^2, and with the
+// responsibilities r_k of x,
+//   score   = -sum r_k (x - alpha m_k) / s_k,
+//   E[x0|x] = sum r_k (m_k + alpha v_k / s_k (x - alpha m_k)) = (x + sigma^2 score) / alpha,
+// the second by Tweedie's formula (Robbins 1956; Efron 2011, eq. 1.4). Both are written so that
+// nothing is divided by alpha or sigma. A condition on a label is the mixture of the components
+// with that label.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <numbers>
+#include <span>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/math.hpp>
+#include <tweedie/dsl/stage.hpp>
+
+namespace tweedie::predicts {
+struct epsilon;
+struct x0;
+struct score;
+struct v;
+struct velocity;
+}  // namespace tweedie::predicts
+
+namespace tweedie::networks {
+
+template <class Predicts> struct exact;
+
+struct gaussian_mixture {
+  struct component {
+    std::vector<double> mean;
+    double variance = 1;   ///< of each dimension; 0 is a point
+    double weight = 1;     ///< relative to the other components
+    int label = no_label;  ///< what a condition selects
+  };
+  std::vector<component> components;
+
+  /// What is known of x0 and eps given x at a level.
+  struct posterior {
+    std::vector<double> x0, eps, score;  ///< E[x0|x], E[eps|x] and -E[eps|x] / sigma
+    double log_density = 0;              ///< ln p_t(x)
+  };
+
+  /// A network for a pipeline, which answers with what the parameterization asks.
+  template <class Predicts> exact<Predicts> predicting() const {
+    check();
+    return {*this};
+  }
+
+  std::size_t dimension() const { return components.empty() ? 0 : components.front().mean.size(); }
+
+  /// Throws a sentence where x has another dimension, no component has the label, or sigma = 0
+  /// meets a point.
+  posterior given(std::span<double const> x, level const& t, int label = no_label) const {
+    check_size(x.size());
+    auto const chosen = with_label(label);
+    std::vector<double> log_terms;
+    double total = 0, highest = -std::numeric_limits<double>::infinity();
+    for (auto const* c : chosen) {
+      double const s = noised_variance(*c, t);
+      double distance = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        double const d = x[i] - t.alpha * c->mean[i];
+        distance += d * d;
+      }
+      total += c->weight;
+      log_terms.push_back(math::log(c->weight) - distance / (2 * s) -
+                          static_cast<double>(x.size()) / 2 * math::log(2 * std::numbers::pi * s));
+      highest = std::max(highest, log_terms.back());
+    }
+    double sum = 0;
+    for (double term : log_terms) sum += math::exp(term - highest);
+
+    posterior p{std::vector<double>(x.size()), std::vector<double>(x.size()),
+                std::vector<double>(x.size()), highest + math::log(sum) - math::log(total)};
+    for (std::size_t k = 0; k < chosen.size(); ++k) {
+      auto const& c = *chosen[k];
+      double const r = math::exp(log_terms[k] - highest) / sum, s = noised_variance(c, t);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        double const d = (x[i] - t.alpha * c.mean[i]) / s;
+        p.score[i] -= r * d;
+        p.x0[i] += r * (c.mean[i] + t.alpha * c.variance * d);
+      }
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      p.eps[i] = -t.sigma * p.score[i];
+      if (t.sigma == 0) p.x0[i] = x[i] / t.alpha;
+    }
+    return p;
+  }
+
+  std::vector<double> x0(std::span<double const> x, level const& t, int label = no_label) const {
+    return given(x, t, label).x0;
+  }
+  std::vector<double> eps(std::span<double const> x, level const& t, int label = no_label) const {
+    return given(x, t, label).eps;
+  }
+  std::vector<double> score(std::span<double const> x, level const& t, int label = no_label) const {
+    return given(x, t, label).score;
+  }
+  double log_density(std::span<double const> x, level const& t, int label = no_label) const {
+    return given(x, t, label).log_density;
+  }
+
+  /// Mean of the data.
+  std::vector<double> mean(int label = no_label) const {
+    std::vector<double> mean(dimension());
+    double total = 0;
+    auto const chosen = with_label(label);
+    for (auto const* c : chosen) total += c->weight;
+    for (auto const* c : chosen)
+      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += c->weight / total * c->mean[i];
+    return mean;
+  }
+
+  /// Covariance of the data, dimension x dimension.
+  std::vector<double> covariance(int label = no_label) const {
+    std::size_t const n = dimension();
+    std::vector<double> const m = mean(label);
+    std::vector<double> covariance(n * n);
+    double total = 0;
+    auto const chosen = with_label(label);
+    for (auto const* c : chosen) total += c->weight;
+    for (auto const* c : chosen)
+      for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t j = 0; j < n; ++j) {
+          double const between = (c->mean[i] - m[i]) * (c->mean[j] - m[j]);
+          covariance[i * n + j] += c->weight / total * (between + (i == j ? c->variance : 0));
+        }
+    return covariance;
+  }
+
+  /// An exact sample: the component at `uniform` in [0, 1) of the summed weights, moved by one
+  /// normal per dimension.
+  std::vector<double> draw(double uniform, std::span<double const> normals,
+                           int label = no_label) const {
+    check_size(normals.size());
+    auto const chosen = with_label(label);
+    double left = 0;
+    for (auto const* c : chosen) left += c->weight;
+    left *= uniform;
+    std::size_t k = 0;
+    while (k + 1 < chosen.size() && left >= chosen[k]->weight) left -= chosen[k++]->weight;
+    std::vector<double> x = chosen[k]->mean;
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += std::sqrt(chosen[k]->variance) * normals[i];
+    return x;
+  }
+
+  /// Throws a sentence unless all means have one dimension, weights are positive and variances are
+  /// not negative.
+  void check() const {
+    if (components.empty()) throw error("gaussian_mixture: no component was given");
+    for (auto const& c : components) {
+      if (c.mean.size() != dimension() || c.mean.empty())
+        throw error(fmt::format("gaussian_mixture: a mean of {} numbers was given, expected {}",
+                                c.mean.size(), std::max<std::size_t>(dimension(), 1)));
+      if (!(c.weight > 0 && std::isfinite(c.weight)))
+        throw error(fmt::format(
+            "gaussian_mixture: a weight of {} was given, expected a positive one", c.weight));
+      if (!(c.variance >= 0 && std::isfinite(c.variance)))
+        throw error(fmt::format("gaussian_mixture: a variance of {} was given, expected 0 or more",
+                                c.variance));
+    }
+  }
+
+ private:
+  void check_size(std::size_t size) const {
+    check();
+    if (size != dimension())
+      throw error(fmt::format("gaussian_mixture: a sample of {} numbers was given, expected {}",
+                              size, dimension()));
+  }
+
+  std::vector<component const*> with_label(int label) const {
+    std::vector<component const*> chosen;
+    for (auto const& c : components)
+      if (label == no_label || c.label == label) chosen.push_back(&c);
+    if (chosen.empty())
+      throw error(
+          fmt::format("gaussian_mixture: label {} was asked for, no component has it", label));
+    return chosen;
+  }
+
+  static double noised_variance(component const& c, level const& t) {
+    double const s = t.alpha * t.alpha * c.variance + t.sigma * t.sigma;
+    if (!(s > 0))
+      throw error(
+          "gaussian_mixture: the density at sigma = 0 was asked for, a component is a point");
+    return s;
+  }
+};
+
+/// The mixture as a network: for each row, what `Predicts` names, in double and rounded once.
+template <class Predicts> struct exact {
+  using kind = kinds::network;
+  gaussian_mixture mixture;
+
+  void operator()(batch const& b) const {
+    std::vector<double> x(b.elements);
+    for (std::size_t row = 0; row < b.rows(); ++row) {
+      std::ranges::copy(b.x_of(row), x.begin());
+      level const& t = b.level_of(row);
+      auto const p = mixture.given(x, t, b.label_of(row));
+      auto const out = b.out_of(row);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        out[i] = static_cast<float>(target(t, p.x0[i], p.eps[i], p.score[i]));
+    }
+  }
+
+ private:
+  static double target(level const& t, double x0, double eps, double score) {
+    if constexpr (std::same_as<Predicts, predicts::epsilon>) return eps;
+    else if constexpr (std::same_as<Predicts, predicts::x0>) return x0;
+    else if constexpr (std::same_as<Predicts, predicts::score>) return score;
+    else if constexpr (std::same_as<Predicts, predicts::v>) return t.alpha * eps - t.sigma * x0;
+    else if constexpr (std::same_as<Predicts, predicts::velocity>) {
+      // sigma' is infinite at the clean end of a VP schedule only, where sigma sigma' = -alpha
+      // alpha' is not.
+      if (std::isinf(t.dsigma)) return t.dalpha * x0 + t.alpha * t.dalpha * score;
+      return t.dalpha * x0 + t.dsigma * eps;
+    } else
+      static_assert(std::same_as<Predicts, predicts::epsilon>,
+                    "gaussian_mixture predicts epsilon, x0, score, v or velocity");
+  }
+};
+
+}  // namespace tweedie::networks
