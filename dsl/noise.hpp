@@ -121,7 +121,7 @@ template <class Lanes> TWEEDIE_HD void philox_rounds(typename Lanes::wide (&c)[4
   philox_round<Lanes>(c, k0 + 9 * w0, k1 + 9 * w1);
 }
 
-/// -2 ln u for u in (0, 1], within 2e-7 (1 + |ln u|). u = 2^e (1 + f), 1 + f in [sqrt(1/2),
+/// -2 ln u for u in (0, 1], within 2.2e-7 (1 + |ln u|). u = 2^e (1 + f), 1 + f in [sqrt(1/2),
 /// sqrt(2)); the tail (ln(1 + f) - f + f^2/2) / f^3 is a minimax polynomial of degree 6.
 template <class Lanes> TWEEDIE_HD typename Lanes::real minus_two_log(typename Lanes::real u) {
   auto const offset = Lanes::to_integer(Lanes::bits(u) - 0x3f3504f3u) >> 23;
