@@ -1,8 +1,9 @@
-// The U-Net of unet.hpp in LibTorch: the one source that includes it (18 s, and C++17 for clang's sake).
+// The U-Net of unet.hpp in LibTorch: the one source that includes it (18 s, and C++17 for clang's
+// sake).
 //
-// All weights lie in one flat tensor, the only leaf of the gradient's graph; a layer holds indices into the list of
-// its views. Splitting costs nothing forward and one concatenation backward, and it leaves a checkpoint with plain runs
-// of floats.
+// All weights lie in one flat tensor, the only leaf of the gradient's graph; a layer holds indices
+// into the list of its views. Splitting costs nothing forward and one concatenation backward, and
+// it leaves a checkpoint with plain runs of floats.
 #include "unet.hpp"
 
 #include <ATen/ATen.h>
@@ -26,9 +27,16 @@ namespace {
 
 using at::Tensor;
 
-struct linear_map { std::size_t weight, bias; };
-struct convolution { std::size_t weight, bias; int stride, padding; };
-struct norm { std::size_t weight, bias; };
+struct linear_map {
+  std::size_t weight, bias;
+};
+struct convolution {
+  std::size_t weight, bias;
+  int stride, padding;
+};
+struct norm {
+  std::size_t weight, bias;
+};
 
 struct residual_block {
   norm norm1;
@@ -40,7 +48,10 @@ struct residual_block {
   convolution skip{};
 };
 
-struct attention_block { norm before; linear_map qkv, out; };
+struct attention_block {
+  norm before;
+  linear_map qkv, out;
+};
 
 struct resolution {
   std::vector<residual_block> down, up;
@@ -54,7 +65,7 @@ struct skeleton {
   linear_map time1, time2;
   std::size_t classes = 0;
   std::vector<resolution> resolutions;
-  bool attends = false;                  // in the middle
+  bool attends = false;  // in the middle
   attention_block middle_attention{};
   residual_block middle;
   norm last_norm;
@@ -81,7 +92,8 @@ class builder {
     for (std::size_t i = 0; i < count; ++i) {
       float value = how == start::ones ? 1.0f : 0.0f;
       if (bound > 0) {  // own conversion: the standard's distributions differ between libraries
-        value = static_cast<float>(bound * (2 * (static_cast<double>(random_() >> 11) * 0x1p-53) - 1));
+        value =
+            static_cast<float>(bound * (2 * (static_cast<double>(random_() >> 11) * 0x1p-53) - 1));
       }
       values.push_back(value);
     }
@@ -94,7 +106,8 @@ class builder {
     return {weight, add(name + ".bias", {out}, start::zeros)};
   }
 
-  convolution conv(std::string const& name, int in, int out, int kernel, int stride = 1, start how = start::uniform) {
+  convolution conv(std::string const& name, int in, int out, int kernel, int stride = 1,
+                   start how = start::uniform) {
     auto weight = add(name + ".weight", {out, in, kernel, kernel}, how);
     return {weight, add(name + ".bias", {out}, start::zeros), stride, kernel / 2};
   }
@@ -104,7 +117,8 @@ class builder {
     return {weight, add(name + ".bias", {channels}, start::zeros)};
   }
 
-  residual_block residual(std::string const& name, int in, int out, int embedding, bool scale_shift) {
+  residual_block residual(std::string const& name, int in, int out, int embedding,
+                          bool scale_shift) {
     residual_block b;
     b.norm1 = group_norm(name + ".norm1", in);
     b.conv1 = conv(name + ".conv1", in, out, 3);
@@ -136,14 +150,17 @@ std::string text(int n) { return std::to_string(n); }
 
 void check(unet_config const& c) {
   auto positive = [](int value, char const* what) {
-    if (value < 1) throw error(std::string("unet: ") + what + " is " + text(value) + ", it must be at least 1");
+    if (value < 1)
+      throw error(std::string("unet: ") + what + " is " + text(value) + ", it must be at least 1");
   };
   positive(c.channels, "channels");
   positive(c.size, "size");
   positive(c.base, "base");
   positive(c.groups, "groups");
-  if (c.classes < 0) throw error("unet: classes is " + text(c.classes) + ", it must be 0 (unconditional) or more");
-  if (c.multipliers.empty()) throw error("unet: no multiplier was given, one per resolution was expected");
+  if (c.classes < 0)
+    throw error("unet: classes is " + text(c.classes) + ", it must be 0 (unconditional) or more");
+  if (c.multipliers.empty())
+    throw error("unet: no multiplier was given, one per resolution was expected");
   if (c.blocks.size() != c.multipliers.size()) {
     throw error("unet: blocks has " + text(c.blocks.size()) + " entries and multipliers has " +
                 text(c.multipliers.size()) + ", both have one per resolution");
@@ -152,8 +169,8 @@ void check(unet_config const& c) {
   for (int m : c.multipliers) {
     positive(m, "a multiplier");
     if (c.base * m % c.groups != 0) {
-      throw error("unet: groups is " + text(c.groups) + ", which does not divide the " + text(c.base * m) +
-                  " channels of a resolution");
+      throw error("unet: groups is " + text(c.groups) + ", which does not divide the " +
+                  text(c.base * m) + " channels of a resolution");
     }
   }
   int size = c.size;
@@ -161,29 +178,36 @@ void check(unet_config const& c) {
   for (std::size_t i = 0; i < c.multipliers.size(); ++i, size /= 2) {
     sizes.push_back(size);
     if (i + 1 < c.multipliers.size() && size % 2 != 0) {
-      throw error("unet: size is " + text(c.size) + ", which cannot be halved " + text(c.multipliers.size() - 1) +
-                  " times");
+      throw error("unet: size is " + text(c.size) + ", which cannot be halved " +
+                  text(c.multipliers.size() - 1) + " times");
     }
   }
   for (int a : c.attention) {
     if (std::find(sizes.begin(), sizes.end(), a) == sizes.end()) {
-      throw error("unet: attention was asked at size " + text(a) + ", which is none of the network's resolutions");
+      throw error("unet: attention was asked at size " + text(a) +
+                  ", which is none of the network's resolutions");
     }
   }
   if (!(c.dropout >= 0 && c.dropout < 1)) {
-    throw error("unet: dropout is " + std::to_string(c.dropout) + ", it must be at least 0 and below 1");
+    throw error("unet: dropout is " + std::to_string(c.dropout) +
+                ", it must be at least 0 and below 1");
   }
   if (!std::isfinite(c.time_scale)) throw error("unet: time_scale is not a finite number");
 }
 
-int embedding_width(unet_config const& c) { return 4 * std::max(c.base, 32) / (c.base < 16 ? 4 : 1); }
+// DDPM's 4 * base, but at least 128 in a network that is narrow only where the picture is large.
+int embedding_width(unet_config const& c) {
+  return 4 * (c.base < 16 ? std::max(c.base, 2) : std::max(c.base, 32));
+}
 int sine_width(unet_config const& c) { return embedding_width(c) / 2; }
 
 skeleton build(unet_config const& c, builder& b) {
   skeleton s;
   int const wide = embedding_width(c);
   auto width = [&](std::size_t i) { return c.base * c.multipliers[i]; };
-  auto block = [&](std::string const& name, int in, int out) { return b.residual(name, in, out, wide, c.scale_shift); };
+  auto block = [&](std::string const& name, int in, int out) {
+    return b.residual(name, in, out, wide, c.scale_shift);
+  };
   s.time1 = b.linear("time.0", sine_width(c), wide);
   s.time2 = b.linear("time.1", wide, wide);
   if (c.classes > 0) s.classes = b.add("classes.weight", {c.classes + 1, wide}, start::table);
@@ -211,7 +235,8 @@ skeleton build(unet_config const& c, builder& b) {
     auto& r = s.resolutions[i];
     std::string const name = "up." + text(i);
     if (i + 1 < count) r.upsample = b.conv(name + ".upsample", width(i + 1), width(i), 3);
-    for (int k = 0; k < c.blocks[i]; ++k) r.up.push_back(block(name + "." + text(k), 2 * width(i), width(i)));
+    for (int k = 0; k < c.blocks[i]; ++k)
+      r.up.push_back(block(name + "." + text(k), 2 * width(i), width(i)));
     if (r.attends) r.attention = b.attention(name + ".attention", width(i));
   }
   s.last_norm = b.group_norm("last.norm", width(0));
@@ -219,12 +244,14 @@ skeleton build(unet_config const& c, builder& b) {
   return s;
 }
 
-// One uniform number per element from a counter (the finalizer of MurmurHash3), so that dropout has no state.
-Tensor dropout_mask(Tensor const& like, float probability, std::uint64_t seed, std::uint64_t layer) {
+// One uniform number per element from a counter (the finalizer of MurmurHash3), so that dropout has
+// no state.
+Tensor dropout_mask(Tensor const& like, float probability, std::uint64_t seed,
+                    std::uint64_t layer) {
   Tensor mask = at::empty_like(like, like.options().requires_grad(false));
   float* to = mask.data_ptr<float>();
   auto const count = mask.numel();
-  std::uint64_t key = (seed + 0x9e3779b97f4a7c15u * (layer + 1));
+  std::uint64_t key = seed + 0x9e3779b97f4a7c15u * (layer + 1);
   key = (key ^ (key >> 30)) * 0xbf58476d1ce4e5b9u;
   key = (key ^ (key >> 27)) * 0x94d049bb133111ebu;
   auto const low = static_cast<std::uint32_t>(key), high = static_cast<std::uint32_t>(key >> 32);
@@ -250,7 +277,9 @@ struct pass {
 
   Tensor const& at(std::size_t i) const { return weights[i]; }
 
-  Tensor apply(linear_map const& m, Tensor const& x) const { return at::linear(x, at(m.weight), at(m.bias)); }
+  Tensor apply(linear_map const& m, Tensor const& x) const {
+    return at::linear(x, at(m.weight), at(m.bias));
+  }
 
   Tensor apply(convolution const& c, Tensor const& x) const {
     return at::conv2d(x, at(c.weight), at(c.bias), c.stride, c.padding);
@@ -283,8 +312,10 @@ struct pass {
     // Channels last, a picture is its list of tokens: nothing is copied.
     Tensor tokens = apply(a.before, x).permute({0, 2, 3, 1}).reshape({n * pixels, channels});
     auto qkv = apply(a.qkv, tokens).view({n, pixels, 3 * channels}).chunk(3, 2);
-    Tensor scores = at::bmm(qkv[0] * (1 / std::sqrt(static_cast<double>(channels))), qkv[1].transpose(1, 2));
-    Tensor mixed = apply(a.out, at::bmm(at::softmax(scores, 2), qkv[2]).view({n * pixels, channels}));
+    Tensor scores =
+        at::bmm(qkv[0] * (1 / std::sqrt(static_cast<double>(channels))), qkv[1].transpose(1, 2));
+    Tensor mixed =
+        apply(a.out, at::bmm(at::softmax(scores, 2), qkv[2]).view({n * pixels, channels}));
     return x + mixed.view({n, x.size(2), x.size(3), channels}).permute({0, 3, 1, 2});
   }
 
@@ -334,7 +365,8 @@ struct unet::body {
     builder b(seed);
     net = build(config, b);
     tensors = std::move(b.tensors);
-    flat = at::from_blob(b.values.data(), {static_cast<std::int64_t>(b.values.size())}, at::kFloat).clone();
+    flat = at::from_blob(b.values.data(), {static_cast<std::int64_t>(b.values.size())}, at::kFloat)
+               .clone();
     moment1 = at::zeros_like(flat);
     moment2 = at::zeros_like(flat);
   }
@@ -352,11 +384,16 @@ struct unet::body {
     return result;
   }
 
-  void check_labels(int const* labels, std::size_t rows) const {
+  void check_rows(double const* times, int const* labels, std::size_t rows) const {
+    for (std::size_t i = 0; i < rows; ++i) {
+      if (!std::isfinite(times[i]))
+        throw error("unet: the time of row " + text(i) + " is not a finite number");
+    }
     for (std::size_t i = 0; labels && i < rows; ++i) {
       if (labels[i] >= -1 && labels[i] < config.classes) continue;
       throw error("label " + text(labels[i]) + " was given, the network has " +
-                  (config.classes ? "classes 0 to " + text(config.classes - 1) : std::string("no classes")));
+                  (config.classes ? "classes 0 to " + text(config.classes - 1)
+                                  : std::string("no classes")));
     }
   }
 
@@ -366,7 +403,8 @@ struct unet::body {
     float* to = result.data_ptr<float>();
     for (std::size_t i = 0; i < rows; ++i, to += 2 * half) {
       for (int k = 0; k < half; ++k) {
-        double angle = times[i] * config.time_scale * std::pow(10000.0, -k / static_cast<double>(half - 1));
+        double angle =
+            times[i] * config.time_scale * std::pow(10000.0, -k / static_cast<double>(half - 1));
         to[k] = static_cast<float>(std::sin(angle));
         to[half + k] = static_cast<float>(std::cos(angle));
       }
@@ -384,7 +422,8 @@ struct unet::body {
 
   // A copy: what autograd keeps must outlive the caller's buffers, and a pitch is closed up.
   Tensor pictures(float const* from, std::size_t pitch, std::size_t rows) const {
-    Tensor result = at::empty({static_cast<std::int64_t>(rows), config.channels, config.size, config.size}, at::kFloat);
+    Tensor result = at::empty(
+        {static_cast<std::int64_t>(rows), config.channels, config.size, config.size}, at::kFloat);
     for (std::size_t i = 0; i < rows; ++i) {
       std::copy_n(from + i * pitch, elements(), result.data_ptr<float>() + i * elements());
     }
@@ -403,7 +442,8 @@ unet_config unet_config::tiny() {
   return c;
 }
 
-unet::unet(unet_config config, std::uint64_t seed) : body_(std::make_unique<body>(std::move(config), seed)) {}
+unet::unet(unet_config config, std::uint64_t seed)
+    : body_(std::make_unique<body>(std::move(config), seed)) {}
 unet::unet(unet&&) noexcept = default;
 unet& unet::operator=(unet&&) noexcept = default;
 unet::~unet() = default;
@@ -411,14 +451,15 @@ unet::~unet() = default;
 unet_config const& unet::config() const { return body_->config; }
 std::size_t unet::elements() const { return body_->elements(); }
 
-void unet::forward(float const* x, std::size_t pitch, double const* times, int const* labels, std::size_t rows,
-                   float* out, std::size_t out_pitch) const {
+void unet::forward(float const* x, std::size_t pitch, double const* times, int const* labels,
+                   std::size_t rows, float* out, std::size_t out_pitch) const {
   auto const& b = *body_;
   auto const n = elements();
   if (pitch < n || out_pitch < n) {
-    throw error("unet: a pitch of " + text(std::min(pitch, out_pitch)) + " floats was given, a picture has " + text(n));
+    throw error("unet: a pitch of " + text(std::min(pitch, out_pitch)) +
+                " floats was given, a picture has " + text(n));
   }
-  b.check_labels(labels, rows);
+  b.check_rows(times, labels, rows);
   at::NoGradGuard no_gradient;
   auto const weights = b.views(b.flat);
   std::size_t const most = 128;  // rows whose activations stay within some 100 MB
@@ -435,15 +476,17 @@ void unet::forward(float const* x, std::size_t pitch, double const* times, int c
 }
 
 double unet::train_step(float const* x, float const* target, double const* times, int const* labels,
-                        float const* weights, std::size_t samples, std::uint64_t dropout_seed, adam const& settings) {
+                        float const* weights, std::size_t samples, std::uint64_t dropout_seed,
+                        adam const& settings) {
   auto& b = *body_;
   if (samples == 0) throw error("unet: a training step was given no samples");
-  b.check_labels(labels, samples);
+  b.check_rows(times, labels, samples);
 
   Tensor leaf = b.flat.detach().requires_grad_(true);
   auto const views = b.views(leaf);
   pass run{b.config, b.net, views, true, dropout_seed};
-  Tensor y = run(b.pictures(x, elements(), samples), b.sines(times, samples), b.classes(labels, samples));
+  Tensor y =
+      run(b.pictures(x, elements(), samples), b.sines(times, samples), b.classes(labels, samples));
   Tensor each = (y - b.pictures(target, elements(), samples)).square().mean({1, 2, 3});
   if (weights) {
     Tensor factors = at::empty_like(each, each.options().requires_grad(false));
@@ -455,8 +498,9 @@ double unet::train_step(float const* x, float const* target, double const* times
   Tensor gradient = torch::autograd::grad({loss}, {leaf})[0].contiguous();
   double const length = gradient.norm().item<double>();
   if (!std::isfinite(value) || !std::isfinite(length)) {
-    throw error("unet: after " + std::to_string(b.steps) + " steps the loss is " + std::to_string(value) +
-                " and the norm of its gradient " + std::to_string(length) + ", both must be finite");
+    throw error("unet: after " + std::to_string(b.steps) + " steps the loss is " +
+                std::to_string(value) + " and the norm of its gradient " + std::to_string(length) +
+                ", both must be finite");
   }
 
   b.steps += 1;
@@ -479,30 +523,46 @@ double unet::train_step(float const* x, float const* target, double const* times
   return value;
 }
 
-run_of<float> unet::parameters() { return {body_->flat.data_ptr<float>(), static_cast<std::size_t>(body_->flat.numel())}; }
+run_of<float> unet::parameters() {
+  return {body_->flat.data_ptr<float>(), static_cast<std::size_t>(body_->flat.numel())};
+}
 run_of<float const> unet::parameters() const {
   return {body_->flat.data_ptr<float>(), static_cast<std::size_t>(body_->flat.numel())};
 }
-run_of<float> unet::first_moment() { return {body_->moment1.data_ptr<float>(), parameters().size()}; }
-run_of<float const> unet::first_moment() const { return {body_->moment1.data_ptr<float>(), parameters().size()}; }
-run_of<float> unet::second_moment() { return {body_->moment2.data_ptr<float>(), parameters().size()}; }
-run_of<float const> unet::second_moment() const { return {body_->moment2.data_ptr<float>(), parameters().size()}; }
+run_of<float> unet::first_moment() {
+  return {body_->moment1.data_ptr<float>(), parameters().size()};
+}
+run_of<float const> unet::first_moment() const {
+  return {body_->moment1.data_ptr<float>(), parameters().size()};
+}
+run_of<float> unet::second_moment() {
+  return {body_->moment2.data_ptr<float>(), parameters().size()};
+}
+run_of<float const> unet::second_moment() const {
+  return {body_->moment2.data_ptr<float>(), parameters().size()};
+}
 std::int64_t unet::steps() const { return body_->steps; }
 void unet::set_steps(std::int64_t steps) {
-  if (steps < 0) throw error("unet: a step count of " + std::to_string(steps) + " was given, it must be 0 or more");
+  if (steps < 0)
+    throw error("unet: a step count of " + std::to_string(steps) +
+                " was given, it must be 0 or more");
   body_->steps = steps;
 }
 std::vector<unet_tensor> const& unet::tensors() const { return body_->tensors; }
 
 void unet::set_threads(int threads) {
-  if (threads < 1) throw error("unet: " + text(threads) + " threads were asked for, it must be at least 1");
+  if (threads < 1)
+    throw error("unet: " + text(threads) + " threads were asked for, it must be at least 1");
   at::set_num_threads(threads);
-  // OpenBLAS on pthreads keeps its own count, whatever LibTorch is told; another BLAS has no such function.
+  // OpenBLAS on pthreads keeps its own count, whatever LibTorch is told; another BLAS has no such
+  // function.
   using setter = void (*)(int);
-  if (auto set = reinterpret_cast<setter>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(threads);
+  if (auto set = reinterpret_cast<setter>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads")))
+    set(threads);
   at::globalContext().setFlushDenormal(true);
 #ifdef __GLIBC__
-  // Else a step returns its activations to the system and takes them back page by page, a tenth of its time.
+  // Else a step returns its activations to the system and takes them back page by page, a tenth of
+  // its time.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 2047 << 20);
 #endif

@@ -1,10 +1,12 @@
-// A class-conditional U-Net for pictures, behind plain pointers: evaluation, one training step, and its whole state.
+// A class-conditional U-Net for pictures, behind plain pointers: evaluation, one training step, and
+// its whole state.
 //
-// Ho et al. 2020 (DDPM, appendix B) with the options of Nichol & Dhariwal 2021: residual blocks of GroupNorm, SiLU and
-// 3x3 convolutions, self-attention at the small resolutions, the embedding of time and class added or as scale and
-// shift. It is narrower where the picture is large, and has one skip per block (Ronneberger et al. 2015), not one per
-// layer: at 28x28 a processor spends its time there. Time embedding: half the channels sin, half cos, frequencies
-// 10000^(-i/(half - 1)), of t * time_scale. The mathematics is LibTorch's, in unet.cpp alone.
+// Ho et al. 2020 (DDPM, appendix B) with the options of Nichol & Dhariwal 2021: residual blocks of
+// GroupNorm, SiLU and 3x3 convolutions, self-attention at the small resolutions, the embedding of
+// time and class added or as scale and shift. It is narrower where the picture is large, and has
+// one skip per block (Ronneberger et al. 2015), not one per layer: at 28x28 a processor spends its
+// time there. Time embedding: half the channels sin, half cos, frequencies 10000^(-i/(half - 1)),
+// of t * time_scale. The mathematics is LibTorch's, in unet.cpp alone.
 #pragma once
 
 #include <cstddef>
@@ -18,19 +20,23 @@
 namespace tweedie::networks {
 
 struct unet_config {
-  int channels = 1;                    ///< of the picture and of the output
-  int size = 28;                       ///< height and width in pixels, halved once per further resolution
-  int base = 16;                       ///< channels are base * multiplier
-  std::vector<int> multipliers = {1, 3, 6};  ///< one per resolution, the largest picture first
-  std::vector<int> blocks = {1, 1, 1};       ///< residual blocks per resolution, on the way down and again up
-  std::vector<int> attention = {14, 7};      ///< sizes with self-attention: on the way up, the smallest in the middle
-  int classes = 10;                    ///< 0: unconditional. The null class has index `classes` in the table
-  bool scale_shift = true;             ///< the embedding scales and shifts the second norm; false: it is added
-  float dropout = 0.1f;                ///< before the second convolution of a block, while training
-  int groups = 8;                      ///< of every GroupNorm; divides every base * multiplier
-  double time_scale = 1;               ///< the network's time is t * time_scale, best within 0 .. 1000
+  int channels = 1;  ///< of the picture and of the output
+  int size = 28;     ///< height and width in pixels, halved once per further resolution
+  int base = 16;     ///< channels are base * multiplier
+  /// One per resolution, the largest picture first.
+  std::vector<int> multipliers = {1, 3, 6};
+  /// Residual blocks per resolution, on the way down and again on the way up.
+  std::vector<int> blocks = {1, 1, 1};
+  /// Sizes with self-attention: the smallest size's is in the middle, the others' on the way up.
+  std::vector<int> attention = {14, 7};
+  int classes = 10;         ///< 0: unconditional; the null class has index `classes` in the table
+  bool scale_shift = true;  ///< the embedding scales and shifts the second norm; false: it is added
+  float dropout = 0.1f;     ///< before the second convolution of a block, while training
+  int groups = 8;           ///< of every GroupNorm; divides every base * multiplier
+  double time_scale = 1;    ///< the network's time is t * time_scale, best within 0 .. 1000
 
-  /// A network that trains in milliseconds, for tests: one resolution of 8x8, 8 channels, no attention.
+  /// A network that trains in milliseconds, for tests: one resolution of 8x8, 8 channels, no
+  /// attention.
   static unet_config tiny();
 };
 
@@ -40,20 +46,19 @@ struct adam {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double clip = 1;                     ///< largest 2-norm of the whole gradient; 0: as it is
+  double clip = 1;  ///< largest 2-norm of the whole gradient; 0: as it is
 };
 
 /// A named piece of the flat parameters, row-major.
 struct unet_tensor {
   std::string name;
   std::vector<std::int64_t> shape;
-  std::size_t offset = 0;              ///< in floats, from the start of `unet::parameters()`
-  std::size_t count = 0;               ///< the product of the shape
+  std::size_t offset = 0;  ///< in floats, from the start of `unet::parameters()`
+  std::size_t count = 0;   ///< the product of the shape
 };
 
 /// A contiguous run of floats, as std::span, which C++17 lacks.
-template <class T>
-struct run_of {
+template <class T> struct run_of {
   T* pointer = nullptr;
   std::size_t length = 0;
 
@@ -66,8 +71,8 @@ struct run_of {
 
 class unet {
  public:
-  /// A network with weights drawn from `seed`, the same on every machine; its output is 0 until it is trained.
-  /// Throws tweedie::error where the configuration does not fit together.
+  /// A network with weights drawn from `seed`, the same on every machine; its output is 0 until it
+  /// is trained. Throws tweedie::error where the configuration does not fit together.
   explicit unet(unet_config config, std::uint64_t seed = 0);
   unet(unet&&) noexcept;
   unet& operator=(unet&&) noexcept;
@@ -77,20 +82,24 @@ class unet {
   /// Floats of one picture: channels * size * size.
   std::size_t elements() const;
 
-  /// Evaluates `rows` pictures, without dropout. x and out: rows of `elements()` floats (channel, y, x), `pitch` and
-  /// `out_pitch` floats apart; times: one per row, in the schedule's unit; labels: one per row, -1 (or a null pointer
-  /// for all) is the null class. Safe to call from several threads at once, but not beside `train_step`.
-  /// Throws tweedie::error, before `out` is touched, on a label out of range or a pitch too small.
-  void forward(float const* x, std::size_t pitch, double const* times, int const* labels, std::size_t rows, float* out,
-               std::size_t out_pitch) const;
+  /// Evaluates `rows` pictures, without dropout. x and out: rows of `elements()` floats (channel,
+  /// y, x), `pitch` and `out_pitch` floats apart; times: one per row, in the schedule's unit;
+  /// labels: one per row, -1 (or a null pointer for all) is the null class. Safe to call from
+  /// several threads at once, but not beside `train_step`. Throws tweedie::error, before `out` is
+  /// touched, on a label out of range or a pitch too small.
+  void forward(float const* x, std::size_t pitch, double const* times, int const* labels,
+               std::size_t rows, float* out, std::size_t out_pitch) const;
 
-  /// One step of Adam on the loss  mean over samples of weight_i * mean over elements of (out - target)^2;  returns
-  /// the loss before the step. x and target: `samples` rows of `elements()` floats, contiguous; times, labels as for
-  /// `forward`; weights: one per sample, or null for 1. `dropout_seed` alone decides the dropout, so the parameters,
-  /// the two moments and the step count are the whole state: a resumed run has the same bits at equal thread count.
-  /// Throws tweedie::error, and changes nothing, on a bad label or where the loss or its gradient is not finite.
-  double train_step(float const* x, float const* target, double const* times, int const* labels, float const* weights,
-                    std::size_t samples, std::uint64_t dropout_seed, adam const& settings = {});
+  /// One step of Adam on the loss  mean over samples of weight_i * mean over elements of (out -
+  /// target)^2;  returns the loss before the step. x and target: `samples` rows of `elements()`
+  /// floats, contiguous; times, labels as for `forward`; weights: one per sample, or null for 1.
+  /// `dropout_seed` alone decides the dropout, so the parameters, the two moments and the step
+  /// count are the whole state: a resumed run has the same bits at equal thread count. Throws
+  /// tweedie::error, and changes nothing, on a bad label or where the loss or its gradient is not
+  /// finite.
+  double train_step(float const* x, float const* target, double const* times, int const* labels,
+                    float const* weights, std::size_t samples, std::uint64_t dropout_seed,
+                    adam const& settings = {});
 
   /// All weights, in the order of `tensors()`; a value written here is what the next call uses.
   run_of<float> parameters();
@@ -106,8 +115,8 @@ class unet {
   /// Name, shape and place of every weight.
   std::vector<unet_tensor> const& tensors() const;
 
-  /// Prepares the whole process for fast calls: `threads` for LibTorch and its BLAS inside one call, freed memory kept
-  /// for the next step, denormals taken as 0 in the calling thread.
+  /// Prepares the whole process for fast calls: `threads` for LibTorch and its BLAS inside one
+  /// call, freed memory kept for the next step, denormals taken as 0 in the calling thread.
   static void set_threads(int threads);
 
  private:
