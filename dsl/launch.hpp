@@ -36,7 +36,7 @@ template <symbol S> constexpr bound<S> bind(S, float const* data) {
 namespace detail {
 
 template <class Program, class Where, class... R, class... W>
-kernel<Program, width> make_kernel(Where const& where, rows const& r, list<R...>, list<W...>) {
+kernel<Program, width> make_kernel(Where&& where, rows const& r, list<R...>, list<W...>) {
   kernel<Program, width> k{};
   std::size_t i = 0;
   ((k.read[i++] = where.pointer(R{})), ...);
@@ -62,7 +62,7 @@ template <class Program> void run(kernel<Program, width>& k, std::size_t count) 
 
 /// All rows with the same numbers.
 template <class Program, class Where>
-void launch(std::span<float const> numbers, Where const& where, rows const& r) {
+void launch(std::span<float const> numbers, Where&& where, rows const& r) {
   auto k = detail::make_kernel<Program>(where, r, typename Program::read_list{},
                                         typename Program::write_list{});
   std::copy(numbers.begin(), numbers.end(), k.c);
@@ -71,7 +71,7 @@ void launch(std::span<float const> numbers, Where const& where, rows const& r) {
 
 /// Row i with the numbers table[i * Program::coefficients] and following.
 template <class Program, class Where>
-void launch_per_sample(std::span<float const> table, Where const& where, rows const& r) {
+void launch_per_sample(std::span<float const> table, Where&& where, rows const& r) {
   auto k = detail::make_kernel<Program>(where, r, typename Program::read_list{},
                                         typename Program::write_list{});
   k.table = table.data();
@@ -81,7 +81,7 @@ void launch_per_sample(std::span<float const> table, Where const& where, rows co
 /// One formula without a pipeline: `launch(step(x = t.alpha * known + t.sigma * noise),
 /// bindings{...}, rows)`.
 template <class... Statements, class Where>
-void launch(step_of<evaluation<Statements...>> const& step, Where const& where, rows const& r) {
+void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows const& r) {
   auto const f = fuse(no_answers, std::tuple<>{}, std::get<0>(step.evaluations).statements);
   using type = typename decltype(f)::type;
   std::array<float, type::coefficients> numbers;
