@@ -66,7 +66,8 @@ std::size_t length_of(std::size_t pictures, std::size_t size, std::size_t paddin
 
 canvas draw(std::span<float const> samples, picture_shape const& shape, grid_layout const& layout,
             std::string const& name) {
-  auto const [count, channels, height, width] = shape;
+  auto const count = shape.count, channels = shape.channels, height = shape.height,
+             width = shape.width;
   auto const described = std::to_string(count) + " pictures of " + std::to_string(channels) + "x" +
                          std::to_string(height) + "x" + std::to_string(width);
   if (channels != 1 && channels != 3)
