@@ -1,0 +1,77 @@
+// A fused program as formulas with their numbers:  x = 0.98 x - 0.12 out<0> + 0.05 noise
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <tweedie/dsl/program.hpp>
+
+namespace tweedie {
+
+namespace detail {
+
+inline std::string to_text(double c, std::string const& symbol, bool leading) {
+  char const* sign = c < 0 ? (leading ? "-" : " - ") : (leading ? "" : " + ");
+  double const size = std::abs(c);
+  return size == 1 ? fmt::format("{}{}", sign, symbol)
+                   : fmt::format("{}{:.6g} {}", sign, size, symbol);
+}
+
+template <class... S> std::string sum_text(list<S...>, double const*& c) {
+  std::string r;
+  ((r += to_text(*c++, S::name(), r.empty())), ...);
+  return r;
+}
+
+template <class Target, class... S> std::string line_text(sum<Target, S...>, double const*& c) {
+  return fmt::format("{} = {}", Target::name(), sum_text(list<S...>{}, c));
+}
+template <class Target, class F, class... Sums>
+std::string line_text(node<Target, F, Sums...>, double const*& c) {
+  std::string parameters, arguments;
+  for (std::size_t i = 0; i < F::parameters; ++i) parameters += fmt::format(", {:.6g}", *c++);
+  ((arguments += (arguments.empty() ? "" : ", ") + sum_text(typename Sums::terms{}, c)), ...);
+  return fmt::format("{} = {}({}{})", Target::name(), F::name, arguments, parameters);
+}
+
+template <class... Line>
+void append_lines(list<Line...>, double const*& c, std::string const& indent, std::string& to) {
+  ((to += indent + line_text(Line{}, c) + "\n"), ...);
+}
+
+template <class... S> std::string names(list<S...>) {
+  std::string r;
+  ((r += (r.empty() ? "" : " ") + S::name()), ...);
+  return r.empty() ? "nothing" : r;
+}
+template <class... W> std::string targets(list<W...>) {
+  return names(list<typename W::target...>{});
+}
+
+}  // namespace detail
+
+/// The lines of a program in the order they are computed, each with `indent` before it.
+template <class Program>
+std::string formulas(Program, std::span<double const> numbers, std::string const& indent = "") {
+  std::string r;
+  double const* c = numbers.data();
+  detail::append_lines(typename Program::node_list{}, c, indent, r);
+  detail::append_lines(typename Program::write_list{}, c, indent, r);
+  return r;
+}
+
+/// What a program does to memory and to the generator: "reads x out<0>, writes x, draws noise, 12
+/// bytes per element".
+template <class Program> std::string traffic(Program) {
+  using namespace detail;
+  return fmt::format(
+      "reads {}, writes {}, {}, {} bytes per element", names(typename Program::read_list{}),
+      targets(typename Program::write_list{}),
+      Program::deterministic ? "no noise" : "draws " + names(typename Program::noise_list{}),
+      Program::bytes_per_element);
+}
+
+}  // namespace tweedie
