@@ -27,8 +27,9 @@ struct unet_config {
   std::vector<int> multipliers = {1, 3, 6};
   /// Residual blocks per resolution, on the way down and again on the way up.
   std::vector<int> blocks = {1, 1, 1};
-  /// Sizes with self-attention: the smallest size's is in the middle, the others' on the way up.
-  std::vector<int> attention = {14, 7};
+  /// Sizes with self-attention: the smallest size's is in the middle, the others' on the way up. At
+  /// 14x14 it costs a seventh of a training step.
+  std::vector<int> attention = {7};
   int classes = 10;         ///< 0: unconditional; the null class has index `classes` in the table
   bool scale_shift = true;  ///< the embedding scales and shifts the second norm; false: it is added
   float dropout = 0.1f;     ///< before the second convolution of a block, while training
@@ -86,7 +87,7 @@ class unet {
   /// y, x), `pitch` and `out_pitch` floats apart; times: one per row, in the schedule's unit;
   /// labels: one per row, -1 (or a null pointer for all) is the null class. Safe to call from
   /// several threads at once, but not beside `train_step`. Throws tweedie::error, before `out` is
-  /// touched, on a label out of range or a pitch too small.
+  /// touched, on a label out of range, a pitch too small or a time that is not finite.
   void forward(float const* x, std::size_t pitch, double const* times, int const* labels,
                std::size_t rows, float* out, std::size_t out_pitch) const;
 
@@ -116,7 +117,9 @@ class unet {
   std::vector<unet_tensor> const& tensors() const;
 
   /// Prepares the whole process for fast calls: `threads` for LibTorch and its BLAS inside one
-  /// call, freed memory kept for the next step, denormals taken as 0 in the calling thread.
+  /// call, freed memory kept for the next step, denormals taken as 0 in the calling thread. Where
+  /// other programs share the processor, more than one thread wants OMP_WAIT_POLICY=passive in the
+  /// environment: threads that spin at a barrier made a step ten times slower.
   static void set_threads(int threads);
 
  private:
