@@ -9,15 +9,14 @@ namespace {
 
 /// One group after the other; on a machine without an fma instruction the C library's fmaf is
 /// correct, but slow.
-void fill_normals_portable(float* out, std::uint32_t first_group, std::size_t groups,
-                           sample_key const& key, std::uint32_t stream) {
-  for (std::size_t g = 0; g < groups; ++g) {
-    quad const q = normals4(first_group + static_cast<std::uint32_t>(g), key, stream);
-    for (std::size_t j = 0; j < 4; ++j) out[4 * g + j] = q.v[j];
+void fill_normals_portable(float* out, std::size_t groups, philox_counter counter, philox_key key) {
+  for (; groups > 0; --groups, ++counter.word[0], out += 4) {
+    quad const q = normals_of(philox4x32_10(counter, key));
+    for (int j = 0; j < 4; ++j) out[j] = q.v[j];
   }
 }
 
-fill_normals_function* widest() {
+fill_function* widest() {
   for (auto const& build : normals_builds())
     if (build.available) return build.fill;
   return fill_normals_portable;
@@ -45,7 +44,7 @@ normals_build const (&normals_builds())[normals_build_count] {
 void fill_normals(float* out, std::uint32_t first_group, std::size_t groups, sample_key const& key,
                   std::uint32_t stream) {
   static auto* const fill = detail::widest();
-  fill(out, first_group, groups, key, stream);
+  fill(out, groups, detail::counter_of(first_group, key, stream), detail::key_of(key));
 }
 
 }  // namespace tweedie

@@ -193,13 +193,19 @@ TWEEDIE_HD float detail::one_lane::sqrt(float a) {
 #endif
 }
 
+namespace detail {
+TWEEDIE_HD quad normals_of(philox_counter random) {
+  auto const a = box_muller<one_lane>(random.word[0], random.word[1]);
+  auto const b = box_muller<one_lane>(random.word[2], random.word[3]);
+  return {{a.first, a.second, b.first, b.second}};
+}
+}  // namespace detail
+
 /// Four independent normals, elements 4 group .. 4 group + 3 of the sample's row, for one GPU
 /// thread.
 TWEEDIE_HD quad normals4(std::uint32_t group, sample_key const& key, std::uint32_t stream) {
-  auto const w = philox4x32_10(detail::counter_of(group, key, stream), detail::key_of(key));
-  auto const a = detail::box_muller<detail::one_lane>(w.word[0], w.word[1]);
-  auto const b = detail::box_muller<detail::one_lane>(w.word[2], w.word[3]);
-  return {{a.first, a.second, b.first, b.second}};
+  return detail::normals_of(
+      philox4x32_10(detail::counter_of(group, key, stream), detail::key_of(key)));
 }
 
 /// The same bits for a CPU's tile: out[4 g + j] = normals4(first_group + g, key, stream).v[j] for g
@@ -217,11 +223,16 @@ inline double uniform(sample_key const& key, std::uint32_t stream, std::uint32_t
 
 namespace detail {
 
+/// Writes the normals of `groups` counters from `first` on. That a source file of wider
+/// instructions sees no sample_key keeps it from compiling the inline functions above, which the
+/// linker shares.
+using fill_function = void(float* out, std::size_t groups, philox_counter first, philox_key key);
+
 /// The builds behind fill_normals, for tests and measurements; call one only where it is available.
 struct normals_build {
   char const* name;
   bool available;
-  void (*fill)(float*, std::uint32_t, std::size_t, sample_key const&, std::uint32_t);
+  fill_function* fill;
 };
 inline constexpr int normals_build_count = 3;
 /// Widest first: avx512, avx2, portable. The last is always available.

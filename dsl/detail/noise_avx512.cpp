@@ -65,9 +65,8 @@ struct sixteen_lanes {
 
 }  // namespace
 
-void fill_normals_avx512(float* out, std::uint32_t first_group, std::size_t groups,
-                         sample_key const& key, std::uint32_t stream) {
-  fill_normals_of<sixteen_lanes>(out, first_group, groups, key, stream);
+void fill_normals_avx512(float* out, std::size_t groups, philox_counter first, philox_key key) {
+  fill_normals_of<sixteen_lanes>(out, groups, first, key);
 }
 
 }  // namespace tweedie::detail

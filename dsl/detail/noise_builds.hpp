@@ -6,9 +6,7 @@
 
 namespace tweedie::detail {
 
-using fill_normals_function = void(float*, std::uint32_t, std::size_t, sample_key const&,
-                                   std::uint32_t);
-fill_normals_function fill_normals_avx2;
-fill_normals_function fill_normals_avx512;
+fill_function fill_normals_avx2;
+fill_function fill_normals_avx512;
 
 }  // namespace tweedie::detail

@@ -13,12 +13,11 @@
 namespace tweedie::detail {
 
 template <class Lanes>
-inline void fill_block(float* out, std::uint32_t first_group, philox_counter const& counter,
-                       philox_key key) {
+inline void fill_block(float* out, philox_counter const& first, philox_key key) {
   typename Lanes::wide even[4], odd[4];
-  for (int i = 1; i < 4; ++i) even[i] = odd[i] = Lanes::broadcast(counter.word[i]);
-  even[0] = Lanes::even_groups(first_group);
-  odd[0] = Lanes::odd_groups(first_group);
+  for (int i = 1; i < 4; ++i) even[i] = odd[i] = Lanes::broadcast(first.word[i]);
+  even[0] = Lanes::even_groups(first.word[0]);
+  odd[0] = Lanes::odd_groups(first.word[0]);
   philox_rounds<Lanes>(even, key);
   philox_rounds<Lanes>(odd, key);
   auto const a = box_muller<Lanes>(Lanes::merge(even[0], odd[0]), Lanes::merge(even[1], odd[1]));
@@ -26,22 +25,19 @@ inline void fill_block(float* out, std::uint32_t first_group, philox_counter con
   Lanes::store_transposed(out, a.first, a.second, b.first, b.second);
 }
 
+/// Whole and partial blocks share one call: it is inlined, and its constants stay in registers.
 template <class Lanes>
-inline void fill_normals_of(float* out, std::uint32_t first_group, std::size_t groups,
-                            sample_key const& key, std::uint32_t stream) {
-  auto const counter = counter_of(0, key, stream);
-  auto const cipher_key = key_of(key);
-  while (groups > 0) {  // one call for whole and partial blocks: it is inlined, and its constants
-                        // stay in registers
+inline void fill_normals_of(float* out, std::size_t groups, philox_counter first, philox_key key) {
+  while (groups > 0) {
     float partial[4 * Lanes::width];
     bool const whole = groups >= Lanes::width;
-    fill_block<Lanes>(whole ? out : partial, first_group, counter, cipher_key);
+    fill_block<Lanes>(whole ? out : partial, first, key);
     if (!whole) {
       std::memcpy(out, partial, 4 * groups * sizeof(float));
       return;
     }
     out += 4 * Lanes::width;
-    first_group += Lanes::width;
+    first.word[0] += Lanes::width;
     groups -= Lanes::width;
   }
 }

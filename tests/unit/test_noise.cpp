@@ -89,7 +89,8 @@ BOOST_AUTO_TEST_CASE(every_build_writes_the_bits_of_normals4_for_every_count_and
       for (std::size_t groups = 0; groups <= 70; ++groups) {
         float const guard = 1234;
         std::vector<float> out(4 * groups + 2, guard);
-        build.fill(out.data() + 1, first, groups, some_key, 3);  // + 1: no alignment is asked for
+        build.fill(out.data() + 1, groups, detail::counter_of(first, some_key, 3),
+                   detail::key_of(some_key));  // + 1: no alignment is asked for
         std::size_t wrong = !same_bits(out.front(), guard) + !same_bits(out.back(), guard);
         for (std::size_t g = 0; g < groups; ++g) {
           quad const q = normals4(first + static_cast<std::uint32_t>(g), some_key, 3);
@@ -108,7 +109,7 @@ BOOST_AUTO_TEST_CASE(the_bits_are_pinned) {
   for (auto const& build : detail::normals_builds()) {
     if (!build.available) continue;
     std::vector<float> out(4 * groups);
-    build.fill(out.data(), 0, groups, some_key, 3);
+    build.fill(out.data(), groups, detail::counter_of(0, some_key, 3), detail::key_of(some_key));
     BOOST_TEST(hash_of(out) == pinned, build.name);
   }
 }
