@@ -49,7 +49,8 @@ TWEEDIE_HD double power_of_two(std::int64_t n) {
   return from_bits(static_cast<std::uint64_t>(n + 1023) << 52);
 }
 
-/// x - quadrant pi/2, in [-pi/4, pi/4], as a sum of two doubles. The first subtraction is exact.
+/// x - quadrant pi/2, in [-pi/4, pi/4], as a sum of two doubles. The first
+/// subtraction is exact.
 struct reduced_angle {
   double high, low;
   std::uint64_t quadrant;
@@ -63,9 +64,15 @@ TWEEDIE_HD reduced_angle reduce(double unbounded) {
   double const shifted = fma(x, 0x1.45f306dc9c883p-1, shift);
   double const k = shifted - shift;
   double const first = fma(-k, 0x1.921fb54442d18p+0, x);
-  double const high = fma(-k, 0x1.1a62633145c07p-54, first);
-  double const rest = fma(-k, 0x1.1a62633145c07p-54, first - high);
-  return {high, fma(-k, -0x1.f1976b7ed8fbcp-110, rest), bits(shifted)};
+  // Less k times the next 53 bits: product and difference both as a value and its error (Dekker
+  // 1971; Knuth).
+  double const next = 0x1.1a62633145c07p-54;
+  double const product = fma(k, next, 0.0);  // an fma, since a plain product might be contracted
+  double const product_error = fma(k, next, -product);
+  double const high = first - product;
+  double const taken = first - high;
+  double const high_error = (first - (high + taken)) + (taken - product);
+  return {high, fma(-k, -0x1.f1976b7ed8fbcp-110, high_error - product_error), bits(shifted)};
 }
 
 TWEEDIE_HD double sine_or_cosine(reduced_angle r, std::uint64_t quadrant) {
