@@ -98,10 +98,15 @@ endif()
 # The U-Net: one C++17 source behind plain pointers, for LibTorch's headers cost 20 s and 1.3 GB.
 include(tweedie_torch)
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/networks/*.cpp)
+list(FILTER sources EXCLUDE REGEX "/unet_file\\.cpp$")  # C++20, over io
 if(sources AND TWEEDIE_TORCH_USED)
   add_library(tweedie_unet STATIC ${sources})
   add_library(tweedie::unet ALIAS tweedie_unet)
   set_target_properties(tweedie_unet PROPERTIES CXX_STANDARD 17)
   target_include_directories(tweedie_unet PUBLIC ${TWEEDIE_INCLUDE})
   target_link_libraries(tweedie_unet PRIVATE tweedie_torch tweedie_arithmetic tweedie_warnings)
+  add_library(tweedie_unet_file STATIC ${PROJECT_SOURCE_DIR}/networks/unet_file.cpp)
+  add_library(tweedie::unet_file ALIAS tweedie_unet_file)
+  target_link_libraries(tweedie_unet_file PUBLIC tweedie::unet tweedie::io
+                        PRIVATE tweedie_arithmetic tweedie_warnings)
 endif()

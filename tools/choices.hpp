@@ -1,0 +1,167 @@
+// What is chosen by name on the command line. Names end here: everything below has types.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/networks/unet_file.hpp>
+#include <tweedie/pipelines/objective.hpp>
+#include <tweedie/schedules/cosine.hpp>
+#include <tweedie/schedules/edm.hpp>
+#include <tweedie/schedules/linear.hpp>
+#include <tweedie/schedules/rectified_flow.hpp>
+#include <tweedie/schedules/scaled_linear.hpp>
+#include <tweedie/schedules/sub_variance_preserving.hpp>
+#include <tweedie/schedules/variance_exploding.hpp>
+
+namespace tweedie::tool {
+
+/// A variant with a name per alternative, in one order.
+template <class T> struct named {
+  char const* name;
+  T value;
+};
+
+/// The alternative of that name. Throws a sentence that lists what there is.
+template <class Named>
+auto choose(std::string const& option, std::string const& given, Named const& there) {
+  std::string list;
+  for (auto const& entry : there) {
+    if (given == entry.name) return entry.value;
+    list += (list.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  throw error(fmt::format("{} '{}' was given; expected one of: {}", option, given, list));
+}
+template <class Named> std::string list_of(Named const& there) {
+  std::string list;
+  for (auto const& entry : there) list += (list.empty() ? "" : ", ") + std::string(entry.name);
+  return list;
+}
+
+/// A schedule that is known at run time only: levels are asked for once per evaluation, on the host,
+/// so a pipeline need not be compiled for each.
+struct any_schedule {
+  using kind = kinds::schedule;
+  static constexpr auto name = "schedule";
+  std::variant<schedules::cosine, schedules::linear, schedules::scaled_linear,
+               schedules::continuous::cosine, schedules::continuous::linear,
+               schedules::continuous::scaled_linear, schedules::rectified_flow,
+               schedules::variance_exploding, schedules::sub_variance_preserving, schedules::edm>
+      which;
+
+  level at(double t) const {
+    return std::visit([t](auto const& s) { return s.at(t); }, which);
+  }
+  double end() const {
+    return std::visit([](auto const& s) { return s.end(); }, which);
+  }
+  int table_steps() const {
+    return std::visit([](auto const& s) { return s.table_steps(); }, which);
+  }
+  double t_of_rho(double rho) const {
+    return std::visit([rho](auto const& s) { return s.t_of_rho(rho); }, which);
+  }
+  level clean() const {
+    return std::visit([](auto const& s) { return s.clean(); }, which);
+  }
+};
+
+inline std::initializer_list<named<any_schedule>> const schedule_choices{
+    {"cosine", {schedules::cosine{}}},
+    {"linear", {schedules::linear{}}},
+    {"scaled_linear", {schedules::scaled_linear{}}},
+    {"continuous_cosine", {schedules::continuous::cosine{}}},
+    {"continuous_linear", {schedules::continuous::linear{}}},
+    {"continuous_scaled_linear", {schedules::continuous::scaled_linear{}}},
+    {"rectified_flow", {schedules::rectified_flow{}}},
+    {"variance_exploding", {schedules::variance_exploding{}}},
+    {"sub_variance_preserving", {schedules::sub_variance_preserving{}}},
+    {"edm", {schedules::edm{}}}};
+
+/// Calls visit(name, member) for every parameter of a schedule.
+template <class S, class Visit> void each_parameter(S& s, Visit&& visit) {
+  if constexpr (requires { s.s; }) visit("s", s.s);
+  if constexpr (requires { s.beta_cap; }) visit("beta_cap", s.beta_cap);
+  if constexpr (requires { s.beta_first; }) visit("beta_first", s.beta_first);
+  if constexpr (requires { s.beta_last; }) visit("beta_last", s.beta_last);
+  if constexpr (requires { s.beta_min; }) visit("beta_min", s.beta_min);
+  if constexpr (requires { s.beta_max; }) visit("beta_max", s.beta_max);
+  if constexpr (requires { s.sigma_min; }) visit("sigma_min", s.sigma_min);
+  if constexpr (requires { s.sigma_max; }) visit("sigma_max", s.sigma_max);
+  if constexpr (requires { s.steps; }) visit("steps", s.steps);
+}
+
+inline networks::schedule_description describe(std::string const& name, any_schedule schedule) {
+  networks::schedule_description description{name, {}};
+  std::visit(
+      [&](auto& s) {
+        each_parameter(s, [&](char const* key, auto value) {
+          description.parameters.emplace_back(key, static_cast<double>(value));
+        });
+      },
+      schedule.which);
+  return description;
+}
+
+/// The schedule that a model file describes. Throws where a parameter is missing or not known.
+inline any_schedule schedule_of(networks::schedule_description const& given) {
+  auto schedule = choose("schedule", given.name, schedule_choices);
+  std::size_t known = 0;
+  std::visit(
+      [&](auto& s) {
+        each_parameter(s, [&](std::string const& key, auto& value) {
+          for (auto const& [name, number] : given.parameters) {
+            if (name != key) continue;
+            using type = std::remove_reference_t<decltype(value)>;
+            if (std::is_same_v<type, int> && !(number >= 1 && number <= 1'000'000))
+              throw error(fmt::format("schedule {}: {} = {} was given, expected 1 to 1000000",
+                                      given.name, key, number));
+            value = static_cast<type>(number);
+            ++known;
+          }
+        });
+      },
+      schedule.which);
+  if (known != given.parameters.size() ||
+      known != describe(given.name, schedule).parameters.size())
+    throw error(fmt::format("schedule {}: its parameters {} are not those of this schedule",
+                            given.name, networks::to_json(given)));
+  return schedule;
+}
+
+using any_prediction = std::variant<predicts::v, predicts::epsilon, predicts::x0, predicts::score,
+                                    predicts::velocity>;
+inline std::initializer_list<named<any_prediction>> const prediction_choices{
+    {predicts::v::name, predicts::v{}},
+    {predicts::epsilon::name, predicts::epsilon{}},
+    {predicts::x0::name, predicts::x0{}},
+    {predicts::score::name, predicts::score{}},
+    {predicts::velocity::name, predicts::velocity{}}};
+
+/// A weight that is known at run time only, as any_schedule.
+struct any_weight {
+  std::variant<weights::uniform, weights::min_snr, weights::p2> which;
+  double operator()(level t) const {
+    return std::visit([t](auto const& w) { return w(t); }, which);
+  }
+};
+inline std::initializer_list<named<any_weight>> const weight_choices{
+    {weights::uniform::name, {weights::uniform{}}},
+    {weights::min_snr::name, {weights::min_snr{}}},
+    {weights::p2::name, {weights::p2{}}}};
+
+/// Networks by name.
+inline networks::unet_config tiny_config() {
+  auto config = networks::unet_config::tiny();
+  config.size = 28;
+  return config;
+}
+inline std::initializer_list<named<networks::unet_config>> const config_choices{
+    {"small", networks::unet_config{}}, {"tiny", tiny_config()}};
+
+}  // namespace tweedie::tool

@@ -1,0 +1,56 @@
+// tweedie: train a network, draw pictures with it, read a pipeline's formula.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+#include <map>
+
+#include <tweedie/dsl/error.hpp>
+
+#include "tool.hpp"
+
+namespace {
+
+/// What was typed, quoted where a shell needs it, without the program's folder.
+std::string as_typed(int argc, char** argv) {
+  std::string line = "tweedie";
+  for (int i = 1; i < argc; ++i) {
+    std::string const word = argv[i];
+    bool const plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789-_./,:=+@%") == std::string::npos;
+    line += plain ? " " + word : " '" + word + "'";
+  }
+  return line;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Diffusion models whose samplers are formulas: one evaluation of the network, one kernel.",
+      "tweedie"};
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  std::map<CLI::App*, tweedie::tool::action> actions;
+  auto const command = as_typed(argc, argv);
+  try {
+    auto add = [&](auto make, char const* name, char const* what) {
+      auto* sub = app.add_subcommand(name, what);
+      actions[sub] = make(*sub, command);
+    };
+    add(tweedie::tool::add_train, "train", "train a U-Net on Fashion-MNIST");
+    app.parse(argc, argv);
+    return actions.at(app.get_subcommands().front())();
+  } catch (CLI::ParseError const& stop) {
+    if (stop.get_exit_code() == 0) return app.exit(stop);  // --help
+    fmt::print(stderr, "tweedie: {} (see --help)\n", stop.what());
+  } catch (tweedie::error const& sentence) {
+    fmt::print(stderr, "tweedie: {}\n", sentence.what());
+  } catch (std::bad_alloc const&) {
+    fmt::print(stderr, "tweedie: there is not enough memory; ask for a smaller batch or network\n");
+  } catch (std::exception const& other) {
+    fmt::print(stderr, "tweedie: {}\n", other.what());
+  }
+  return 1;
+}

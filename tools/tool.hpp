@@ -1,0 +1,15 @@
+// The subcommands of the program: each declares its options and says how it is run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace tweedie::tool {
+
+/// What a subcommand does once its options are read; the exit code.
+using action = std::function<int()>;
+
+/// `command` is the whole line as typed, for the files that remember it.
+action add_train(CLI::App& app, std::string const& command);
+
+}  // namespace tweedie::tool

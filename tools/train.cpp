@@ -1,0 +1,459 @@
+// tweedie train: Algorithm 1 of Ho et al. 2020 on Fashion-MNIST.
+//
+// Everything random is a function of the seed and the step: which picture is next, its level and
+// noise, whether it loses its label, the dropout inside the network. So a checkpoint is plain
+// numbers, and a training that continues from one has the bits of one that never stopped.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cmath>
+#include <memory>
+#include <numbers>
+#include <numeric>
+
+#include <tweedie/dsl/buffer.hpp>
+#include <tweedie/io/fashion_mnist.hpp>
+#include <tweedie/networks/unet.hpp>
+#include <tweedie/networks/unet_file.hpp>
+
+#include "choices.hpp"
+#include "interrupt.hpp"
+#include "progress.hpp"
+#include "tool.hpp"
+
+namespace tweedie::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t order_stream = first_reserved_stream + 0x10;
+constexpr std::uint32_t label_stream = first_reserved_stream + 0x11;
+constexpr std::uint32_t dropout_stream = first_reserved_stream + 0x12;
+
+/// The options, as they are typed.
+struct options {
+  std::string data = "fashion-mnist", predicts = "v", schedule = "cosine", weight = "uniform";
+  std::string decay = "none", config = "small";
+  long long epochs = 0, steps = 0, batch = 128, warmup = 0, threads = 1, limit = 0;
+  long long checkpoint_every = 1000;
+  std::uint64_t seed = 0;
+  double rate = 2e-4, ema = 0.999, label_dropout = 0.1, dropout = 0.1, clip = 1;
+  bool unconditional = false;
+  std::string out, checkpoint, loss;
+  std::string command;
+};
+
+/// How the learning rate goes down, from 1 to the factor at the end of the training.
+struct decay {
+  enum { none, linear, cosine } how;
+  double operator()(double part) const {
+    switch (how) {
+      case linear: return 1 - part;
+      case cosine: return (1 + std::cos(std::numbers::pi * part)) / 2;
+      case none: break;
+    }
+    return 1;
+  }
+};
+std::initializer_list<named<decay>> const decay_choices{
+    {"none", {decay::none}}, {"linear", {decay::linear}}, {"cosine", {decay::cosine}}};
+
+void check_whole(char const* option, long long given, long long least, long long most) {
+  if (given < least || given > most)
+    throw error(
+        fmt::format("{} {} was given; expected {} to {}", option, given, least, most));
+}
+void check_part(char const* option, double given, double least, double below) {
+  if (!(given >= least && given < below))
+    throw error(fmt::format("{} {} was given; expected at least {} and below {}", option, given,
+                            least, below));
+}
+
+/// Throws where a file could not be written there after an hour of training.
+void check_writable(char const* option, fs::path const& path) {
+  auto const folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored))
+    throw error(fmt::format("{} '{}' was given, but there is no folder '{}'", option,
+                            path.string(), folder.string()));
+  if (access(folder.c_str(), W_OK) != 0)
+    throw error(fmt::format("{} '{}' was given, but the folder '{}' cannot be written to", option,
+                            path.string(), folder.string()));
+  if (fs::is_directory(path, ignored))
+    throw error(fmt::format("{} '{}' was given, which is a folder; expected a file's name", option,
+                            path.string()));
+}
+
+/// The pictures in an order of their own for each epoch, by Fisher & Yates.
+class picture_order {
+ public:
+  picture_order(std::uint64_t seed, std::size_t count) : seed_(seed), order_(count) {}
+
+  /// The picture at a position of the whole training.
+  std::size_t operator()(std::uint64_t position) {
+    auto const epoch = position / order_.size();
+    if (!shuffled_ || epoch != epoch_) shuffle(epoch);
+    return order_[position % order_.size()];
+  }
+
+ private:
+  void shuffle(std::uint64_t epoch) {
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    for (std::size_t i = order_.size() - 1; i > 0; --i) {
+      double const u =
+          uniform({seed_, epoch, 0}, order_stream, static_cast<std::uint32_t>(i));
+      std::swap(order_[i], order_[static_cast<std::size_t>(u * static_cast<double>(i + 1))]);
+    }
+    epoch_ = epoch;
+    shuffled_ = true;
+  }
+
+  std::uint64_t seed_, epoch_ = 0;
+  bool shuffled_ = false;
+  std::vector<std::size_t> order_;
+};
+
+/// A training as it stands after some steps.
+struct state {
+  networks::unet network;
+  buffer average;              // of the weights
+  std::vector<double> losses;  // one per step done
+
+  std::size_t steps() const { return losses.size(); }
+};
+
+/// What a checkpoint must agree on with the command that continues it.
+using settings = std::vector<std::pair<std::string, std::string>>;
+
+void write_checkpoint(fs::path const& path, state const& s, settings const& chosen) {
+  io::tensor_file file;
+  file.metadata["format"] = "tweedie checkpoint 1";
+  file.metadata["step"] = std::to_string(s.steps());
+  for (auto const& [name, value] : chosen) file.metadata["setting " + name] = value;
+  networks::append_weights(file.tensors, s.network, "weights.", s.network.parameters().data());
+  networks::append_weights(file.tensors, s.network, "average.", s.average.data());
+  networks::append_weights(file.tensors, s.network, "moment1.", s.network.first_moment().data());
+  networks::append_weights(file.tensors, s.network, "moment2.", s.network.second_moment().data());
+  file.tensors.push_back(
+      io::make_tensor("losses", {s.steps()}, std::span<double const>(s.losses)));
+  io::write_safetensors(path, file);
+}
+
+void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
+  auto const file = io::read_safetensors(path);
+  auto const refuse = [&](std::string const& why) {
+    throw error(fmt::format(
+        "'{}' is a checkpoint of another training: {}; give the settings it was begun with, or "
+        "another --checkpoint",
+        path.string(), why));
+  };
+  auto const text_of = [&](std::string const& key) {
+    auto const found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  if (text_of("format") != "tweedie checkpoint 1")
+    throw error(fmt::format("'{}' is no checkpoint of tweedie train", path.string()));
+  for (auto const& [name, value] : chosen)
+    if (auto const there = text_of("setting " + name); there != value)
+      refuse(fmt::format("its {} is {}, but {} was given", name, there, value));
+
+  std::vector<std::string> names{"losses"};
+  for (auto prefix : {"weights.", "average.", "moment1.", "moment2."})
+    networks::append_names(names, s.network, prefix);
+  io::expect_names(file, names);
+  std::size_t count = 0;
+  for (auto const& t : file.tensors)
+    if (t.name == "losses") count = t.bytes.size() / sizeof(double);
+  if (text_of("step") != std::to_string(count))
+    throw error(fmt::format("'{}' has {} losses for step {}; expected one per step", path.string(),
+                            count, text_of("step")));
+  s.losses = io::values<double>(file, "losses", {count});
+  networks::extract_weights(file, s.network, "weights.", s.network.parameters().data());
+  networks::extract_weights(file, s.network, "average.", s.average.data());
+  networks::extract_weights(file, s.network, "moment1.", s.network.first_moment().data());
+  networks::extract_weights(file, s.network, "moment2.", s.network.second_moment().data());
+  s.network.set_steps(static_cast<std::int64_t>(count));
+}
+
+constexpr std::size_t mean_over = 100;  // steps of the loss's running mean
+
+double running_mean(std::vector<double> const& losses, std::size_t end) {
+  std::size_t const begin = end > mean_over ? end - mean_over : 0;
+  double sum = 0;
+  for (std::size_t i = begin; i < end; ++i) sum += losses[i];
+  return sum / static_cast<double>(std::max<std::size_t>(end - begin, 1));
+}
+
+void write_losses(fs::path const& path, std::vector<double> const& losses) {
+  std::string text = "step,loss,mean\n";
+  for (std::size_t i = 0; i < losses.size(); ++i)
+    text += fmt::format("{},{:.9g},{:.9g}\n", i + 1, losses[i], running_mean(losses, i + 1));
+  io::write_file(path, text);
+}
+
+/// The losses as a picture beside their table, where gnuplot is found.
+void plot_losses(fs::path const& csv) {
+  auto const quoted = [](fs::path const& path) {
+    std::string text = "'";
+    for (char c : path.string()) text += c == '\'' ? std::string("''") : std::string(1, c);
+    return text + "'";
+  };
+  fs::path const png = fs::path(csv).replace_extension(".png");
+  fs::path const part = fs::path(png) += ".part";
+  std::string script = fmt::format(
+      "set terminal pngcairo size 900,500; set output {}; set datafile separator ','; "
+      "set logscale y; set xlabel 'step'; set ylabel 'loss'; set grid; "
+      "plot {} using 1:2 every ::1 with dots lc rgb '#9aa7b5' title 'each step', "
+      "'' using 1:3 every ::1 with lines lw 2 lc rgb '#c0392b' title 'mean of {}'",
+      quoted(part), quoted(csv), mean_over);
+  std::string program = "gnuplot", flag = "-e";
+  char* arguments[] = {program.data(), flag.data(), script.data(), nullptr};
+  posix_spawn_file_actions_t quiet;
+  posix_spawn_file_actions_init(&quiet);
+  posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  int status = 1;
+  bool const began =
+      posix_spawnp(&child, "gnuplot", &quiet, nullptr, arguments, environ) == 0;
+  posix_spawn_file_actions_destroy(&quiet);
+  std::error_code failed;
+  if (began && waitpid(child, &status, 0) == child && status == 0) {
+    fs::rename(part, png, failed);
+    if (!failed) return;
+  }
+  fs::remove(part, failed);
+  fmt::print(stderr, "no plot of the loss was made: {}\n",
+             began ? "gnuplot failed" : "gnuplot was not found");
+}
+
+template <class Predicts>
+int train(options const& o, Predicts predicted, any_schedule const& schedule,
+          any_weight const& weight, decay const& down, networks::unet_config const& config) {
+  auto const folder = o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
+  auto data = io::read_fashion_mnist(io::fashion_mnist_part::train, folder);
+  if (o.limit > 0) data.count = std::min(data.count, static_cast<std::size_t>(o.limit));
+
+  auto const batch = static_cast<std::size_t>(o.batch);
+  auto const steps =
+      o.steps ? static_cast<std::size_t>(o.steps)
+              : (static_cast<std::size_t>(o.epochs) * data.count + batch - 1) / batch;
+  if (steps > 100'000'000)
+    throw error(fmt::format("{} steps were asked for; expected at most 100000000", steps));
+
+  settings const chosen{{"predicts", o.predicts},
+                        {"schedule", networks::to_json(describe(o.schedule, schedule))},
+                        {"weight", o.weight},
+                        {"network", networks::to_json(config)},
+                        {"data", o.data},
+                        {"pictures", std::to_string(data.count)},
+                        {"steps", std::to_string(steps)},
+                        {"batch", std::to_string(batch)},
+                        {"rate", fmt::format("{}", o.rate)},
+                        {"decay", o.decay},
+                        {"warmup", std::to_string(o.warmup)},
+                        {"clip", fmt::format("{}", o.clip)},
+                        {"ema", fmt::format("{}", o.ema)},
+                        {"label-dropout", fmt::format("{}", o.label_dropout)},
+                        {"seed", std::to_string(o.seed)}};
+
+  networks::unet::set_threads(static_cast<int>(o.threads));
+  networks::unet fresh(config, o.seed);
+  std::size_t const parameters = fresh.parameters().size(), elements = fresh.elements();
+  state s{std::move(fresh), buffer(parameters), {}};
+  std::copy_n(s.network.parameters().data(), parameters, s.average.data());
+  if (fs::exists(o.checkpoint)) {
+    read_checkpoint(o.checkpoint, s, chosen);
+    fmt::print(stderr, "continuing after step {} of {} from '{}'\n", s.steps(), steps,
+               o.checkpoint);
+  }
+  fmt::print(stderr, "training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n",
+             o.predicts, data.count, parameters, steps, batch, o.threads,
+             o.threads == 1 ? "" : "s");
+
+  auto const save = [&] {
+    write_checkpoint(o.checkpoint, s, chosen);
+    write_losses(o.loss, s.losses);
+  };
+
+  objective const goal{schedule, predicted, weight};
+  picture_order order(o.seed, data.count);
+  buffer clean(batch * elements), noisy(batch * elements), target(batch * elements);
+  std::vector<sample_key> keys(batch);
+  std::vector<int> labels(batch);
+  std::vector<double> times(batch);
+  std::vector<float> factors(batch);
+  catch_interrupts();
+  progress bar("train", steps, s.steps());
+  while (s.steps() < steps && !interrupted()) {
+    std::size_t const step = s.steps();
+    for (std::size_t row = 0; row < batch; ++row) {
+      std::uint64_t const position = std::uint64_t{step} * batch + row;
+      keys[row] = {o.seed, position, static_cast<std::uint32_t>(step)};
+      std::size_t const picture = order(position);
+      std::copy_n(data.images.data() + picture * elements, elements,
+                  clean.data() + row * elements);
+      bool const dropped = uniform(keys[row], label_stream) < o.label_dropout;
+      labels[row] = config.classes == 0 || dropped ? no_label : data.labels[picture];
+    }
+    auto const drawn = goal(keys, clean.data(), noisy.data(), target.data(), elements);
+    for (std::size_t row = 0; row < batch; ++row) {
+      times[row] = drawn.levels[row].t;
+      factors[row] = static_cast<float>(drawn.weights[row]);
+    }
+
+    auto const done = static_cast<double>(step);
+    networks::adam adam;
+    adam.rate = o.rate * down(done / static_cast<double>(steps));
+    if (o.warmup > 0) adam.rate *= std::min(1.0, (done + 1) / static_cast<double>(o.warmup));
+    adam.clip = o.clip;
+    // One draw per step: its bits are the seed of the network's own dropout.
+    auto const dropout_seed = std::bit_cast<std::uint64_t>(
+        uniform({o.seed, 0, static_cast<std::uint32_t>(step)}, dropout_stream));
+    s.losses.push_back(s.network.train_step(noisy.data(), target.data(), times.data(),
+                                            labels.data(), factors.data(), batch, dropout_seed,
+                                            adam));
+    // The average begins short, so that it forgets the first weights.
+    average_weights(s.average.data(), s.network.parameters().data(), parameters,
+                    std::min(o.ema, (1 + done) / (10 + done)));
+
+    bar.update(s.steps(), [&] {
+      return fmt::format("loss {:.4f}  {:.0f} images/s", running_mean(s.losses, s.steps()),
+                         bar.rate(s.steps()) * static_cast<double>(batch));
+    });
+    if (s.steps() % static_cast<std::size_t>(o.checkpoint_every) == 0 && s.steps() < steps) save();
+  }
+  bar.clear();
+
+  save();
+  if (s.steps() < steps) {
+    fmt::print(stderr, "interrupted after step {} of {}: '{}' holds it, the same command continues\n",
+               s.steps(), steps, o.checkpoint);
+    return interrupted_exit_code();
+  }
+
+  networks::model m;
+  m.network = std::make_shared<networks::unet>(config, o.seed);
+  std::copy_n(s.average.data(), parameters, m.network->parameters().data());
+  m.predicts = o.predicts;
+  m.schedule = describe(o.schedule, schedule);
+  if (config.classes > 0)
+    m.labels.assign(io::fashion_mnist_classes.begin(), io::fashion_mnist_classes.end());
+  m.notes = {{"command", o.command},
+             {"steps", std::to_string(steps)},
+             {"batch", std::to_string(batch)},
+             {"weight", o.weight + ", in epsilon space"},
+             {"weights", "exponential moving average, decay " + fmt::format("{}", o.ema)},
+             {"data", "Fashion-MNIST, " + std::to_string(data.count) + " training pictures"},
+             {"loss", fmt::format("{:.6g}, mean of the last {} steps",
+                                  running_mean(s.losses, steps), mean_over)}};
+  networks::save_model(o.out, m);
+  plot_losses(o.loss);
+  fmt::print("'{}': {} steps, loss {:.4f}, {}\n", o.out, steps, running_mean(s.losses, steps),
+             duration_text(bar.seconds()));
+  return 0;
+}
+
+int run(options o) {
+  auto const predicted = choose("--predicts", o.predicts, prediction_choices);
+  auto const schedule = choose("--schedule", o.schedule, schedule_choices);
+  auto const weight = choose("--weight", o.weight, weight_choices);
+  auto const down = choose("--decay", o.decay, decay_choices);
+  auto config = choose("--config", o.config, config_choices);
+
+  if (o.steps == 0 && o.epochs == 0) o.epochs = 20;
+  check_whole("--batch", o.batch, 1, 65536);
+  check_whole("--warmup", o.warmup, 0, 100'000'000);
+  check_whole("--threads", o.threads, 1, 1024);
+  check_whole("--checkpoint-every", o.checkpoint_every, 1, 100'000'000);
+  if (!(o.rate > 0 && std::isfinite(o.rate)))
+    throw error(fmt::format("--rate {} was given; expected a number above 0", o.rate));
+  if (!(o.clip >= 0 && std::isfinite(o.clip)))
+    throw error(fmt::format("--clip-gradient {} was given; expected 0 (off) or more", o.clip));
+  check_part("--ema", o.ema, 0, 1);
+  check_part("--dropout", o.dropout, 0, 1);
+  if (!(o.label_dropout >= 0 && o.label_dropout <= 1))
+    throw error(
+        fmt::format("--label-dropout {} was given; expected 0 to 1", o.label_dropout));
+
+  config.dropout = static_cast<float>(o.dropout);
+  if (o.unconditional) config.classes = 0;
+  if (!schedule.table_steps()) config.time_scale = 1000 / schedule.end();
+  auto const beside = [&](char const* ending) {
+    return fs::path(o.out).replace_extension(ending).string();
+  };
+  if (o.checkpoint.empty()) o.checkpoint = beside(".checkpoint");
+  if (o.loss.empty()) o.loss = beside(".csv");
+  check_writable("--out", o.out);
+  check_writable("--checkpoint", o.checkpoint);
+  check_writable("--loss", o.loss);
+  if (o.out == o.checkpoint || o.out == o.loss || o.checkpoint == o.loss)
+    throw error("--out, --checkpoint and --loss were given the same file; expected three");
+  return std::visit(
+      [&](auto p) { return train(o, p, schedule, weight, down, config); }, predicted);
+}
+
+}  // namespace
+
+action add_train(CLI::App& app, std::string const& command) {
+  auto const o = std::make_shared<options>();
+  o->command = command;
+  auto const whole = [&](char const* name, long long& value, char const* what, long long least) {
+    return app.add_option_function<long long>(
+                  name,
+                  [name, &value, least](long long given) {
+                    check_whole(name, given, least, 100'000'000);
+                    value = given;
+                  },
+                  what)
+        ->default_str(value ? std::to_string(value) : "");
+  };
+  app.add_option("--data", o->data,
+                 "'fashion-mnist' (Debian's dataset-fashion-mnist), or a folder with its files")
+      ->capture_default_str();
+  app.add_option("--limit", o->limit, "only the first so many pictures");
+  app.add_option("--predicts", o->predicts,
+                 "what the network predicts: " + list_of(prediction_choices))
+      ->capture_default_str();
+  app.add_option("--schedule", o->schedule, "levels of noise: " + list_of(schedule_choices))
+      ->capture_default_str();
+  app.add_option("--weight", o->weight,
+                 "weight of a level's loss, in epsilon space: " + list_of(weight_choices))
+      ->capture_default_str();
+  app.add_option("--config", o->config, "the network: " + list_of(config_choices))
+      ->capture_default_str();
+  app.add_flag("--unconditional", o->unconditional, "a network without labels");
+  auto* epochs = whole("--epochs", o->epochs, "times through all pictures (20)", 1);
+  whole("--steps", o->steps, "steps of Adam, instead of epochs", 1)->excludes(epochs);
+  app.add_option("--batch", o->batch, "pictures per step")->capture_default_str();
+  app.add_option("--rate", o->rate, "Adam's learning rate")->capture_default_str();
+  app.add_option("--decay", o->decay, "of the rate to 0: " + list_of(decay_choices))
+      ->capture_default_str();
+  app.add_option("--warmup", o->warmup, "steps in which the rate rises from 0")
+      ->capture_default_str();
+  app.add_option("--clip-gradient", o->clip, "largest norm of the gradient; 0: as it is")
+      ->capture_default_str();
+  app.add_option("--ema", o->ema, "decay of the weights' moving average, which is what is saved")
+      ->capture_default_str();
+  app.add_option("--label-dropout", o->label_dropout,
+                 "part of the pictures that lose their label, for guidance")
+      ->capture_default_str();
+  app.add_option("--dropout", o->dropout, "inside the network")->capture_default_str();
+  app.add_option("--seed", o->seed, "of everything random")->capture_default_str();
+  app.add_option("--threads", o->threads,
+                 "threads; a training has the same bits again at the same number")
+      ->capture_default_str();
+  app.add_option("--out", o->out, "the model, a safetensors file")->required();
+  app.add_option("--checkpoint", o->checkpoint,
+                 "where it is kept how far the training is (the model's name with .checkpoint); "
+                 "the same command continues from it");
+  whole("--checkpoint-every", o->checkpoint_every, "steps between checkpoints", 1);
+  app.add_option("--loss", o->loss,
+                 "table of the losses (the model's name with .csv), with a plot beside it");
+  return [o] { return run(*o); };
+}
+
+}  // namespace tweedie::tool
