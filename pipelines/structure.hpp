@@ -202,7 +202,7 @@ struct kernel_facts {
   std::size_t writes = 0;             ///< buffers stored
   std::size_t bytes_per_element = 0;  ///< float32 traffic
   std::size_t noise_streams = 0;      ///< normals drawn per element
-  bool deterministic() const { return noise_streams == 0; }
+  constexpr bool deterministic() const { return noise_streams == 0; }
 };
 
 /// Everything a set of stages compiles to.
