@@ -29,7 +29,7 @@ struct unet_config {
   std::vector<int> blocks = {1, 1, 1};
   /// Sizes with self-attention: the smallest size's is in the middle, the others' on the way up. At
   /// 14x14 it costs a seventh of a training step.
-  std::vector<int> attention = {7};
+  std::vector<int> attention = {14, 7};
   int classes = 10;         ///< 0: unconditional; the null class has index `classes` in the table
   bool scale_shift = true;  ///< the embedding scales and shifts the second norm; false: it is added
   float dropout = 0.1f;     ///< before the second convolution of a block, while training

@@ -56,6 +56,12 @@ template <class Sampler, class... Kind> constexpr bool mentions_defined(list<Kin
           ...);
 }
 
+// What plan() returns where the stages do not fit, so that the sentence is the only error.
+struct no_plan {
+  images sample(request const&, label = {}) const { return {}; }
+  images sample(request const&, labels const&) const { return {}; }
+};
+
 }  // namespace detail
 
 template <class... Stages> struct pipeline {
@@ -174,7 +180,7 @@ template <class... Stages> struct pipeline {
       auto const s = stage_set();
       return tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())>(
           s, network(), levels(s.schedule));
-    } else return 0;
+    } else return detail::no_plan{};
   }
 };
 
