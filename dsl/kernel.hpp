@@ -64,15 +64,27 @@ template <class Program, std::uint64_t Width> struct kernel {
                float const* numbers) const {
     alignas(64) float noise[at_least_one(Program::noises)][Width];
     std::uint64_t const left = pitch - start, n = left < Width ? left : Width;
-    for (std::size_t i = 0; i < Program::noises; ++i)
-      fill_normals(noise[i], static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
-                   Program::stream(i));
     float const* in[at_least_one(Program::reads)];
     float* result[Program::writes];
     for (std::size_t i = 0; i < Program::reads; ++i) in[i] = read[i] + offset;
     for (std::size_t i = 0; i < Program::writes; ++i) result[i] = write[i] + offset;
-      // A store may go where a load came from, at the same element only.
-#pragma omp simd
+    if constexpr (!Program::deterministic) {
+      // Memory brings the next tile while this one's noise is computed.
+      constexpr std::uint64_t line = 64 / sizeof(float);
+      for (std::uint64_t j = 0; j < n; j += line) {
+        for (std::size_t i = 0; i < Program::reads; ++i) __builtin_prefetch(in[i] + j);
+        for (std::size_t i = 0; i < Program::writes; ++i) __builtin_prefetch(result[i] + j, 1);
+      }
+    }
+    for (std::size_t i = 0; i < Program::noises; ++i)
+      fill_normals(noise[i], static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
+                   Program::stream(i));
+      // A store may go where a load came from, at the same element only: tell the vectoriser so.
+#if defined(__clang__)
+#pragma clang loop vectorize(assume_safety)
+#elif !defined(__CUDACC__)
+#pragma GCC ivdep
+#endif
     for (std::uint64_t j = 0; j < n; ++j) {
       float v[at_least_one(Program::values)], w[Program::writes];
       for (std::size_t i = 0; i < Program::reads; ++i) v[i] = in[i][j];

@@ -1,0 +1,71 @@
+"""What one more structure costs the compiler: a file with ten kinds of step, and the same with ten more."""
+
+import argparse
+import json
+import os
+import resource
+import shlex
+import subprocess
+import tempfile
+
+HEAD = """#include <tweedie/dsl/launch.hpp>
+using namespace tweedie;
+using namespace tweedie::symbols;
+void run(level t, level s, float* p, rows const& r) {
+  auto const where = bindings{bind(x, p), bind(out<0>, p), bind(out<1>, p), bind(keep<0>, p), bind(keep<1>, p),
+                              bind(past_x0<1>, p), bind(past_x0<2>, p), bind(known, p)};
+"""
+
+
+def structure(i):
+    """v, classifier-free guidance and a clip, and a sum over buffers of its own: no two are equal."""
+    extra = ["known", "keep<0>", "keep<1>", "past_x0<1>", "past_x0<2>"]
+    terms = "".join(f" + {0.1 * (j + 1):.1f} * {s}" for j, s in enumerate(extra) if i >> j & 1)
+    return f"""  {{
+    auto const raw_form = 3 * out<0> - 2 * out<1>;
+    auto const of_raw = make_answers(t, raw_form, form<>{{}}, form<>{{}});
+    auto const before = make_answers(t, raw_form, substitute(of_raw, t.alpha * x - t.sigma * raw),
+                                     substitute(of_raw, t.sigma * x + t.alpha * raw));
+    auto const clipped = clamp(x0, -1, 1);
+    auto const node = lower(before, assignment<sym::thresholded, std::remove_const_t<decltype(clipped)>>{{clipped}});
+    auto const half = make_answers(t, raw_form, lift(sym::thresholded{{}}), before.eps);
+    auto const after = make_answers(t, raw_form, lift(sym::thresholded{{}}),
+                                    substitute(half, (x - t.alpha * x0) / t.sigma));
+    auto const f = fuse(after, std::tuple{{node}}, std::tuple{{x = s.alpha * x0 + s.sigma * eps{terms}}});
+    std::array<float, decltype(f)::type::coefficients> c;
+    for (std::size_t i = 0; i < c.size(); ++i) c[i] = static_cast<float>(f.c[i]);
+    launch<decltype(f)::type>(c, where, r);
+  }}
+"""
+
+
+def user_seconds(command):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    subprocess.run(command, check=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--commands", required=True, help="compile_commands.json: bench/step.cpp's flags are taken")
+    args = parser.parse_args()
+    with open(args.commands) as f:
+        words = next(shlex.split(e["command"]) for e in json.load(f) if e["file"].endswith("bench/step.cpp"))
+    words = words[os.path.basename(words[0]) == "ccache":]  # a cache would measure itself
+    flags = [w for w in words[:words.index("-o")] if not w.startswith("-M")]
+    with tempfile.TemporaryDirectory() as folder:
+        def least(count):
+            source = os.path.join(folder, f"structures_{count}.cpp")
+            with open(source, "w") as f:
+                f.write(HEAD + "".join(structure(i) for i in range(count)) + "}\n")
+            command = [*flags, "-c", source, "-o", os.path.join(folder, "out.o")]
+            return min(user_seconds(command) for _ in range(args.runs))
+
+        ten, twenty = least(10), least(20)
+    print(f"A file with 10 structures: {ten:.2f} s; with 20: {twenty:.2f} s; "
+          f"one more structure costs {(twenty - ten) / 10:.3f} s (asked: 0.15)")
+
+
+if __name__ == "__main__":
+    main()
