@@ -5,6 +5,7 @@
 // it once a formula).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -41,8 +42,7 @@ namespace detail {
 
 template <class... A, class... B> constexpr form<A..., B...> join(form<A...> a, form<B...> b) {
   form<A..., B...> r;
-  for (std::size_t i = 0; i < sizeof...(A); ++i) r.c[i] = a.c[i];
-  for (std::size_t i = 0; i < sizeof...(B); ++i) r.c[sizeof...(A) + i] = b.c[i];
+  std::copy(b.c.begin(), b.c.end(), std::copy(a.c.begin(), a.c.end(), r.c.begin()));
   return r;
 }
 

@@ -16,27 +16,54 @@ inline constexpr std::uint64_t host_width =
     128;  // the noise of a tile stays in the first-level cache
 inline constexpr std::uint64_t device_width = 4;
 
+namespace detail {
+
+// 16 bytes in one access: nvcc keeps a float4 whole, a struct of ours it may take apart.
+TWEEDIE_HD quad load4(float const* p) {
+#if defined(__CUDA_ARCH__)
+  float4 const q = *reinterpret_cast<float4 const*>(p);
+  return {{q.x, q.y, q.z, q.w}};
+#else
+  return *reinterpret_cast<quad const*>(p);
+#endif
+}
+TWEEDIE_HD void store4(float* p, quad const& q) {
+#if defined(__CUDA_ARCH__)
+  __stwb(reinterpret_cast<float4*>(p), make_float4(q.v[0], q.v[1], q.v[2], q.v[3]));
+#else
+  *reinterpret_cast<quad*>(p) = q;
+#endif
+}
+
+}  // namespace detail
+
 /// Runs for chunks 0 .. rows * chunks_per_row - 1. A row is `pitch` floats, a multiple of 4; its
 /// padding is computed along. A row's numbers are `c`, or its line of `table` where samples differ.
 template <class Program, std::uint64_t Width> struct kernel {
-  static constexpr std::size_t at_least_one(std::size_t n) { return n ? n : 1; }
+  // Plain ints: nvcc warns of an unsigned index below a count of 0.
+  static constexpr int reads = Program::reads, noises = Program::noises, writes = Program::writes;
+  static constexpr int coefficients = Program::coefficients;
+  static constexpr int loaded = reads + noises > 0 ? reads + noises : 1;  // no array is empty
+  static constexpr int values = Program::values > 0 ? Program::values : 1;
 
-  float const* read[at_least_one(Program::reads)];
-  float* write[Program::writes];
+  float const* read[reads > 0 ? reads : 1];
+  float* write[writes];
   float const* table;      ///< rows x coefficients, or null
   sample_key const* keys;  ///< one per row; null for a deterministic program
   std::uint64_t pitch;
   std::uint64_t chunks_per_row;
   bool one_row;
-  float c[Program::coefficients];
+  float c[coefficients];
 
   TWEEDIE_HD void operator()(std::uint64_t chunk) const {
     std::uint64_t const row = one_row ? 0 : chunk / chunks_per_row;
     std::uint64_t const start = (chunk - row * chunks_per_row) * Width;
     std::uint64_t const offset = row * pitch + start;
-    float const* from = table ? table + row * Program::coefficients : c;
-    float numbers[Program::coefficients];
-    for (std::size_t i = 0; i < Program::coefficients; ++i) numbers[i] = from[i];
+    float numbers[coefficients];
+    if (table)  // no pointer to c: an argument whose address is taken leaves a GPU's registers
+      for (int i = 0; i < coefficients; ++i) numbers[i] = table[row * coefficients + i];
+    else
+      for (int i = 0; i < coefficients; ++i) numbers[i] = c[i];
     if constexpr (Width == device_width) quad_of(row, start, offset, numbers);
     else tile_of(row, start, offset, numbers);
   }
@@ -44,54 +71,62 @@ template <class Program, std::uint64_t Width> struct kernel {
  private:
   TWEEDIE_HD void quad_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
                           float const* numbers) const {
-    quad in[at_least_one(Program::reads + Program::noises)], result[Program::writes];
-    for (std::size_t i = 0; i < Program::reads; ++i)
-      in[i] = *reinterpret_cast<quad const*>(read[i] + offset);
-    for (std::size_t i = 0; i < Program::noises; ++i)
-      in[Program::reads + i] =
-          normals4(static_cast<std::uint32_t>(start / 4), keys[row], Program::stream(i));
+    quad in[loaded], result[writes];
+    for (int i = 0; i < reads; ++i) in[i] = detail::load4(read[i] + offset);
+    if constexpr (noises > 0)
+      draw(in + reads, static_cast<std::uint32_t>(start / 4), keys[row],
+           typename Program::noise_list{});
     for (int j = 0; j < 4; ++j) {
-      float v[at_least_one(Program::values)], w[Program::writes];
-      for (std::size_t i = 0; i < Program::reads + Program::noises; ++i) v[i] = in[i].v[j];
+      float v[values], w[writes];
+      for (int i = 0; i < reads + noises; ++i) v[i] = in[i].v[j];
       Program::element(numbers, v, w);
-      for (std::size_t i = 0; i < Program::writes; ++i) result[i].v[j] = w[i];
+      for (int i = 0; i < writes; ++i) result[i].v[j] = w[i];
     }
-    for (std::size_t i = 0; i < Program::writes; ++i)
-      *reinterpret_cast<quad*>(write[i] + offset) = result[i];
+    for (int i = 0; i < writes; ++i) detail::store4(write[i] + offset, result[i]);
+  }
+
+  template <class... Z>
+  static TWEEDIE_HD void draw(quad* to, std::uint32_t group, sample_key const& key, list<Z...>) {
+    ((*to++ = normals4(group, key, Z::stream)), ...);
   }
 
   void tile_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
                float const* numbers) const {
-    alignas(64) float noise[at_least_one(Program::noises)][Width];
     std::uint64_t const left = pitch - start, n = left < Width ? left : Width;
-    float const* in[at_least_one(Program::reads)];
-    float* result[Program::writes];
-    for (std::size_t i = 0; i < Program::reads; ++i) in[i] = read[i] + offset;
-    for (std::size_t i = 0; i < Program::writes; ++i) result[i] = write[i] + offset;
-    if constexpr (!Program::deterministic) {
-      // Memory brings the next tile while this one's noise is computed.
+    float const* in[reads > 0 ? reads : 1];
+    float* result[writes];
+    for (int i = 0; i < reads; ++i) in[i] = read[i] + offset;
+    for (int i = 0; i < writes; ++i) result[i] = write[i] + offset;
+    alignas(64) float noise[noises > 0 ? noises : 1][Width];
+    if constexpr (noises > 0) {
+      // Memory brings the tile while its noise is computed.
       constexpr std::uint64_t line = 64 / sizeof(float);
       for (std::uint64_t j = 0; j < n; j += line) {
-        for (std::size_t i = 0; i < Program::reads; ++i) __builtin_prefetch(in[i] + j);
-        for (std::size_t i = 0; i < Program::writes; ++i) __builtin_prefetch(result[i] + j, 1);
+        for (int i = 0; i < reads; ++i) __builtin_prefetch(in[i] + j);
+        for (int i = 0; i < writes; ++i) __builtin_prefetch(result[i] + j, 1);
       }
+      fill(noise, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
+           typename Program::noise_list{});
     }
-    for (std::size_t i = 0; i < Program::noises; ++i)
-      fill_normals(noise[i], static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
-                   Program::stream(i));
-      // A store may go where a load came from, at the same element only: tell the vectoriser so.
+    // A store may go where a load came from, at the same element only: the vectoriser is told so.
 #if defined(__clang__)
 #pragma clang loop vectorize(assume_safety)
 #elif !defined(__CUDACC__)
 #pragma GCC ivdep
 #endif
     for (std::uint64_t j = 0; j < n; ++j) {
-      float v[at_least_one(Program::values)], w[Program::writes];
-      for (std::size_t i = 0; i < Program::reads; ++i) v[i] = in[i][j];
-      for (std::size_t i = 0; i < Program::noises; ++i) v[Program::reads + i] = noise[i][j];
+      float v[values], w[writes];
+      for (int i = 0; i < reads; ++i) v[i] = in[i][j];
+      for (int i = 0; i < noises; ++i) v[reads + i] = noise[i][j];
       Program::element(numbers, v, w);
-      for (std::size_t i = 0; i < Program::writes; ++i) result[i][j] = w[i];
+      for (int i = 0; i < writes; ++i) result[i][j] = w[i];
     }
+  }
+
+  template <class... Z>
+  static void fill(float (*to)[Width], std::uint32_t group, std::uint64_t groups,
+                   sample_key const& key, list<Z...>) {
+    (fill_normals(*to++, group, groups, key, Z::stream), ...);
   }
 };
 

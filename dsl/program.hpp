@@ -64,17 +64,18 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>> {
   using write_list = list<W...>;
 
   /// Where a symbol's value lies among the values of an element.
-  template <class S> static constexpr std::size_t slot() {
+  template <class S>
+  static constexpr std::size_t slot = [] {
     constexpr int ranks[] = {R::rank..., Z::rank..., N::target::rank..., -1};
     std::size_t i = 0;
     while (ranks[i] != S::rank) ++i;
     return i;
-  }
+  }();
 
   template <class... S> TWEEDIE_HD static float add(list<S...>, float const* c, float const* v) {
     float r = 0;
     int i = 0;
-    ((r = i == 0 ? c[0] * v[slot<S>()] : std::fma(c[i], v[slot<S>()], r), ++i), ...);
+    ((r = i == 0 ? c[0] * v[slot<S>] : std::fma(c[i], v[slot<S>], r), ++i), ...);
     return r;
   }
 
@@ -83,7 +84,7 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>> {
     float const* parameters = c;
     c += F::parameters;
     float const arguments[] = {next<Sums>(c, v)...};  // braces: in this order
-    v[slot<T>()] = F::apply(parameters, arguments);
+    v[slot<T>] = F::apply(parameters, arguments);
   }
 
   template <class Sum> TWEEDIE_HD static float next(float const*& c, float const* v) {
@@ -97,11 +98,6 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>> {
     (compute(N{}, c, v), ...);
     int i = 0;
     ((w[i++] = next<W>(c, v)), ...);
-  }
-
-  static constexpr std::uint32_t stream(std::size_t i) {
-    constexpr std::uint32_t streams[] = {Z::stream..., 0};
-    return streams[i];
   }
 };
 

@@ -3,8 +3,8 @@
 No GPU is needed. The PTX is read for
   - the number of kernels, if the source says `// kernels: N` (Thrust's EmptyKernel does not count);
   - `.local`: an array that did not fit registers, or a slow path of libm;
-  - floats loaded from or stored to global memory one at a time instead of four, unless the source says why they must be:
-    `// scalar: <reason>`.
+  - floats stored to global memory one at a time instead of four, and floats so loaded unless the source says why they
+    must be: `// scalar: <reason>`.
 
 Exit code 77: skipped.
 """
@@ -70,10 +70,11 @@ def main():
             if ".local" in line:
                 wrong.append(f"{name}: local memory: {line}")
             # Untyped .b32 is how newer compilers write a float's move.
-            elif re.match(r"(@%p\d+\s+)?(ld|st)\.global(?!\S*\.v4)\S*\.[fb]32\b", line) and not scalar_allowed:
-                wrong.append(f"{name}: one float at a time: {line}")
+            elif scalar := re.match(r"(?:@%p\d+\s+)?(ld|st)\.global(?!\S*\.v4)\S*\.[fb]32\b", line):
+                if scalar.group(1) == "st" or not scalar_allowed:
+                    wrong.append(f"{name}: one float at a time: {line}")
         vectors = len(re.findall(r"\b(?:ld|st)\.global\S*\.v4", body))
-        print(f"{name[:90]}: {vectors} accesses of four, {len(body.splitlines())} lines")
+        print(f"kernel {kernels.index(m) + 1}: {vectors} accesses of four, {len(body.splitlines())} lines")
     if wrong:
         sys.exit("\n".join(wrong))
     print(f"{len(kernels)} kernels")
