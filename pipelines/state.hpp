@@ -28,7 +28,7 @@ using labels = std::vector<int>;
 
 /// What to sample: `shape` begins with the number of samples, {64, 1, 28, 28}.
 struct request {
-  std::vector<std::size_t> shape;
+  std::vector<std::size_t> shape = {};  ///< start_from takes it from the images it is given
   int steps = 50;
   std::uint64_t seed = 0;
   std::uint64_t first_id = 0;  ///< sample i has the id first_id + i, below 2^48
