@@ -33,18 +33,19 @@ template <class Target, class F, class... Sums>
 std::string line_text(node<Target, F, Sums...>, double const*& c) {
   std::string parameters, arguments;
   for (std::size_t i = 0; i < F::parameters; ++i) parameters += fmt::format(", {:.6g}", *c++);
-  ((arguments += (arguments.empty() ? "" : ", ") + sum_text(typename Sums::terms{}, c)), ...);
+  (arguments.append(arguments.empty() ? "" : ", ").append(sum_text(typename Sums::terms{}, c)),
+   ...);
   return fmt::format("{} = {}({}{})", Target::name(), F::name, arguments, parameters);
 }
 
 template <class... Line>
 void append_lines(list<Line...>, double const*& c, std::string const& indent, std::string& to) {
-  ((to += indent + line_text(Line{}, c) + "\n"), ...);
+  (to.append(indent).append(line_text(Line{}, c)).append("\n"), ...);
 }
 
 template <class... S> std::string names(list<S...>) {
   std::string r;
-  ((r += (r.empty() ? "" : " ") + S::name()), ...);
+  (r.append(r.empty() ? "" : " ").append(S::name()), ...);
   return r.empty() ? "nothing" : r;
 }
 template <class... W> std::string targets(list<W...>) {
@@ -67,11 +68,12 @@ std::string formulas(Program, std::span<double const> numbers, std::string const
 /// bytes per element".
 template <class Program> std::string traffic(Program) {
   using namespace detail;
-  return fmt::format(
-      "reads {}, writes {}, {}, {} bytes per element", names(typename Program::read_list{}),
-      targets(typename Program::write_list{}),
-      Program::deterministic ? "no noise" : "draws " + names(typename Program::noise_list{}),
-      Program::bytes_per_element);
+  return fmt::format("reads {}, writes {}, {}, {} bytes per element",
+                     names(typename Program::read_list{}), targets(typename Program::write_list{}),
+                     Program::deterministic
+                         ? "no noise"
+                         : fmt::format("draws {}", names(typename Program::noise_list{})),
+                     Program::bytes_per_element);
 }
 
 }  // namespace tweedie

@@ -38,6 +38,12 @@ template <class Target, class F> constexpr auto assign(F f) {
 
 }  // namespace detail
 
+namespace detail {
+inline std::string indexed(char const* family, int index) {
+  return std::string(family).append(std::to_string(index)).append(">");
+}
+}  // namespace detail
+
 namespace sym {
 
 // A symbol that may stand on the left. The copy assignment is our own: `keep<0> = keep<0>` is a
@@ -54,7 +60,7 @@ struct x : symbol_base {
 };
 template <int I> struct out : symbol_base {
   static constexpr int rank = 10 + I;
-  static std::string name() { return "out<" + std::to_string(I) + ">"; }
+  static std::string name() { return detail::indexed("out<", I); }
 };
 struct known : symbol_base {
   static constexpr int rank = 30;
@@ -62,15 +68,15 @@ struct known : symbol_base {
 };
 template <int K> struct past_x0 : symbol_base {
   static constexpr int rank = 100 + K;
-  static std::string name() { return "past_x0<" + std::to_string(K) + ">"; }
+  static std::string name() { return detail::indexed("past_x0<", K); }
 };
 template <int K> struct past_eps : symbol_base {
   static constexpr int rank = 200 + K;
-  static std::string name() { return "past_eps<" + std::to_string(K) + ">"; }
+  static std::string name() { return detail::indexed("past_eps<", K); }
 };
 template <int K> struct keep : symbol_base {
   static constexpr int rank = 300 + K;
-  static std::string name() { return "keep<" + std::to_string(K) + ">"; }
+  static std::string name() { return detail::indexed("keep<", K); }
   constexpr keep() = default;
   constexpr keep(keep const&) = default;
   constexpr auto operator=(keep const& other) const { return detail::assign<keep>(other); }
@@ -82,7 +88,7 @@ struct thresholded : symbol_base {  // the x0 that left a threshold
 };
 template <int K> struct let : symbol_base {
   static constexpr int rank = 410 + K;
-  static std::string name() { return "let<" + std::to_string(K) + ">"; }
+  static std::string name() { return detail::indexed("let<", K); }
   constexpr let() = default;
   constexpr let(let const&) = default;
   constexpr auto operator=(let const& other) const { return detail::assign<let>(other); }
@@ -91,7 +97,7 @@ template <int K> struct let : symbol_base {
 template <int K> struct noise_stream : symbol_base {
   static constexpr int rank = 1000 + K;
   static constexpr unsigned stream = K;
-  static std::string name() { return K ? "noise_stream<" + std::to_string(K) + ">" : "noise"; }
+  static std::string name() { return K ? detail::indexed("noise_stream<", K) : "noise"; }
 };
 struct target : symbol_base {
   static constexpr int rank = 600;

@@ -6,8 +6,6 @@
 // Each has its own name.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <limits>
 
 #include <tweedie/dsl/stage.hpp>

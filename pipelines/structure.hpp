@@ -42,7 +42,9 @@ namespace detail {
 template <int Before> struct inner_step {
   static constexpr bool is_last = false;
   static std::string name() {
-    return Before ? "step, " + std::to_string(Before) + " level(s) before" : "step";
+    return Before == 0   ? "step"
+           : Before == 1 ? "step, one level before t"
+                         : "step, several levels before t";
   }
   template <class Sampler> static auto formula(Sampler const& s, level const* levels) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
