@@ -129,6 +129,14 @@ template <class... Stages> struct pipeline {
                 detail::pick<kinds::threshold, no_threshold>(stages),
                 detail::pick<kinds::sampler, int>(stages));
   }
+  /// What each structure does to memory and to the generator, known at compile time:
+  /// `static_assert(decltype(pipeline)::facts()[0].reads == 3)`.
+  static constexpr auto facts() {
+    return compiled<decltype(std::declval<pipeline const&>().stage_set())>::facts;
+  }
+  /// No stage cuts a step: one kernel follows each evaluation of the network.
+  static constexpr std::size_t kernels_per_evaluation = 1;
+
   auto network() const { return detail::pick<kinds::network, int>(stages); }
 
   /// The pipeline on a grid: `plan(grids::karras{}, 18)`. Throws tweedie::error where the grid does

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/noising.hpp>
 #include <tweedie/pipelines/state.hpp>
 #include <tweedie/pipelines/structure.hpp>
 
@@ -77,15 +78,9 @@ template <class Stages, class Network> class plan {
   /// The start at q(x_t | x0) of the plan's first level, from clean samples: img2img (Meng et al.
   /// 2022, SDEdit).
   state start_from(images const& clean, request r, labels const& conditions = {no_label}) const {
-    using namespace symbols;
     r.shape = clean.shape;
     state s = allocate(r, conditions);
-    buffer rows(s.x.size());
-    for (std::size_t i = 0; i < s.samples; ++i)
-      std::ranges::copy(clean[i], rows.data() + i * s.pitch);
-    level const t = levels_[0];
-    launch(step(x = t.alpha * known + t.sigma * noise_stream<start_stream>),
-           bindings{bind(x, s.x.data()), bind(known, rows.data())}, rows_of(s));
+    add_noise(s, clean, levels_[0]);
     return s;
   }
 
@@ -136,15 +131,6 @@ template <class Stages, class Network> class plan {
   }
   images sample(request const& r, label condition = {}) const {
     return sample(r, labels{condition.value});
-  }
-
-  /// The samples of a state without their padding.
-  static images take(state const& s) {
-    images result{{s.samples}, std::vector<float>(s.samples * s.elements)};
-    result.shape.insert(result.shape.end(), s.shape.begin(), s.shape.end());
-    for (std::size_t i = 0; i < s.samples; ++i)
-      std::copy_n(s.x.data() + i * s.pitch, s.elements, result.data.data() + i * s.elements);
-    return result;
   }
 
  private:

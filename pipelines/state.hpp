@@ -2,6 +2,7 @@
 // sample draws.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <numeric>
@@ -75,6 +76,15 @@ struct state {
     return past_eps[(evaluated + past_eps.size() - K) % past_eps.size()].data();
   }
 };
+
+/// The samples of a state without their padding.
+inline images take(state const& s) {
+  images result{{s.samples}, std::vector<float>(s.samples * s.elements)};
+  result.shape.insert(result.shape.end(), s.shape.begin(), s.shape.end());
+  for (std::size_t i = 0; i < s.samples; ++i)
+    std::copy_n(s.x.data() + i * s.pitch, s.elements, result.data.data() + i * s.elements);
+  return result;
+}
 
 namespace detail {
 
