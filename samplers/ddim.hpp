@@ -28,10 +28,11 @@ struct ddim_eta {
   using kind = kinds::sampler;
   double eta = 1;
   auto step(level t, level s) const {
-    double const beta = t.sigma * t.sigma - std::pow(t.alpha / s.alpha * s.sigma, 2);
-    double const kappa = eta * s.sigma / t.sigma * std::sqrt(beta);
-    return tweedie::step(x = s.alpha * x0 + std::sqrt(s.sigma * s.sigma - kappa * kappa) * eps +
-                             kappa * noise);
+    double const shrink = std::pow(t.alpha / s.alpha * s.sigma / t.sigma, 2);  // 1 - beta / sigma^2
+    double const kappa = eta * s.sigma * std::sqrt(1 - shrink);
+    // The root of sigma_s^2 - kappa^2, written so that nothing cancels where alpha_t is small.
+    double const kept = s.sigma * std::sqrt((1 - eta) * (1 + eta) + eta * eta * shrink);
+    return tweedie::step(x = s.alpha * x0 + kept * eps + kappa * noise);
   }
 };
 
