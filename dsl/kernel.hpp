@@ -61,7 +61,7 @@ template <class Program, std::uint64_t Width> struct kernel {
     std::uint64_t const offset = row * pitch + start;
     float numbers[coefficients];
     if (table)  // no pointer to c: an argument whose address is taken leaves a GPU's registers
-      for (int i = 0; i < coefficients; ++i) numbers[i] = table[row * coefficients + i];
+      for (int i = 0; i < coefficients; ++i) numbers[i] = (table + row * coefficients)[i];
     else
       for (int i = 0; i < coefficients; ++i) numbers[i] = c[i];
     if constexpr (Width == device_width) quad_of(row, start, offset, numbers);

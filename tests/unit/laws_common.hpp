@@ -121,7 +121,7 @@ namespace detail {
 
 template <class P, class... S> double sum_in_double(list<S...>, double const*& c, double const* v) {
   double r = 0;
-  ((r += *c++ * v[P::template slot<S>()]), ...);
+  ((r += *c++ * v[P::template slot<S>]), ...);
   return r;
 }
 
@@ -131,15 +131,15 @@ void node_in_double(node<Target, tweedie::detail::clamp_function, Sums...>, doub
   double const low = *c++, high = *c++;
   double a = 0;
   ((a = sum_in_double<P>(typename Sums::terms{}, c, v)), ...);
-  v[P::template slot<Target>()] = a < low ? low : a > high ? high : a;
+  v[P::template slot<Target>] = a < low ? low : a > high ? high : a;
 }
 
 template <class P, class... R, class... Z, class... N, class... W>
 void element_in_double(program<list<R...>, list<Z...>, list<N...>, list<W...>>,
                        std::span<double const> numbers, values_of_ranks& values, std::size_t i) {
   double v[P::values + 1] = {};
-  ((v[P::template slot<R>()] = values.at(R::rank).at(i)), ...);
-  ((v[P::template slot<Z>()] = values.at(Z::rank).at(i)), ...);
+  ((v[P::template slot<R>] = values.at(R::rank).at(i)), ...);
+  ((v[P::template slot<Z>] = values.at(Z::rank).at(i)), ...);
   double const* c = numbers.data();
   (node_in_double<P>(N{}, c, v), ...);
   double const results[] = {sum_in_double<P>(typename W::terms{}, c, v)...};
@@ -164,11 +164,13 @@ std::vector<double> run_in_double(Plan const& plan, std::vector<double> x, Netwo
     for (int b = 0; b < row.branches; ++b)
       values[sym::out<0>::rank + b] = network(values[sym::x::rank], row.where, b == 0);
     plan.visit(row, [&]<class P, class Structure>(P p, Structure, std::span<double const> numbers) {
-      for (std::size_t z = 0; z < P::noises; ++z) {
-        fill_normals(normals.data(), 0, groups, key, P::stream(z));
-        values[sym::noise_stream<0>::rank + static_cast<int>(P::stream(z))].assign(normals.begin(),
-                                                                                   normals.end());
-      }
+      [&]<class... Z>(list<Z...>) {
+        [[maybe_unused]] auto const draw = [&](int rank, std::uint32_t stream) {
+          fill_normals(normals.data(), 0, groups, key, stream);
+          values[rank].assign(normals.begin(), normals.end());
+        };
+        (draw(Z::rank, Z::stream), ...);
+      }(typename P::noise_list{});
       for (std::size_t i = 0; i < n; ++i) detail::element_in_double<P>(p, numbers, values, i);
     });
     for (int family : {sym::past_x0<0>::rank, sym::past_eps<0>::rank})
