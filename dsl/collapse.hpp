@@ -2,12 +2,13 @@
 // eps` and `2 * eps + x` become the same type, hence the same kernel.
 #pragma once
 
-#include <boost/hana/equal.hpp>
-#include <boost/hana/sort.hpp>
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include <boost/hana/at.hpp>
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/type.hpp>
-#include <boost/hana/unique.hpp>
-#include <boost/hana/unpack.hpp>
 
 #include <tweedie/dsl/form.hpp>
 
@@ -15,23 +16,38 @@ namespace tweedie {
 
 namespace detail {
 
-struct by_rank {
-  template <class A, class B> constexpr auto operator()(A, B) const {
-    return boost::hana::bool_c<(A::type::rank < B::type::rank)>;
-  }
+template <std::size_t N> struct rank_order {
+  std::array<std::size_t, N> index{};
+  std::size_t count = 0;
 };
 
-template <template <class...> class To> struct unpack_types {
-  template <class... T> constexpr auto operator()(T...) const {
-    return boost::hana::type_c<To<typename T::type...>>;
+/// Where the distinct ranks stand, smallest rank first.
+template <std::size_t N> constexpr rank_order<N> order_of(std::array<int, N> const& ranks) {
+  rank_order<N> r;
+  for (std::size_t i = 0; i < N; ++i) {
+    std::size_t at = 0;
+    while (at < r.count && ranks[r.index[at]] < ranks[i]) ++at;
+    if (at < r.count && ranks[r.index[at]] == ranks[i]) continue;
+    for (std::size_t k = r.count++; k > at; --k) r.index[k] = r.index[k - 1];
+    r.index[at] = i;
   }
+  return r;
+}
+
+// Hana holds the set and picks from it; ranks are compared as numbers, for a comparison per pair of
+// types costs the compiler ten times as much.
+template <template <class...> class To, class... S> struct set_by_rank {
+  static constexpr auto order = order_of(std::array<int, sizeof...(S)>{S::rank...});
+  static constexpr auto symbols = boost::hana::tuple_t<S...>;
+  template <std::size_t... I>
+  static auto pick(std::index_sequence<I...>) -> To<
+      typename std::remove_cvref_t<decltype(boost::hana::at_c<order.index[I]>(symbols))>::type...>;
+  using type = decltype(pick(std::make_index_sequence<order.count>{}));
 };
 
 /// To<the symbols S..., each once, by rank>.
 template <template <class...> class To, class... S>
-using sorted_set = typename decltype(boost::hana::unpack(
-    boost::hana::unique(boost::hana::sort(boost::hana::tuple_t<S...>, by_rank{})),
-    unpack_types<To>{}))::type;
+using sorted_set = typename set_by_rank<To, S...>::type;
 
 template <class... To, class... S>
 constexpr form<To...> merge_into(form<To...>, form<S...> const& f) {

@@ -9,9 +9,6 @@
 #include <array>
 #include <tuple>
 
-#include <boost/hana/sort.hpp>
-#include <boost/hana/tuple.hpp>
-
 #include <tweedie/dsl/collapse.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/program.hpp>
@@ -108,11 +105,21 @@ template <class S> struct draws : std::bool_constant<is_noise<S>> {};
 
 template <class... S> auto sort_symbols(list<S...>) -> sorted_set<list, S...>;
 
-struct by_target {
-  template <class A, class B> constexpr auto operator()(A const&, B const&) const {
-    return boost::hana::bool_c<(A::line::target::rank < B::line::target::rank)>;
+template <class... W>
+inline constexpr auto line_order = order_of(std::array<int, sizeof...(W)>{
+    W::line::target::rank...});
+
+/// The lines by what they write, smallest rank first.
+template <class... W> constexpr auto sort_lines(std::tuple<W...> const& lines) {
+  constexpr auto& order = line_order<W...>;
+  static_assert(order.count == sizeof...(W),
+                "a step assigns each symbol once, this one assigns one twice");
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::tuple<std::tuple_element_t<order.index[I], std::tuple<W...>>...>{
+        std::get<order.index[I]>(lines)...};
   }
-};
+  (std::make_index_sequence<order.count>{});
+}
 
 // A node whose value nobody reads is dropped; its buffers are then not loaded.
 template <class... Writes> constexpr auto live_nodes(std::tuple<> const&, Writes const&...) {
@@ -178,13 +185,7 @@ constexpr auto fuse(A const& a, std::tuple<Nodes...> const& nodes,
           else return std::tuple<>{};
         };
         auto const all = std::tuple_cat(nodes, split(std::true_type{}, s)...);
-        auto const writes = std::apply(
-            [](auto const&... w) {
-              return boost::hana::unpack(
-                  boost::hana::sort(boost::hana::make_tuple(w...), detail::by_target{}),
-                  [](auto const&... sorted) { return std::tuple{sorted...}; });
-            },
-            std::tuple_cat(split(std::false_type{}, s)...));
+        auto const writes = detail::sort_lines(std::tuple_cat(split(std::false_type{}, s)...));
         auto const live =
             std::apply([&](auto const&... w) { return detail::live_nodes(all, w...); }, writes);
         return detail::assemble(live, writes);

@@ -90,8 +90,10 @@ template <class Program, std::uint64_t Width> struct kernel {
     ((*to++ = normals4(group, key, Z::stream)), ...);
   }
 
-  void tile_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
-               float const* numbers) const {
+  // Not inlined: the serial loop and each of Thrust's share one copy, which halves what a structure
+  // costs the compiler.
+  [[gnu::noinline]] void tile_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
+                                 float const* numbers) const {
     std::uint64_t const left = pitch - start, n = left < Width ? left : Width;
     float const* in[reads > 0 ? reads : 1];
     float* result[writes];
