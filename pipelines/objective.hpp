@@ -54,7 +54,7 @@ struct examples {
 namespace detail {
 
 /// x_t and the target at one level, from `known`, the clean sample, and noise.
-template <class Predicts> auto noisy_and_target(Predicts const& predicts, level t) {
+template <class Predicts> auto noisy_and_target(Predicts predicts, level t) {
   using namespace symbols;
   auto const truth =
       make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
