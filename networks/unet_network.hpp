@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,30 @@ struct unet_network {
   int classes() const { return network->config().classes; }
   /// Whether it was trained with labels, and so with the null class that guidance needs.
   bool conditional() const { return classes() > 0; }
+
+  /// Asked by a plan before anything is drawn. `shape` begins with the number of samples. Throws
+  /// tweedie::error where a picture, a label or the number of branches does not fit the network.
+  void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
+    auto const& c = network->config();
+    std::size_t const channels = static_cast<std::size_t>(c.channels),
+                      size = static_cast<std::size_t>(c.size);
+    if (shape.size() != 4 || shape[1] != channels || shape[2] != size || shape[3] != size) {
+      std::string given;
+      for (std::size_t extent : shape)
+        given += (given.empty() ? "" : ", ") + std::to_string(extent);
+      throw error("unet: the shape {" + given + "} was given, expected {samples, " +
+                  std::to_string(channels) + ", " + std::to_string(size) + ", " +
+                  std::to_string(size) + "}");
+    }
+    if (branches > 1 && !conditional())
+      throw error("unet: a guidance with " + std::to_string(branches) +
+                  " branches was given, but the network is unconditional; use guidance::none");
+    for (int label : labels)
+      if (label != -1 && (label < 0 || label >= classes()))
+        throw error("unet: label " + std::to_string(label) + " was given, " +
+                    (conditional() ? "the network has classes 0 to " + std::to_string(classes() - 1)
+                                   : "but the network is unconditional"));
+  }
 
   /// Throws tweedie::error where the batch's elements are not those of the network's pictures.
   void operator()(batch const& b) const {

@@ -139,9 +139,10 @@ template <class Stages, class Network> class plan {
   }
 
   state allocate(request const& r, labels const& conditions) const {
-    if constexpr (requires { network_.check(r, conditions, code::branches); })
-      network_.check(r, conditions, code::branches);
     state s = detail::make_state(r, conditions);
+    // A network that knows what it can take says so before anything is drawn.
+    if constexpr (requires { network_.check(r.shape, conditions, code::branches); })
+      network_.check(r.shape, conditions, code::branches);
     s.out = buffer(code::branches * s.x.size());
     s.keep.assign(code::keeps, buffer(s.x.size()));
     s.past_x0.assign(code::past_x0, buffer(s.x.size()));
