@@ -40,6 +40,9 @@ int main(int argc, char** argv) {
       actions[sub] = make(*sub, command);
     };
     add(tweedie::tool::add_train, "train", "train a U-Net on Fashion-MNIST");
+    add(tweedie::tool::add_sample, "sample", "draw pictures with a trained model");
+    add(tweedie::tool::add_explain, "explain",
+        "print what a pipeline compiles to: formulas with their numbers, buffers, kernels");
     app.parse(argc, argv);
     return actions.at(app.get_subcommands().front())();
   } catch (CLI::ParseError const& stop) {

@@ -11,5 +11,7 @@ using action = std::function<int()>;
 
 /// `command` is the whole line as typed, for the files that remember it.
 action add_train(CLI::App& app, std::string const& command);
+action add_sample(CLI::App& app, std::string const& command);
+action add_explain(CLI::App& app, std::string const& command);
 
 }  // namespace tweedie::tool

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cmath>
@@ -20,6 +19,7 @@
 #include <tweedie/networks/unet.hpp>
 #include <tweedie/networks/unet_file.hpp>
 
+#include "checks.hpp"
 #include "choices.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
@@ -61,32 +61,6 @@ struct decay {
 };
 std::initializer_list<named<decay>> const decay_choices{
     {"none", {decay::none}}, {"linear", {decay::linear}}, {"cosine", {decay::cosine}}};
-
-void check_whole(char const* option, long long given, long long least, long long most) {
-  if (given < least || given > most)
-    throw error(
-        fmt::format("{} {} was given; expected {} to {}", option, given, least, most));
-}
-void check_part(char const* option, double given, double least, double below) {
-  if (!(given >= least && given < below))
-    throw error(fmt::format("{} {} was given; expected at least {} and below {}", option, given,
-                            least, below));
-}
-
-/// Throws where a file could not be written there after an hour of training.
-void check_writable(char const* option, fs::path const& path) {
-  auto const folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored))
-    throw error(fmt::format("{} '{}' was given, but there is no folder '{}'", option,
-                            path.string(), folder.string()));
-  if (access(folder.c_str(), W_OK) != 0)
-    throw error(fmt::format("{} '{}' was given, but the folder '{}' cannot be written to", option,
-                            path.string(), folder.string()));
-  if (fs::is_directory(path, ignored))
-    throw error(fmt::format("{} '{}' was given, which is a folder; expected a file's name", option,
-                            path.string()));
-}
 
 /// The pictures in an order of their own for each epoch, by Fisher & Yates.
 class picture_order {
@@ -235,6 +209,8 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
           any_weight const& weight, decay const& down, networks::unet_config const& config) {
   auto const folder = o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
   auto data = io::read_fashion_mnist(io::fashion_mnist_part::train, folder);
+  if (data.count == 0)
+    throw error(fmt::format("'{}' has no pictures; expected at least one", folder.string()));
   if (o.limit > 0) data.count = std::min(data.count, static_cast<std::size_t>(o.limit));
 
   auto const batch = static_cast<std::size_t>(o.batch);
@@ -414,7 +390,7 @@ action add_train(CLI::App& app, std::string const& command) {
   app.add_option("--data", o->data,
                  "'fashion-mnist' (Debian's dataset-fashion-mnist), or a folder with its files")
       ->capture_default_str();
-  app.add_option("--limit", o->limit, "only the first so many pictures");
+  whole("--limit", o->limit, "only the first so many pictures", 1);
   app.add_option("--predicts", o->predicts,
                  "what the network predicts: " + list_of(prediction_choices))
       ->capture_default_str();
@@ -442,7 +418,7 @@ action add_train(CLI::App& app, std::string const& command) {
                  "part of the pictures that lose their label, for guidance")
       ->capture_default_str();
   app.add_option("--dropout", o->dropout, "inside the network")->capture_default_str();
-  app.add_option("--seed", o->seed, "of everything random")->capture_default_str();
+  add_seed(app, o->seed, "of everything random");
   app.add_option("--threads", o->threads,
                  "threads; a training has the same bits again at the same number")
       ->capture_default_str();

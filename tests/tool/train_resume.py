@@ -1,0 +1,92 @@
+"""A training that is killed, or stopped by Ctrl-C, and continued has the bits of one that ran through."""
+import os
+import signal
+
+from _tool import begin, content, fresh, pictures, refused, run, wait_for
+
+TRAIN = ["train", "--data", "pictures", "--config", "tiny", "--steps", "150", "--batch", "5",
+         "--rate", "1e-3", "--decay", "cosine", "--warmup", "10", "--weight", "min_snr", "--seed", "3",
+         "--checkpoint-every", "7", "--out", "m.safetensors"]
+
+
+def place(name):
+    folder = fresh(name)
+    pictures(os.path.join(folder, "pictures"))
+    return folder
+
+
+def outcome(folder):
+    return {name: content(os.path.join(folder, name)) for name in ("m.safetensors", "m.csv", "m.checkpoint")}
+
+
+def same(found, expected, what):
+    for name in expected:
+        assert found[name] == expected[name], "%s: %s has other bytes than without it" % (what, name)
+
+
+through = place("through")
+done = run(*TRAIN, cwd=through)
+assert done.returncode == 0, done.stderr
+expected = outcome(through)
+rows = expected["m.csv"].decode().strip().split("\n")
+assert rows[0] == "step,loss,mean" and len(rows) == 151 and rows[-1].startswith("150,"), rows[-1]
+
+killed = place("killed")
+checkpoint = os.path.join(killed, "m.checkpoint")
+seen = None
+for _ in range(3):
+    process = begin(*TRAIN, cwd=killed)
+    wait_for(checkpoint, process, seen)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, process.returncode
+    seen = os.stat(checkpoint).st_ino
+done = run(*TRAIN, cwd=killed)
+assert done.returncode == 0 and "continuing after step" in done.stderr, done.stderr
+same(outcome(killed), expected, "kill -9")
+
+stopped = place("stopped")
+process = begin(*TRAIN, cwd=stopped)
+wait_for(os.path.join(stopped, "m.checkpoint"), process)
+process.send_signal(signal.SIGINT)
+said = process.communicate()[1]
+assert process.returncode == 130, (process.returncode, said)
+assert "interrupted after step" in said and "m.safetensors" not in os.listdir(stopped), said
+
+# Another training does not continue from it, and says which setting differs.
+before = content(os.path.join(stopped, "m.checkpoint"))
+for option, value, name in [("--seed", "4", "seed"), ("--batch", "6", "batch"), ("--steps", "160", "steps"),
+                            ("--predicts", "epsilon", "predicts"), ("--rate", "2e-3", "rate"),
+                            ("--schedule", "linear", "schedule"), ("--weight", "uniform", "weight"),
+                            ("--config", "small", "network"), ("--limit", "40", "pictures"),
+                            ("--ema", "0.9", "ema"), ("--label-dropout", "0.2", "label-dropout")]:
+    words = TRAIN.copy()
+    if option in words:
+        words[words.index(option) + 1] = value
+    else:
+        words += [option, value]
+    refused(["another training", "its " + name + " is"], *words, cwd=stopped)
+assert content(os.path.join(stopped, "m.checkpoint")) == before
+
+# No room for the next checkpoint: the last one is intact.
+refused("m.checkpoint", *TRAIN, cwd=stopped, largest_file=10000)
+assert content(os.path.join(stopped, "m.checkpoint")) == before
+
+done = run(*TRAIN, cwd=stopped)
+assert done.returncode == 0, done.stderr
+same(outcome(stopped), expected, "Ctrl-C and a full disk")
+
+# Once more, when nothing is left to do: the same model.
+os.remove(os.path.join(stopped, "m.safetensors"))
+done = run(*TRAIN, cwd=stopped)
+assert done.returncode == 0, done.stderr
+same(outcome(stopped), expected, "a second run")
+
+# A broken checkpoint is refused and kept.
+path = os.path.join(stopped, "m.checkpoint")
+whole = content(path)
+with open(path, "wb") as f:
+    f.write(whole[:-100])
+refused("m.checkpoint", *TRAIN, cwd=stopped)
+assert content(path) == whole[:-100]
+print("resumed to the same bits")

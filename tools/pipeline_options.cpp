@@ -1,0 +1,82 @@
+#include "pipeline_options.hpp"
+
+#include <cmath>
+
+#include "checks.hpp"
+
+namespace tweedie::tool {
+namespace {
+
+using samplers::variance;
+std::initializer_list<named<variance>> const variance_choices{
+    {"beta_tilde", variance::beta_tilde}, {"beta", variance::beta}};
+
+any_sampler sampler_of(pipeline_options const& o) {
+  auto sampler = choose("--sampler", o.sampler, sampler_choices);
+  if (auto* with_eta = std::get_if<samplers::ddim_eta>(&sampler)) {
+    if (o.eta) with_eta->eta = *o.eta;
+    if (!(with_eta->eta >= 0 && with_eta->eta <= 1))
+      throw error(fmt::format("--eta {} was given; expected 0 to 1", with_eta->eta));
+  } else if (o.eta) {
+    throw error(fmt::format("--eta {} was given, but {} has no eta; expected --sampler ddim_eta",
+                            *o.eta, o.sampler));
+  }
+  if (auto* ancestral = std::get_if<samplers::ancestral>(&sampler)) {
+    if (!o.variance.empty())
+      ancestral->variance = choose("--variance", o.variance, variance_choices);
+  } else if (!o.variance.empty()) {
+    throw error(
+        fmt::format("--variance {} was given, but {} has none; expected --sampler ancestral",
+                    o.variance, o.sampler));
+  }
+  return sampler;
+}
+
+}  // namespace
+
+void add_pipeline_options(CLI::App& app, pipeline_options& o) {
+  app.add_option("--sampler", o.sampler, list_of(sampler_choices))->capture_default_str();
+  app.add_option("--steps", o.steps, "steps of the grid")->capture_default_str();
+  app.add_option("--grid", o.grid, "where the steps lie: " + list_of(grid_choices))
+      ->capture_default_str();
+  app.add_option("--guidance", o.guidance,
+                 fmt::format("w of (1 + w) conditional - w unconditional; 0: the conditional "
+                             "network alone (with a label: {})",
+                             usual_guidance));
+  app.add_option("--eta", o.eta, "noise of ddim_eta: 0 none, 1 as ancestral (1)");
+  app.add_option("--variance", o.variance,
+                 "of ancestral's noise: " + list_of(variance_choices) + " (beta_tilde)");
+  app.add_option("--clip", o.clip, "x0 is clipped to [-clip, clip]; 0: not")
+      ->capture_default_str();
+}
+
+std::unique_ptr<any_plan> make_plan(pipeline_options const& o, double guidance,
+                                    any_prediction const& predicted, any_schedule const& schedule,
+                                    timed_network network) {
+  stages s{schedule, sampler_of(o), guidance, o.clip, {}, std::move(network)};
+  auto const grid = choose("--grid", o.grid, grid_choices);
+  check_whole("--steps", o.steps, 1, 1'000'000);
+  if (!std::isfinite(guidance))
+    throw error(fmt::format("--guidance {} was given; expected a finite number", guidance));
+  if (!(o.clip >= 0 && std::isfinite(o.clip)))
+    throw error(fmt::format("--clip {} was given; expected a number above 0, or 0 for none",
+                            o.clip));
+  // The schedule as its own type: a grid may ask for its sigma_min.
+  s.levels = std::visit(
+      [&](auto const& g, auto const& of) { return g.levels(of, static_cast<int>(o.steps)); }, grid,
+      schedule.which);
+  return std::visit([&](auto p) { return make_plan(p, s); }, predicted);
+}
+
+std::string words_of(pipeline_options const& o, double guidance) {
+  std::string words =
+      fmt::format("{}, {} step{} on the {} grid", o.sampler, o.steps, o.steps == 1 ? "" : "s",
+                  o.grid);
+  if (o.eta) words += fmt::format(", eta {}", *o.eta);
+  if (!o.variance.empty()) words += ", variance " + o.variance;
+  words += guidance != 0 ? fmt::format(", guidance {}", guidance) : ", no guidance";
+  words += o.clip != 0 ? fmt::format(", clip {}", o.clip) : ", no clip";
+  return words;
+}
+
+}  // namespace tweedie::tool

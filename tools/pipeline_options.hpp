@@ -1,0 +1,49 @@
+// The options that sampling and explaining share, and the plan they stand for.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include <tweedie/schedules/grids.hpp>
+
+#include "plans.hpp"
+
+namespace tweedie::tool {
+
+using any_grid = std::variant<grids::uniform, grids::quadratic, grids::quadratic_ddim,
+                              grids::leading, grids::leading_solver, grids::trailing,
+                              grids::linspace, grids::linspace_solver, grids::karras,
+                              grids::exponential>;
+inline std::initializer_list<named<any_grid>> const grid_choices{
+    {"uniform", grids::uniform{}},
+    {"quadratic", grids::quadratic{}},
+    {"quadratic_ddim", grids::quadratic_ddim{}},
+    {"leading", grids::leading{}},
+    {"leading_solver", grids::leading_solver{}},
+    {"trailing", grids::trailing{}},
+    {"linspace", grids::linspace{}},
+    {"linspace_solver", grids::linspace_solver{}},
+    {"karras", grids::karras{}},
+    {"exponential", grids::exponential{}}};
+
+struct pipeline_options {
+  std::string sampler = "ddim", grid = "uniform", variance;
+  long long steps = 50;
+  std::optional<double> guidance, eta;
+  double clip = 1;
+};
+
+/// Without --guidance a conditional network is guided by this w.
+inline constexpr double usual_guidance = 1;
+
+void add_pipeline_options(CLI::App& app, pipeline_options& o);
+
+/// The plan. Throws a sentence on every bad option. `guidance` is taken as it is.
+std::unique_ptr<any_plan> make_plan(pipeline_options const& o, double guidance,
+                                    any_prediction const& predicted, any_schedule const& schedule,
+                                    timed_network network);
+
+/// "ddim, 50 steps on the uniform grid, guidance 1, clip 1"
+std::string words_of(pipeline_options const& o, double guidance);
+
+}  // namespace tweedie::tool
