@@ -8,8 +8,8 @@ namespace tweedie::tool {
 namespace {
 
 using samplers::variance;
-std::initializer_list<named<variance>> const variance_choices{
-    {"beta_tilde", variance::beta_tilde}, {"beta", variance::beta}};
+std::initializer_list<named<variance>> const variance_choices{{"beta_tilde", variance::beta_tilde},
+                                                              {"beta", variance::beta}};
 
 any_sampler sampler_of(pipeline_options const& o) {
   auto sampler = choose("--sampler", o.sampler, sampler_choices);
@@ -32,6 +32,24 @@ any_sampler sampler_of(pipeline_options const& o) {
   return sampler;
 }
 
+any_grid grid_of(pipeline_options const& o) {
+  auto grid = choose("--grid", o.grid, grid_choices);
+  std::visit(
+      [&](auto& g) {
+        if constexpr (requires { g.sigma_min = o.sigma_min; }) {
+          g.sigma_min = o.sigma_min;
+          g.sigma_max = o.sigma_max;
+        } else if (o.sigma_min || o.sigma_max) {
+          throw error(
+              fmt::format("--{} was given, but the {} grid has none; expected --grid karras "
+                          "or exponential",
+                          o.sigma_min ? "sigma-min" : "sigma-max", o.grid));
+        }
+      },
+      grid);
+  return grid;
+}
+
 }  // namespace
 
 void add_pipeline_options(CLI::App& app, pipeline_options& o) {
@@ -39,6 +57,10 @@ void add_pipeline_options(CLI::App& app, pipeline_options& o) {
   app.add_option("--steps", o.steps, "steps of the grid")->capture_default_str();
   app.add_option("--grid", o.grid, "where the steps lie: " + list_of(grid_choices))
       ->capture_default_str();
+  app.add_option("--sigma-min", o.sigma_min,
+                 "least noise over signal of the karras and exponential grids (the schedule's)");
+  app.add_option("--sigma-max", o.sigma_max,
+                 "largest noise over signal of these grids; 80 in Karras et al. (the schedule's)");
   app.add_option("--guidance", o.guidance,
                  fmt::format("w of (1 + w) conditional - w unconditional; 0: the conditional "
                              "network alone (with a label: {})",
@@ -46,21 +68,20 @@ void add_pipeline_options(CLI::App& app, pipeline_options& o) {
   app.add_option("--eta", o.eta, "noise of ddim_eta: 0 none, 1 as ancestral (1)");
   app.add_option("--variance", o.variance,
                  "of ancestral's noise: " + list_of(variance_choices) + " (beta_tilde)");
-  app.add_option("--clip", o.clip, "x0 is clipped to [-clip, clip]; 0: not")
-      ->capture_default_str();
+  app.add_option("--clip", o.clip, "x0 is clipped to [-clip, clip]; 0: not")->capture_default_str();
 }
 
 std::unique_ptr<any_plan> make_plan(pipeline_options const& o, double guidance,
                                     any_prediction const& predicted, any_schedule const& schedule,
                                     timed_network network) {
   stages s{schedule, sampler_of(o), guidance, o.clip, {}, std::move(network)};
-  auto const grid = choose("--grid", o.grid, grid_choices);
+  auto const grid = grid_of(o);
   check_whole("--steps", o.steps, 1, 1'000'000);
   if (!std::isfinite(guidance))
     throw error(fmt::format("--guidance {} was given; expected a finite number", guidance));
   if (!(o.clip >= 0 && std::isfinite(o.clip)))
-    throw error(fmt::format("--clip {} was given; expected a number above 0, or 0 for none",
-                            o.clip));
+    throw error(
+        fmt::format("--clip {} was given; expected a number above 0, or 0 for none", o.clip));
   // The schedule as its own type: a grid may ask for its sigma_min.
   s.levels = std::visit(
       [&](auto const& g, auto const& of) { return g.levels(of, static_cast<int>(o.steps)); }, grid,
@@ -69,9 +90,10 @@ std::unique_ptr<any_plan> make_plan(pipeline_options const& o, double guidance,
 }
 
 std::string words_of(pipeline_options const& o, double guidance) {
-  std::string words =
-      fmt::format("{}, {} step{} on the {} grid", o.sampler, o.steps, o.steps == 1 ? "" : "s",
-                  o.grid);
+  std::string words = fmt::format("{}, {} step{} on the {} grid", o.sampler, o.steps,
+                                  o.steps == 1 ? "" : "s", o.grid);
+  if (o.sigma_max) words += fmt::format(" from {}", *o.sigma_max);
+  if (o.sigma_min) words += fmt::format(" to {}", *o.sigma_min);
   if (o.eta) words += fmt::format(", eta {}", *o.eta);
   if (!o.variance.empty()) words += ", variance " + o.variance;
   words += guidance != 0 ? fmt::format(", guidance {}", guidance) : ", no guidance";

@@ -29,7 +29,7 @@ inline std::initializer_list<named<any_grid>> const grid_choices{
 struct pipeline_options {
   std::string sampler = "ddim", grid = "uniform", variance;
   long long steps = 50;
-  std::optional<double> guidance, eta;
+  std::optional<double> guidance, eta, sigma_min, sigma_max;
   double clip = 1;
 };
 
