@@ -160,7 +160,9 @@ constexpr auto assemble(std::tuple<N...> const& nodes, std::tuple<W...> const& w
 /// A statement with its symbols answered: a sum, or a node.
 template <class A, class Target, symbol... S>
 constexpr auto lower(A const& a, assignment<Target, form<S...>> const& s) {
-  return detail::value_sum<Target>(collapse(substitute(a, s.value)));
+  auto const f = collapse(substitute(a, s.value));
+  if constexpr (is_node<Target>) return detail::value_node<Target, detail::same_function>({}, f);
+  else return detail::value_sum<Target>(f);
 }
 template <class A, class Target, class F, class... Forms>
 constexpr auto lower(A const& a, assignment<Target, pointwise_node<F, Forms...>> const& s) {

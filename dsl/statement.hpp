@@ -1,11 +1,10 @@
 // A step of a sampler: what it computes from one or more evaluations of the network.
 //
-//   step(x = s.alpha * x0 + s.sigma * eps)                             one evaluation, at the level
-//   the step starts from stages(at(t, keep<0> = eps, x = ...), at(s, x = ...))              two, at
-//   the levels named
+//   step(x = s.alpha * x0 + s.sigma * eps)                  one, at the level it starts from
+//   stages(at(t, keep<0> = eps, x = ...), at(s, x = ...))   two, at the levels named
 //
-// All right-hand sides of one evaluation read the values from before it, except let<k>, which names
-// a pointwise node.
+// All right-hand sides of one evaluation read the values from before it, except that of let<k>,
+// which names a value for the statements after it.
 #pragma once
 
 #include <array>
@@ -43,6 +42,17 @@ struct clamp_function {
 
 }  // namespace detail
 
+namespace detail {
+
+/// A form under a name.
+struct same_function {
+  static constexpr std::size_t parameters = 0;
+  static constexpr char const* name = "";
+  TWEEDIE_HD static float apply(float const*, float const* a) { return a[0]; }
+};
+
+}  // namespace detail
+
 /// min(max(a, low), high), element by element.
 template <linear A> constexpr auto clamp(A a, double low, double high) {
   return pointwise_node<detail::clamp_function, decltype(lift(a))>{{low, high}, {lift(a)}};
@@ -70,6 +80,7 @@ template <class... Statements> constexpr auto at(level where, Statements... stat
 }
 
 template <class... Evaluations> constexpr auto stages(Evaluations... evaluations) {
+  static_assert(sizeof...(Evaluations) > 0, "stages(...) takes one at(level, ...) or more");
   return step_of<Evaluations...>{{evaluations...}};
 }
 

@@ -1,14 +1,14 @@
 // The words of the language: empty types in `sym`, their values in `symbols`.
 //
-//   x                   the noisy sample
-//   x0 eps score v velocity   what is known of it, whatever the network predicts (a
-//   parameterization answers) raw, out<i>         what the network gives: after guidance, and of
-//   its i-th branch noise, noise_stream<k>    fresh N(0, I), one stream each past_x0<k>,
-//   past_eps<k>   x0 and eps of k evaluations ago, k >= 1 keep<k>             a value kept from an
-//   earlier evaluation of the same step let<k>              a named pointwise node of this
-//   evaluation known               a clean sample that the caller gives: a training picture, the
-//   start of img2img target              what a network is trained to predict (written by
-//   objectives)
+//   x                         the noisy sample
+//   x0 eps score v velocity   what is known of it, whatever the network predicts
+//   raw, out<i>               what the network gives: after guidance, and of its i-th branch
+//   noise, noise_stream<k>    fresh N(0, I), one stream each
+//   past_x0<k>, past_eps<k>   x0 and eps of k evaluations ago, k >= 1
+//   keep<k>                   a value kept from an earlier evaluation of the same step
+//   let<k>                    a named pointwise node of this evaluation
+//   known                     a clean sample that the caller gives: a training picture, say
+//   target                    what a network is trained to predict
 #pragma once
 
 #include <string>
@@ -33,7 +33,12 @@ namespace detail {
 
 template <class Target, class F> constexpr auto assign(F f) {
   if constexpr (linear<F>) return assignment<Target, decltype(lift(f))>{lift(f)};
-  else return assignment<Target, F>{f};
+  else if constexpr (Target::rank >= 400) return assignment<Target, F>{f};
+  else {
+    static_assert(never<Target, F>,
+                  "only let<k> names a pointwise node: write let<0> = clamp(...) and x = +let<0>");
+    return assignment<Target, form<Target>>{{1.0}};
+  }
 }
 
 }  // namespace detail
@@ -59,6 +64,7 @@ struct x : symbol_base {
   constexpr auto operator=(assignable auto value) const { return detail::assign<x>(value); }
 };
 template <int I> struct out : symbol_base {
+  static_assert(I >= 0 && I < 20, "out<k> takes 0 <= k < 20");
   static constexpr int rank = 10 + I;
   static std::string name() { return detail::indexed("out<", I); }
 };
@@ -67,14 +73,17 @@ struct known : symbol_base {
   static std::string name() { return "known"; }
 };
 template <int K> struct past_x0 : symbol_base {
+  static_assert(K >= 0 && K < 100, "past_x0<k> takes 0 <= k < 100");
   static constexpr int rank = 100 + K;
   static std::string name() { return detail::indexed("past_x0<", K); }
 };
 template <int K> struct past_eps : symbol_base {
+  static_assert(K >= 0 && K < 100, "past_eps<k> takes 0 <= k < 100");
   static constexpr int rank = 200 + K;
   static std::string name() { return detail::indexed("past_eps<", K); }
 };
 template <int K> struct keep : symbol_base {
+  static_assert(K >= 0 && K < 100, "keep<k> takes 0 <= k < 100");
   static constexpr int rank = 300 + K;
   static std::string name() { return detail::indexed("keep<", K); }
   constexpr keep() = default;
@@ -87,6 +96,7 @@ struct thresholded : symbol_base {  // the x0 that left a threshold
   static std::string name() { return "x0"; }
 };
 template <int K> struct let : symbol_base {
+  static_assert(K >= 0 && K < 100, "let<k> takes 0 <= k < 100");
   static constexpr int rank = 410 + K;
   static std::string name() { return detail::indexed("let<", K); }
   constexpr let() = default;
@@ -95,6 +105,7 @@ template <int K> struct let : symbol_base {
   constexpr auto operator=(assignable auto value) const { return detail::assign<let>(value); }
 };
 template <int K> struct noise_stream : symbol_base {
+  static_assert(K >= 0 && K < 0x10000, "noise_stream<k> takes 0 <= k < 2^16");
   static constexpr int rank = 1000 + K;
   static constexpr unsigned stream = K;
   static std::string name() { return K ? detail::indexed("noise_stream<", K) : "noise"; }

@@ -8,6 +8,9 @@
 
 #include <limits>
 
+#include <fmt/format.h>
+
+#include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
@@ -46,8 +49,13 @@ template <class Guidance> struct within {
   using kind = kinds::guidance;
   static constexpr int branches = Guidance::branches;
   Guidance guidance;
-  double lo = 0;
+  double lo = 0;  ///< in the schedule's own time: 1 .. T on a table
   double hi = std::numeric_limits<double>::infinity();
+  void check() const {
+    if (!(lo <= hi))
+      throw error(fmt::format(
+          "guidance::within: from t = {} to t = {} was given, expected lo <= hi", lo, hi));
+  }
   bool on(level t) const { return lo <= t.t && t.t <= hi; }
   auto raw_of(level t) const { return guidance.raw_of(t); }
 };

@@ -20,8 +20,7 @@ json parse_object(std::string const& text, std::string const& source) {
   return parsed;
 }
 
-template <class T>
-T number_of(json const& object, char const* key, std::string const& source) {
+template <class T> T number_of(json const& object, char const* key, std::string const& source) {
   auto const found = object.find(key);
   if (found == object.end()) throw error(source + " has no '" + key + "'");
   bool const fits = std::is_same_v<T, bool>       ? found->is_boolean()
@@ -75,23 +74,26 @@ schedule_description parse_schedule(std::string const& text, std::string const& 
   auto const object = parse_object(text, source);
   schedule_description schedule;
   for (auto const& [key, value] : object.items()) {
-    if (key == "name" && value.is_string())
-      schedule.name = value.get<std::string>();
+    if (key == "name" && value.is_string()) schedule.name = value.get<std::string>();
     else if (key != "name" && value.is_number())
       schedule.parameters.emplace_back(key, value.get<double>());
-    else
-      throw error(source + " has a '" + key + "' of another type than expected");
+    else throw error(source + " has a '" + key + "' of another type than expected");
   }
   if (schedule.name.empty()) throw error(source + " has no 'name'");
   return schedule;
 }
 
 std::string to_json(unet_config const& c) {
-  return json{{"channels", c.channels},       {"size", c.size},
-              {"base", c.base},               {"multipliers", c.multipliers},
-              {"blocks", c.blocks},           {"attention", c.attention},
-              {"classes", c.classes},         {"scale_shift", c.scale_shift},
-              {"dropout", c.dropout},         {"groups", c.groups},
+  return json{{"channels", c.channels},
+              {"size", c.size},
+              {"base", c.base},
+              {"multipliers", c.multipliers},
+              {"blocks", c.blocks},
+              {"attention", c.attention},
+              {"classes", c.classes},
+              {"scale_shift", c.scale_shift},
+              {"dropout", c.dropout},
+              {"groups", c.groups},
               {"time_scale", c.time_scale}}
       .dump();
 }

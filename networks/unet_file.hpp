@@ -32,10 +32,10 @@ unet_config parse_config(std::string const& text, std::string const& source);
 
 struct model {
   std::shared_ptr<unet> network;
-  std::string predicts;                       ///< predicts::*::name
-  schedule_description schedule;              ///< what its levels, and so its times, are
-  std::vector<std::string> labels;            ///< names of the classes, or none
-  std::map<std::string, std::string> notes;   ///< how it was trained: command, steps, weight, ...
+  std::string predicts;                      ///< predicts::*::name
+  schedule_description schedule;             ///< what its levels, and so its times, are
+  std::vector<std::string> labels;           ///< names of the classes, or none
+  std::map<std::string, std::string> notes;  ///< how it was trained: command, steps, weight, ...
 };
 
 /// Writes the weights and what belongs to them, atomically. Throws `error`.
@@ -48,8 +48,8 @@ model load_model(std::filesystem::path const& path);
 
 /// One tensor per weight of the network, from `values` laid out as its parameters() are;
 /// `prefix` comes before each name. For checkpoints, which hold several such sets.
-void append_weights(std::vector<io::tensor>& tensors, unet const& network, std::string const& prefix,
-                    float const* values);
+void append_weights(std::vector<io::tensor>& tensors, unet const& network,
+                    std::string const& prefix, float const* values);
 /// The way back, into `values`. Throws as io::expect_tensor does.
 void extract_weights(io::tensor_file const& file, unet const& network, std::string const& prefix,
                      float* values);

@@ -14,14 +14,16 @@ namespace tweedie {
 /// shapes.
 inline void add_noise(state& s, images const& clean, level t) {
   using namespace symbols;
-  if (clean.data.size() != s.samples * s.elements)
+  std::vector<std::size_t> expected{s.samples};
+  expected.insert(expected.end(), s.shape.begin(), s.shape.end());
+  if (clean.shape != expected || clean.data.size() != s.samples * s.elements)
     throw error(fmt::format(
         "clean samples of {} values were given for a state of {} samples of {} elements",
         clean.data.size(), s.samples, s.elements));
   buffer rows(s.x.size());
   for (std::size_t i = 0; i < s.samples; ++i)
     std::ranges::copy(clean[i], rows.data() + i * s.pitch);
-  launch(step(x = t.alpha * known + t.sigma * noise_stream<start_stream>),
+  launch(step(x = t.alpha * known + t.sigma * noise_stream<noising_stream>),
          bindings{bind(x, s.x.data()), bind(known, rows.data())},
          {.count = s.samples, .pitch = s.pitch, .keys = s.keys.data()});
 }

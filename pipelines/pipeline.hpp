@@ -39,28 +39,64 @@ struct x_and_raw {
   static constexpr bool has = std::is_same_v<S, sym::x> || std::is_same_v<S, sym::raw>;
 };
 
-// What a sampler's formula may mention: what the stages answer, and what the loop keeps.
-template <class Kept> struct defined {
-  static constexpr bool past(int rank) {
-    return (rank > sym::past_x0<0>::rank && rank < sym::past_x0<0>::rank + 100) ||
-           (rank > sym::past_eps<0>::rank && rank < sym::past_eps<0>::rank + 100);
-  }
+// What a statement may read: what the stages answer; of the past, what has been seen; what earlier
+// evaluations of the step kept; what earlier statements of the evaluation named.
+template <class Kept, class Named, int Seen> struct readable {
+  static constexpr bool seen(int rank, int base) { return rank > base && rank <= base + Seen; }
   template <class S>
-  static constexpr bool has = is_answered<S> || is_noise<S> || std::is_same_v<S, sym::x> ||
-                              past(S::rank) || among<S>(Kept{});
+  static constexpr bool has =
+      is_answered<S> || is_noise<S> || std::is_same_v<S, sym::x> ||
+      seen(S::rank, sym::past_x0<0>::rank) ||
+      seen(S::rank, sym::past_eps<0>::rank) || among<S>(Kept{}) || among<S>(Named{});
 };
 
-template <class Sampler, class... Kind> constexpr bool mentions_defined(list<Kind...>) {
-  return (only<defined<decltype(assigned(std::declval<formula_of<Sampler, Kind>>()))>>(
-              decltype(mentioned(std::declval<formula_of<Sampler, Kind>>())){}) &&
+template <class S> struct is_name : std::bool_constant<is_node<S>> {};
+
+template <class Kept, class Named, int Seen> constexpr bool reads_defined(list<>) { return true; }
+template <class Kept, class Named, int Seen, class Statement, class... Rest>
+constexpr bool reads_defined(list<Statement, Rest...>) {
+  using named = decltype(concat(Named{}, filter<is_name>(assigned(std::declval<Statement>()))));
+  return only<readable<Kept, Named, Seen>>(decltype(mentioned(std::declval<Statement>())){}) &&
+         reads_defined<Kept, named, Seen>(list<Rest...>{});
+}
+
+template <class Kept, int Seen> constexpr bool steps_defined(step_of<>*) { return true; }
+template <class Kept, int Seen, class... Statement, class... Rest>
+constexpr bool steps_defined(step_of<evaluation<Statement...>, Rest...>*) {
+  using kept =
+      decltype(concat(Kept{}, filter<loads>(assigned(std::declval<evaluation<Statement...>>()))));
+  return reads_defined<Kept, list<>, Seen>(list<Statement...>{}) &&
+         steps_defined<kept, Seen + 1>(static_cast<step_of<Rest...>*>(nullptr));
+}
+
+template <class Sampler, class... Kind> constexpr bool all_defined(list<Kind...>) {
+  return (steps_defined<list<>, Kind::before>(static_cast<formula_of<Sampler, Kind>*>(nullptr)) &&
           ...);
+}
+
+template <class T> inline constexpr bool is_step = false;
+template <class... E> inline constexpr bool is_step<step_of<E...>> = true;
+template <class Sampler, class... Kind> constexpr bool all_steps(list<Kind...>) {
+  return (is_step<formula_of<Sampler, Kind>> && ...);
 }
 
 // What plan() returns where the stages do not fit, so that the sentence is the only error.
 struct no_plan {
-  images sample(request const&, label = {}) const { return {}; }
-  images sample(request const&, labels const&) const { return {}; }
+  struct row {};
+  std::vector<level> levels() const { return {}; }
+  std::size_t steps() const { return 0; }
+  std::size_t network_evaluations() const { return 0; }
+  std::vector<row> rows() const { return {}; }
+  no_plan from(std::size_t) const { return {}; }
+  state start(request const&, labels const& = {}) const { return {}; }
+  state start_from(images const&, request const&, labels const& = {}) const { return {}; }
+  void advance(state&) const {}
+  bool finished(state const&) const { return true; }
+  images run(state const&) const { return {}; }
+  images sample(request const&, labels const& = {}) const { return {}; }
 };
+
+inline std::string explain(no_plan const&) { return {}; }
 
 }  // namespace detail
 
@@ -132,7 +168,9 @@ template <class... Stages> struct pipeline {
   /// What each structure does to memory and to the generator, known at compile time:
   /// `static_assert(decltype(pipeline)::facts()[0].reads == 3)`.
   static constexpr auto facts() {
-    return compiled<decltype(std::declval<pipeline const&>().stage_set())>::facts;
+    if constexpr (fits())
+      return compiled<decltype(std::declval<pipeline const&>().stage_set())>::facts;
+    else return std::array<kernel_facts, 1>{};
   }
   /// No stage cuts a step: one kernel follows each evaluation of the network.
   static constexpr std::size_t kernels_per_evaluation = 1;
@@ -147,10 +185,7 @@ template <class... Stages> struct pipeline {
   auto plan(int evaluations) const { return plan(grids::uniform{}, evaluations); }
 
   /// Samples on the uniform grid.
-  images sample(request const& r, label condition = {}) const {
-    return sample(r, labels{condition.value});
-  }
-  images sample(request const& r, labels const& conditions) const {
+  images sample(request const& r, labels const& conditions = {no_label}) const {
     if constexpr (fits()) return plan(r.steps).sample(r, conditions);
     else return {};
   }
@@ -173,14 +208,22 @@ template <class... Stages> struct pipeline {
         steps,
         "a sampler needs step(level t, level s): it is taken before its histories are filled");
     if constexpr (of_raw && steps) {
-      constexpr bool all = detail::mentions_defined<s>(detail::kinds_of_step<s>{});
-      static_assert(
-          all,
-          "a sampler uses a symbol that nobody defines: it may use x, x0, eps, score, v, velocity, "
-          "raw, noise, "
-          "past_x0<k> and past_eps<k> with k >= 1, and the keep<k> and let<k> that it assigns");
-      return all;
-    } else return false;
+      using kinds = detail::kinds_of_step<s>;
+      constexpr bool whole = detail::all_steps<s>(kinds{});
+      static_assert(whole,
+                    "a sampler's step returns tweedie::step(...) or stages(at(level, ...), ...)");
+      if constexpr (whole) {
+        constexpr bool all = detail::all_defined<s>(kinds{});
+        static_assert(
+            all,
+            "a sampler uses a symbol that nobody defines: it may use x, x0, eps, score, v, "
+            "velocity, raw and noise, past_x0<k> and past_eps<k> for the k levels that its "
+            "step takes before t, a keep<k> of an earlier evaluation of the step and a "
+            "let<k> of an earlier statement");
+        return all;
+      }
+    }
+    return false;
   }
 
   template <class Levels> auto on_levels(Levels levels) const {

@@ -36,6 +36,9 @@ template <class Stages, class Network> class plan {
   /// Levels from noisy to clean; throws tweedie::error where a number of a step is not finite.
   plan(Stages stages, Network network, std::vector<level> levels)
       : stages_(std::move(stages)), network_(std::move(network)), levels_(std::move(levels)) {
+    check_stage(stages_.guidance);
+    check_stage(stages_.threshold);
+    check_stage(stages_.sampler);
     if (levels_.size() < 2)
       throw error(
           fmt::format("a grid of {} level(s) was given, expected two or more", levels_.size()));
@@ -87,6 +90,7 @@ template <class Stages, class Network> class plan {
   /// One step: for each of its evaluations, the network once and one kernel.
   void advance(state& s) const { advance(s, network_); }
   template <class Net> void advance(state& s, Net const& network) const {
+    check(s);
     std::size_t const k = first_row_index(s);
     std::vector<level> seen(s.samples);
     for (std::size_t i = first_row_[k]; i < first_row_[k + 1]; ++i) {
@@ -105,7 +109,8 @@ template <class Stages, class Network> class plan {
     }
   }
 
-  /// The kernel of a row alone, on a state whose network has written its output.
+  /// The kernel of a row alone, on a state whose network has written its output. The state is not
+  /// checked: it is one that `start` made for this plan.
   void apply(row const& r, state& s) const {
     dispatch(r, s, typename code::programs{});
     ++s.evaluated;
@@ -126,11 +131,8 @@ template <class Stages, class Network> class plan {
     return take(s);
   }
 
-  images sample(request const& r, labels const& conditions) const {
+  images sample(request const& r, labels const& conditions = {no_label}) const {
     return run(start(r, conditions), r.progress);
-  }
-  images sample(request const& r, label condition = {}) const {
-    return sample(r, labels{condition.value});
   }
 
  private:
@@ -150,6 +152,25 @@ template <class Stages, class Network> class plan {
     return s;
   }
 
+  /// Throws where a state was made for a plan of another kind.
+  void check(state const& s) const {
+    std::size_t const n = s.samples * s.pitch;
+    auto const fits = [&](std::vector<buffer> const& b, int count) {
+      return b.size() >= static_cast<std::size_t>(count) &&
+             std::ranges::all_of(b, [&](buffer const& one) { return one.size() >= n; });
+    };
+    if (s.x.size() < n || s.out.size() < code::branches * n || !fits(s.keep, code::keeps) ||
+        !fits(s.past_x0, code::past_x0) || !fits(s.past_eps, code::past_eps) ||
+        s.keys.size() != s.samples || s.labels.size() != s.samples)
+      throw error(
+          fmt::format("a state of {} samples with {} kept buffers and histories of {} and {} was "
+                      "given; expected one "
+                      "that this plan's start() made, with room for {} branches, {} kept buffers "
+                      "and histories of {} and {}",
+                      s.samples, s.keep.size(), s.past_x0.size(), s.past_eps.size(), code::branches,
+                      code::keeps, code::past_x0, code::past_eps));
+  }
+
   std::size_t first_row_index(state const& s) const {
     auto const at = std::ranges::find(first_row_, s.evaluated);
     if (at == first_row_.end() || at + 1 == first_row_.end())
@@ -157,6 +178,11 @@ template <class Stages, class Network> class plan {
           "a state after {} evaluations was given, expected one between two of the plan's {} steps",
           s.evaluated, steps()));
     return static_cast<std::size_t>(at - first_row_.begin());
+  }
+
+  // A stage may have a check() that throws on values it cannot work with.
+  template <class Stage> static void check_stage(Stage const& stage) {
+    if constexpr (requires { stage.check(); }) stage.check();
   }
 
   template <class... Kind> void add_step(std::size_t k, list<Kind...>) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -20,12 +19,13 @@
 
 namespace tweedie {
 
-/// The condition of every sample.
+/// A condition for each sample, or one for all.
+using labels = std::vector<int>;
+/// The condition of every sample: `pipeline.sample(request, label{3})`.
 struct label {
   int value = no_label;
+  operator labels() const { return {value}; }
 };
-/// A condition for each sample.
-using labels = std::vector<int>;
 
 /// What to sample: `shape` begins with the number of samples, {64, 1, 28, 28}.
 struct request {
@@ -102,7 +102,15 @@ inline state make_state(request const& r, labels const& conditions) {
   state s;
   s.samples = r.shape[0];
   s.shape.assign(r.shape.begin() + 1, r.shape.end());
-  s.elements = std::accumulate(s.shape.begin(), s.shape.end(), std::size_t{1}, std::multiplies<>());
+  s.elements = 1;
+  for (std::size_t extent : r.shape) {
+    constexpr std::size_t most = std::size_t{1} << 40;  // floats of all samples: 4 TiB
+    if (extent > most / s.elements)
+      throw error(fmt::format("shape = {{{}}} was given, expected fewer than 2^40 values",
+                              fmt::join(r.shape, ", ")));
+    s.elements *= extent;
+  }
+  s.elements /= s.samples;
   s.pitch = pitch_of(s.elements);
   constexpr std::uint64_t ids = std::uint64_t{1} << 48;
   if (r.first_id > ids - s.samples)

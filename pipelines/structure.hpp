@@ -41,6 +41,7 @@ namespace detail {
 
 template <int Before> struct inner_step {
   static constexpr bool is_last = false;
+  static constexpr int before = Before;
   static std::string name() {
     return Before == 0   ? "step"
            : Before == 1 ? "step, one level before t"
@@ -56,6 +57,7 @@ template <int Before> struct inner_step {
 
 struct first_step {
   static constexpr bool is_last = false;
+  static constexpr int before = 0;
   static std::string name() { return "first step, alpha = 0"; }
   template <class Sampler> static auto formula(Sampler const& s, level const* levels) {
     return s.first(levels[0], levels[1]);
@@ -64,6 +66,7 @@ struct first_step {
 
 struct last_step {
   static constexpr bool is_last = true;
+  static constexpr int before = 0;
   static std::string name() { return "last step, sigma = 0"; }
   template <class Sampler> static auto formula(Sampler const& s, level const* levels) {
     using namespace symbols;
@@ -137,7 +140,7 @@ template <class Guidance> inline constexpr bool can_be_off = requires(Guidance c
 
 /// One evaluation fused: the stages' answers at its level, its statements, and what is stored for
 /// later evaluations.
-template <bool Guided, int PastX0, int PastEps, bool Last, class Stages, class... Statements>
+template <bool Guided, int PastX0, int PastEps, bool Store, class Stages, class... Statements>
 auto fuse_evaluation(Stages const& stages, level t, std::tuple<Statements...> const& statements) {
   using namespace symbols;
   auto const raw_form = [&] {
@@ -149,12 +152,12 @@ auto fuse_evaluation(Stages const& stages, level t, std::tuple<Statements...> co
                                    substitute(of_raw, lift(stages.predicts.eps_of(t))));
   auto const stored = [&] {  // for the evaluations to come
     auto const x0s = [] {
-      if constexpr (PastX0 > 0 && !Last)
+      if constexpr (PastX0 > 0 && Store)
         return std::tuple{assignment<sym::past_x0<0>, form<sym::x0>>{lift(x0)}};
       else return std::tuple<>{};
     }();
     auto const epss = [] {
-      if constexpr (PastEps > 0 && !Last)
+      if constexpr (PastEps > 0 && Store)
         return std::tuple{assignment<sym::past_eps<0>, form<sym::eps>>{lift(eps)}};
       else return std::tuple<>{};
     }();
@@ -226,8 +229,14 @@ template <class Stages> struct compiled {
   /// The fused program of a structure with its numbers.
   template <class Structure, class Statements>
   static auto fuse(Stages const& stages, level t, Statements const& statements) {
-    return detail::fuse_evaluation<Structure::guided, past_x0, past_eps, Structure::kind::is_last>(
-        stages, t, statements);
+    using kind = typename Structure::kind;
+    // Nothing comes after the last evaluation of the last step that could read it.
+    constexpr bool store =
+        !kind::is_last ||
+        Structure::evaluation + 1 <
+            detail::evaluations_in(static_cast<detail::formula_of<sampler, kind>*>(nullptr));
+    return detail::fuse_evaluation<Structure::guided, past_x0, past_eps, store>(stages, t,
+                                                                                statements);
   }
 
   template <class Structure>

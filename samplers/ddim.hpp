@@ -1,8 +1,8 @@
 // Song, Meng & Ermon 2021, "Denoising Diffusion Implicit Models", eqs. 12 and 16, on any schedule.
 //
 //   x_s = alpha_s x0 + sqrt(sigma_s^2 - kappa^2) eps + kappa noise
-//   kappa = eta (sigma_s / sigma_t) sqrt(beta_ts),  beta_ts = sigma_t^2 - (alpha_t / alpha_s)^2
-//   sigma_s^2
+//   kappa = eta (sigma_s / sigma_t) sqrt(beta_ts)
+//   beta_ts = sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2
 //
 // The paper's alpha is DDPM's alpha-bar: its square root is alpha here.
 #pragma once

@@ -1,9 +1,11 @@
 // Lu et al. 2022, "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic
 // Models", Algorithm 2.
 //
-//   x_s = (sigma_s / sigma_t) x_t - alpha_s (exp(-h) - 1) D,  h = lambda_s - lambda_t,  lambda =
-//   ln(alpha / sigma) D = (1 + q) x0 - q x0 of the evaluation before,  q = h / (2 (lambda_t -
-//   lambda_r)),  r the level before t
+//   x_s = (sigma_s / sigma_t) x_t - alpha_s (exp(-h) - 1) D
+//   D = (1 + q) x0 - q (x0 of the evaluation before)
+//   h = lambda_s - lambda_t,  q = h / (2 (lambda_t - lambda_r)),  lambda = ln(alpha / sigma)
+//
+// r is the level before t.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,4 @@
-// expect: a pipeline needs a network: write ... | network, anything that is called with a
-// tweedie::batch const&
+// expect: a pipeline needs a network: write ... | network, anything that is called with a tweedie::batch const&
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/samplers/ddim.hpp>

@@ -14,4 +14,9 @@ auto const pipeline_ =
 auto const pipeline_ = schedules::cosine{} | predicts::v{} | samplers::ddim{} | network;
 #endif
 
-images result() { return pipeline_.plan(2).sample({.shape = {1, 4}}); }
+images result() {
+  auto const plan = pipeline_.plan(2);
+  state s = plan.start({.shape = {1, 4}});
+  plan.advance(s);
+  return plan.run(s);
+}

@@ -1,0 +1,22 @@
+// expect: a sampler uses a symbol that nobody defines
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/cosine.hpp>
+
+using namespace tweedie;
+inline constexpr auto network = [](batch const&) {};
+
+struct my_sampler {
+  auto step(level t, level s) const {
+    using namespace symbols;
+#ifdef MISTAKE
+    return tweedie::step(x = s.alpha * x0 + s.sigma * (eps - (s.t - t.t) * past_eps<2>));
+#else
+    return tweedie::step(x = s.alpha * x0 + s.sigma * eps + (s.t - t.t) * noise);
+#endif
+  }
+};
+auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_sampler{} | network;
+
+images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

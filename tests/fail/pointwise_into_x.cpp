@@ -1,0 +1,22 @@
+// expect: only let<k> names a pointwise node
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/cosine.hpp>
+
+using namespace tweedie;
+inline constexpr auto network = [](batch const&) {};
+
+struct my_sampler {
+  auto step(level, level s) const {
+    using namespace symbols;
+#ifdef MISTAKE
+    return tweedie::step(x = clamp(s.alpha * x0 + s.sigma * eps, -1, 1));
+#else
+    return tweedie::step(let<0> = clamp(s.alpha * x0 + s.sigma * eps, -1, 1), x = +let<0>);
+#endif
+  }
+};
+auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_sampler{} | network;
+
+images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }
