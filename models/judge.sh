@@ -1,6 +1,6 @@
 #!/bin/sh
-# Draws 1000 pictures with a model, 100 a class, by 50 steps of ddim with guidance, and judges them: at
-# least 90 % of the class asked for, and no closer to the training pictures than test pictures are.
+# Draws 1000 pictures with a model, 100 a class, by 50 steps of ddim with guidance, and judges them:
+# at least 90 % of the class asked for, no closer to the training pictures than test pictures are.
 #
 #   models/judge.sh BUILD MODEL [OPTION of tweedie sample ...]
 #
