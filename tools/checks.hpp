@@ -46,8 +46,8 @@ inline void check_writable(char const* option, std::filesystem::path const& path
   auto const folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))
-    throw error(fmt::format("{} '{}' was given, but there is no folder '{}'", option,
-                            path.string(), folder.string()));
+    throw error(fmt::format("{} '{}' was given, but there is no folder '{}'", option, path.string(),
+                            folder.string()));
   if (access(folder.c_str(), W_OK) != 0)
     throw error(fmt::format("{} '{}' was given, but the folder '{}' cannot be written to", option,
                             path.string(), folder.string()));

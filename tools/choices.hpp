@@ -108,9 +108,11 @@ inline networks::schedule_description describe(std::string const& name, any_sche
   return description;
 }
 
-/// The schedule that a model file describes. Throws where a parameter is missing or not known.
-inline any_schedule schedule_of(networks::schedule_description const& given) {
-  auto schedule = choose("schedule", given.name, schedule_choices);
+/// The schedule that a model file describes. Throws where a parameter is missing, not known or out
+/// of any range.
+inline any_schedule schedule_of(networks::schedule_description const& given,
+                                std::string const& source) {
+  auto schedule = choose(fmt::format("'{}': schedule", source), given.name, schedule_choices);
   std::size_t known = 0;
   std::visit(
       [&](auto& s) {
@@ -119,23 +121,22 @@ inline any_schedule schedule_of(networks::schedule_description const& given) {
             if (name != key) continue;
             using type = std::remove_reference_t<decltype(value)>;
             if (std::is_same_v<type, int> && !(number >= 1 && number <= 1'000'000))
-              throw error(fmt::format("schedule {}: {} = {} was given, expected 1 to 1000000",
-                                      given.name, key, number));
+              throw error(fmt::format("'{}': schedule {}: {} = {} was given, expected 1 to 1000000",
+                                      source, given.name, key, number));
             value = static_cast<type>(number);
             ++known;
           }
         });
       },
       schedule.which);
-  if (known != given.parameters.size() ||
-      known != describe(given.name, schedule).parameters.size())
-    throw error(fmt::format("schedule {}: its parameters {} are not those of this schedule",
-                            given.name, networks::to_json(given)));
+  if (known != given.parameters.size() || known != describe(given.name, schedule).parameters.size())
+    throw error(fmt::format("'{}': schedule {}: its parameters {} are not those of this schedule",
+                            source, given.name, networks::to_json(given)));
   return schedule;
 }
 
-using any_prediction = std::variant<predicts::v, predicts::epsilon, predicts::x0, predicts::score,
-                                    predicts::velocity>;
+using any_prediction =
+    std::variant<predicts::v, predicts::epsilon, predicts::x0, predicts::score, predicts::velocity>;
 inline std::initializer_list<named<any_prediction>> const prediction_choices{
     {predicts::v::name, predicts::v{}},
     {predicts::epsilon::name, predicts::epsilon{}},

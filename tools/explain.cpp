@@ -22,13 +22,13 @@ int run(options const& o) {
   if (!o.model.empty()) {
     auto const m = networks::load_model(o.model);
     predicts = m.predicts;
-    schedule = schedule_of(m.schedule);
+    schedule = schedule_of(m.schedule, o.model);
     schedule_name = m.schedule.name;
     if (m.network->config().classes == 0) guidance = o.pipeline.guidance.value_or(0);
   }
-  auto const plan = make_plan(o.pipeline, guidance,
-                              choose("--predicts", predicts, prediction_choices), schedule,
-                              timed_network{[](batch const&) {}});
+  auto const plan =
+      make_plan(o.pipeline, guidance, choose("--predicts", predicts, prediction_choices), schedule,
+                timed_network{[](batch const&) {}});
   fmt::print("{} on {}, {}\n{}", predicts, schedule_name, words_of(o.pipeline, guidance),
              plan->explain());
   return 0;

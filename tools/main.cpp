@@ -1,6 +1,7 @@
 // tweedie: train a network, draw pictures with it, read a pipeline's formula.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <map>
@@ -19,7 +20,13 @@ std::string as_typed(int argc, char** argv) {
     bool const plain = !word.empty() && word.find_first_not_of(
                                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                             "0123456789-_./,:=+@%") == std::string::npos;
-    line += plain ? " " + word : " '" + word + "'";
+    line += ' ';
+    if (plain) line += word;
+    else {
+      line += '\'';
+      for (char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+      line += '\'';
+    }
   }
   return line;
 }
@@ -43,6 +50,13 @@ int main(int argc, char** argv) {
     add(tweedie::tool::add_sample, "sample", "draw pictures with a trained model");
     add(tweedie::tool::add_explain, "explain",
         "print what a pipeline compiles to: formulas with their numbers, buffers, kernels");
+    // CLI11 would say that a subcommand is required, not that this one is none.
+    auto const is_first_word = [&](auto const& entry) {
+      return entry.first->get_name() == argv[1];
+    };
+    if (argc > 1 && argv[1][0] != '-' && !std::ranges::any_of(actions, is_first_word))
+      throw tweedie::error(
+          fmt::format("'{}' was given; expected one of: train, sample, explain", argv[1]));
     app.parse(argc, argv);
     return actions.at(app.get_subcommands().front())();
   } catch (CLI::ParseError const& stop) {

@@ -28,9 +28,7 @@ template <class Plan> class forgotten final : public any_plan {
 /// Levels that were chosen before.
 struct given_levels {
   std::vector<level> chosen;
-  template <class Schedule> std::vector<level> levels(Schedule const&, int) const {
-    return chosen;
-  }
+  template <class Schedule> std::vector<level> levels(Schedule const&, int) const { return chosen; }
 };
 
 template <class Predicts>

@@ -10,10 +10,10 @@
 
 namespace tweedie::tool {
 
-using any_grid = std::variant<grids::uniform, grids::quadratic, grids::quadratic_ddim,
-                              grids::leading, grids::leading_solver, grids::trailing,
-                              grids::linspace, grids::linspace_solver, grids::karras,
-                              grids::exponential>;
+using any_grid =
+    std::variant<grids::uniform, grids::quadratic, grids::quadratic_ddim, grids::leading,
+                 grids::leading_solver, grids::trailing, grids::linspace, grids::linspace_solver,
+                 grids::karras, grids::exponential>;
 inline std::initializer_list<named<any_grid>> const grid_choices{
     {"uniform", grids::uniform{}},
     {"quadratic", grids::quadratic{}},

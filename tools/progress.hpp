@@ -30,9 +30,7 @@ class progress {
   ~progress() { clear(); }
 
   /// Seconds since the beginning.
-  double seconds() const {
-    return std::chrono::duration<double>(clock::now() - begin_).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(clock::now() - begin_).count(); }
   /// Units per second since the beginning.
   double rate(std::size_t done) const {
     return static_cast<double>(done - first_) / std::max(seconds(), 1e-9);
@@ -69,7 +67,8 @@ class progress {
   std::string what_;
   std::size_t total_, first_;
   bool terminal_, drawn_ = false;
-  clock::time_point begin_ = clock::now(), shown_ = begin_;
+  clock::time_point begin_ = clock::now();
+  clock::time_point shown_ = begin_ - std::chrono::hours(1);  // the first update is shown at once
 };
 
 }  // namespace tweedie::tool

@@ -32,8 +32,8 @@ std::vector<int> labels_of(std::string const& text, networks::model const& m) {
   int const classes = m.network->config().classes;
   if (text == "none") return {no_label};
   if (classes == 0)
-    throw error(fmt::format("--label {} was given, but the network is unconditional; expected none",
-                            text));
+    throw error(
+        fmt::format("--label {} was given, but the network is unconditional; expected none", text));
   std::vector<int> chosen;
   if (text == "all") {
     for (int i = 0; i < classes; ++i) chosen.push_back(i);
@@ -48,8 +48,8 @@ std::vector<int> labels_of(std::string const& text, networks::model const& m) {
     if (index < 0 || index >= classes) {
       std::string names;
       for (auto const& label : m.labels) names += ", " + label;
-      throw error(fmt::format("--label '{}' was given; expected all, none, or from 0 to {}{}",
-                              word, classes - 1, names.empty() ? "" : ":" + names.substr(1)));
+      throw error(fmt::format("--label '{}' was given; expected all, none, or from 0 to {}{}", word,
+                              classes - 1, names.empty() ? "" : ":" + names.substr(1)));
     }
     chosen.push_back(index);
   }
@@ -74,8 +74,8 @@ void write(options const& o, images const& result, std::size_t rows) {
 int run(options const& o) {
   auto const ending = std::filesystem::path(o.out).extension();
   if (ending != ".png" && ending != ".npy")
-    throw error(fmt::format("--out '{}' was given; expected a name that ends in .png or .npy",
-                            o.out));
+    throw error(
+        fmt::format("--out '{}' was given; expected a name that ends in .png or .npy", o.out));
   check_writable("--out", o.out);
   check_whole("--count", o.count, 1, 10'000'000);
   check_whole("--batch", o.batch, 1, 65536);
@@ -86,8 +86,7 @@ int run(options const& o) {
   auto const& config = m.network->config();
   auto const predicted = choose("'" + o.model + "': predicts", m.predicts, prediction_choices);
   bool const conditional = config.classes > 0;
-  auto const chosen =
-      labels_of(o.label.empty() ? (conditional ? "all" : "none") : o.label, m);
+  auto const chosen = labels_of(o.label.empty() ? (conditional ? "all" : "none") : o.label, m);
   bool const labelled = chosen[0] != no_label;
   double const guidance = o.pipeline.guidance.value_or(labelled ? usual_guidance : 0);
   if (guidance != 0 && !conditional)
@@ -95,12 +94,13 @@ int run(options const& o) {
         fmt::format("--guidance {} was given, but the network of '{}' is unconditional; expected 0",
                     guidance, o.model));
   if (guidance != 0 && !labelled)
-    throw error(fmt::format("--guidance {} was given for pictures without a label; expected 0",
-                            guidance));
+    throw error(
+        fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
 
   networks::unet::set_threads(static_cast<int>(o.threads));
   timed_network network{networks::unet_network{m.network}};
-  auto const plan = make_plan(o.pipeline, guidance, predicted, schedule_of(m.schedule), network);
+  auto const plan =
+      make_plan(o.pipeline, guidance, predicted, schedule_of(m.schedule, o.model), network);
 
   auto const size = static_cast<std::size_t>(config.size);
   auto const count = static_cast<std::size_t>(o.count), batch = static_cast<std::size_t>(o.batch);
@@ -140,16 +140,18 @@ int run(options const& o) {
     result.data.insert(result.data.end(), done.data.begin(), done.data.end());
   }
   bar.clear();
-  if (!std::all_of(result.data.begin(), result.data.end(), [](float v) { return std::isfinite(v); }))
+  if (!std::all_of(result.data.begin(), result.data.end(),
+                   [](float v) { return std::isfinite(v); }))
     throw error(
         "the pictures have values that are not finite: nothing was written; expected a smaller "
         "guidance, or --clip 1");
   write(o, result, chosen.size());
-  fmt::print("'{}': {} picture{} by {}, from {} on {}: {:.1f} s, {:.3g} pictures/s, network "
-             "{:.2f} %, sampler {:.2f} %\n",
-             o.out, count, count == 1 ? "" : "s", words_of(o.pipeline, guidance), m.predicts,
-             m.schedule.name, loop, static_cast<double>(count) / loop,
-             100 * *network.seconds / loop, 100 * (loop - *network.seconds) / loop);
+  fmt::print(
+      "'{}': {} picture{} by {}, from {} on {}: {:.1f} s, {:.3g} pictures/s, network "
+      "{:.2f} %, sampler {:.2f} %\n",
+      o.out, count, count == 1 ? "" : "s", words_of(o.pipeline, guidance), m.predicts,
+      m.schedule.name, loop, static_cast<double>(count) / loop, 100 * *network.seconds / loop,
+      100 * (loop - *network.seconds) / loop);
   return 0;
 }
 

@@ -52,9 +52,12 @@ struct decay {
   enum { none, linear, cosine } how;
   double operator()(double part) const {
     switch (how) {
-      case linear: return 1 - part;
-      case cosine: return (1 + std::cos(std::numbers::pi * part)) / 2;
-      case none: break;
+      case linear:
+        return 1 - part;
+      case cosine:
+        return (1 + std::cos(std::numbers::pi * part)) / 2;
+      case none:
+        break;
     }
     return 1;
   }
@@ -78,8 +81,7 @@ class picture_order {
   void shuffle(std::uint64_t epoch) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     for (std::size_t i = order_.size() - 1; i > 0; --i) {
-      double const u =
-          uniform({seed_, epoch, 0}, order_stream, static_cast<std::uint32_t>(i));
+      double const u = uniform({seed_, epoch, 0}, order_stream, static_cast<std::uint32_t>(i));
       std::swap(order_[i], order_[static_cast<std::size_t>(u * static_cast<double>(i + 1))]);
     }
     epoch_ = epoch;
@@ -112,8 +114,7 @@ void write_checkpoint(fs::path const& path, state const& s, settings const& chos
   networks::append_weights(file.tensors, s.network, "average.", s.average.data());
   networks::append_weights(file.tensors, s.network, "moment1.", s.network.first_moment().data());
   networks::append_weights(file.tensors, s.network, "moment2.", s.network.second_moment().data());
-  file.tensors.push_back(
-      io::make_tensor("losses", {s.steps()}, std::span<double const>(s.losses)));
+  file.tensors.push_back(io::make_tensor("losses", {s.steps()}, std::span<double const>(s.losses)));
   io::write_safetensors(path, file);
 }
 
@@ -169,6 +170,8 @@ void write_losses(fs::path const& path, std::vector<double> const& losses) {
   io::write_file(path, text);
 }
 
+fs::path plot_of(fs::path const& csv) { return fs::path(csv).replace_extension(".png"); }
+
 /// The losses as a picture beside their table, where gnuplot is found.
 void plot_losses(fs::path const& csv) {
   auto const quoted = [](fs::path const& path) {
@@ -176,7 +179,7 @@ void plot_losses(fs::path const& csv) {
     for (char c : path.string()) text += c == '\'' ? std::string("''") : std::string(1, c);
     return text + "'";
   };
-  fs::path const png = fs::path(csv).replace_extension(".png");
+  fs::path const png = plot_of(csv);
   fs::path const part = fs::path(png) += ".part";
   std::string script = fmt::format(
       "set terminal pngcairo size 900,500; set output {}; set datafile separator ','; "
@@ -191,8 +194,7 @@ void plot_losses(fs::path const& csv) {
   posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
   pid_t child = 0;
   int status = 1;
-  bool const began =
-      posix_spawnp(&child, "gnuplot", &quiet, nullptr, arguments, environ) == 0;
+  bool const began = posix_spawnp(&child, "gnuplot", &quiet, nullptr, arguments, environ) == 0;
   posix_spawn_file_actions_destroy(&quiet);
   std::error_code failed;
   if (began && waitpid(child, &status, 0) == child && status == 0) {
@@ -207,16 +209,17 @@ void plot_losses(fs::path const& csv) {
 template <class Predicts>
 int train(options const& o, Predicts predicted, any_schedule const& schedule,
           any_weight const& weight, decay const& down, networks::unet_config const& config) {
-  auto const folder = o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
+  auto const folder =
+      o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
   auto data = io::read_fashion_mnist(io::fashion_mnist_part::train, folder);
   if (data.count == 0)
     throw error(fmt::format("'{}' has no pictures; expected at least one", folder.string()));
   if (o.limit > 0) data.count = std::min(data.count, static_cast<std::size_t>(o.limit));
 
   auto const batch = static_cast<std::size_t>(o.batch);
-  auto const steps =
-      o.steps ? static_cast<std::size_t>(o.steps)
-              : (static_cast<std::size_t>(o.epochs) * data.count + batch - 1) / batch;
+  auto const steps = o.steps
+                         ? static_cast<std::size_t>(o.steps)
+                         : (static_cast<std::size_t>(o.epochs) * data.count + batch - 1) / batch;
   if (steps > 100'000'000)
     throw error(fmt::format("{} steps were asked for; expected at most 100000000", steps));
 
@@ -270,8 +273,7 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
       std::uint64_t const position = std::uint64_t{step} * batch + row;
       keys[row] = {o.seed, position, static_cast<std::uint32_t>(step)};
       std::size_t const picture = order(position);
-      std::copy_n(data.images.data() + picture * elements, elements,
-                  clean.data() + row * elements);
+      std::copy_n(data.images.data() + picture * elements, elements, clean.data() + row * elements);
       bool const dropped = uniform(keys[row], label_stream) < o.label_dropout;
       labels[row] = config.classes == 0 || dropped ? no_label : data.labels[picture];
     }
@@ -306,7 +308,8 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
 
   save();
   if (s.steps() < steps) {
-    fmt::print(stderr, "interrupted after step {} of {}: '{}' holds it, the same command continues\n",
+    fmt::print(stderr,
+               "interrupted after step {} of {}: '{}' holds it, the same command continues\n",
                s.steps(), steps, o.checkpoint);
     return interrupted_exit_code();
   }
@@ -323,7 +326,7 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
              {"batch", std::to_string(batch)},
              {"weight", o.weight + ", in epsilon space"},
              {"weights", "exponential moving average, decay " + fmt::format("{}", o.ema)},
-             {"data", "Fashion-MNIST, " + std::to_string(data.count) + " training pictures"},
+             {"data", o.data + ", " + std::to_string(data.count) + " training pictures"},
              {"loss", fmt::format("{:.6g}, mean of the last {} steps",
                                   running_mean(s.losses, steps), mean_over)}};
   networks::save_model(o.out, m);
@@ -352,8 +355,7 @@ int run(options o) {
   check_part("--ema", o.ema, 0, 1);
   check_part("--dropout", o.dropout, 0, 1);
   if (!(o.label_dropout >= 0 && o.label_dropout <= 1))
-    throw error(
-        fmt::format("--label-dropout {} was given; expected 0 to 1", o.label_dropout));
+    throw error(fmt::format("--label-dropout {} was given; expected 0 to 1", o.label_dropout));
 
   config.dropout = static_cast<float>(o.dropout);
   if (o.unconditional) config.classes = 0;
@@ -366,10 +368,28 @@ int run(options o) {
   check_writable("--out", o.out);
   check_writable("--checkpoint", o.checkpoint);
   check_writable("--loss", o.loss);
-  if (o.out == o.checkpoint || o.out == o.loss || o.checkpoint == o.loss)
-    throw error("--out, --checkpoint and --loss were given the same file; expected three");
-  return std::visit(
-      [&](auto p) { return train(o, p, schedule, weight, down, config); }, predicted);
+  // The plot lies beside the table of the loss; four names for four files.
+  std::set<fs::path> names;
+  for (fs::path const& name :
+       {fs::path(o.out), fs::path(o.checkpoint), fs::path(o.loss), plot_of(o.loss)})
+    if (!names.insert(fs::weakly_canonical(name)).second)
+      throw error(fmt::format(
+          "'{}' would be written for two purposes (the model, the checkpoint, the table of "
+          "the loss and its plot); expected other --out, --checkpoint and --loss",
+          name.string()));
+  std::visit(
+      [&](auto p) {
+        // What sampling from the noisiest level would refuse is not trained for an hour first.
+        level const end = schedule.at(schedule.end());
+        for (double c : lift(p.x0_of(end)).c)
+          if (!std::isfinite(static_cast<float>(c)))
+            throw error(
+                fmt::format("--predicts {} was given with --schedule {}, whose noisiest level has "
+                            "alpha = {}: no x0 follows from it there; expected v, x0 or velocity",
+                            o.predicts, o.schedule, end.alpha));
+      },
+      predicted);
+  return std::visit([&](auto p) { return train(o, p, schedule, weight, down, config); }, predicted);
 }
 
 }  // namespace
@@ -378,13 +398,14 @@ action add_train(CLI::App& app, std::string const& command) {
   auto const o = std::make_shared<options>();
   o->command = command;
   auto const whole = [&](char const* name, long long& value, char const* what, long long least) {
-    return app.add_option_function<long long>(
-                  name,
-                  [name, &value, least](long long given) {
-                    check_whole(name, given, least, 100'000'000);
-                    value = given;
-                  },
-                  what)
+    return app
+        .add_option_function<long long>(
+            name,
+            [name, &value, least](long long given) {
+              check_whole(name, given, least, 100'000'000);
+              value = given;
+            },
+            what)
         ->default_str(value ? std::to_string(value) : "");
   };
   app.add_option("--data", o->data,
