@@ -92,12 +92,44 @@ BOOST_AUTO_TEST_CASE(numbers_that_are_none) {
        {"guidance", "weight"});
   says(told(guidance::none{}, samplers::ddim_eta{nan_value}), {"sampler", "coefficient nan"});
   says(told(guidance::none{}, samplers::ddim_eta{5}), {"sampler", "coefficient"});
-  says(sentence([] {
-         (schedules::linear{} | predicts::v{} | thresholds::clip{nan_value} | samplers::ddim{} |
-          silent)
-             .plan(5);
+  for (double limit : {nan_value, 0.0, -1.0})
+    says(sentence([limit] {
+           (schedules::linear{} | predicts::v{} | thresholds::clip{limit} | samplers::ddim{} |
+            silent)
+               .plan(5);
+         }),
+         {"thresholds: a limit of", "above 0"});
+  says(told(guidance::within{guidance::classifier_free{}, 5.0, 2.0}, samplers::ddim{}),
+       {"guidance::within", "lo <= hi"});
+}
+
+BOOST_AUTO_TEST_CASE(a_state_of_another_plan_is_refused) {
+  auto const of = [](auto sampler) {
+    return (schedules::linear{} | predicts::v{} | sampler | silent).plan(5);
+  };
+  auto const one_branch = of(samplers::ddim{});
+  state s = one_branch.start({.shape = {2, 3}});
+  says(sentence([&] { of(samplers::heun{}).advance(s); }), {"0 kept buffers", "2 kept buffers"});
+  says(sentence([&] { of(samplers::dpmpp_2m{}).advance(s); }),
+       {"histories of 0", "histories of 1"});
+  says(sentence([&] { pipeline_of(samplers::ddim{}, schedules::linear{}).plan(5).advance(s); }),
+       {"room for 2 branches"});
+  one_branch.advance(s);  // and it is as good as it was
+}
+
+BOOST_AUTO_TEST_CASE(noise_is_added_to_samples_of_the_same_shape_by_a_stream_of_its_own) {
+  images const zeros{{2, 3}, std::vector<float>(6)};
+  auto const plan = (schedules::linear{} | predicts::v{} | samplers::ddim{} | silent).plan(5);
+  level const t = schedules::linear{}.at(500);
+  images const noisy = noised(zeros, t, {.seed = 3});
+  state const start = plan.start({.shape = {2, 3}, .seed = 3});
+  BOOST_TEST(noisy.data[0] != static_cast<float>(t.sigma) * start.x.data()[0]);
+  state s = plan.start({.shape = {3, 2}});
+  says(sentence([&] { add_noise(s, zeros, t); }), {"clean samples of 6 values"});
+  says(sentence([&] {
+         plan.start({.shape = {1, std::size_t{1} << 32, std::size_t{1} << 32}});
        }),
-       {"nan", "step 1 of 5"});
+       {"fewer than 2^40 values"});
 }
 
 BOOST_AUTO_TEST_CASE(shapes_labels_and_ids) {
