@@ -13,14 +13,15 @@ help:
 deps:
 	@cmake/bootstrap.sh all
 
-# The tool and nothing else: no tests, no second compiler, no data set.
+# The tool and nothing else: no tests, no second compiler, no data set. A few minutes on two cores.
 demo:
 	@cmake/bootstrap.sh demo
 	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ \
 	  $$([ -e build/CMakeCache.txt ] || echo -DTWEEDIE_TESTS=OFF) --log-level=WARNING
 	cmake --build build -j $(JOBS) --target tweedie_tool
 	build/tweedie explain --model $(MODEL) --sampler ddim --steps 50 --guidance 1
-	build/tweedie sample --model $(MODEL) --sampler ddim --steps 50 --guidance 1 --count 100 --out demo.png
+	OMP_WAIT_POLICY=passive build/tweedie sample --model $(MODEL) --sampler ddim --steps 50 --guidance 1 --count 100 --seed 7 \
+	  --threads $(JOBS) --out demo.png
 
 test: deps
 	@python3 cmake/test.py --jobs $(JOBS) $(TEST_FLAGS)

@@ -16,5 +16,6 @@ int main() {
   for (std::size_t i = 0; i < 100; ++i) classes[i] = static_cast<int>(i / 10);
   images const pictures =
       pipeline.sample({.shape = {100, 1, 28, 28}, .steps = 50, .seed = 7}, classes);
-  io::write_png("clothes.png", pictures.data, {.count = 100, .height = 28, .width = 28});
+  io::write_png("clothes.png", pictures.data, {.count = 100, .height = 28, .width = 28},
+                {.upscale = 2});
 }

@@ -15,11 +15,13 @@ namespace tweedie {
 /// One paragraph per kind of step, with the numbers of the first row of that kind.
 template <class Stages, class Network> std::string explain(plan<Stages, Network> const& p) {
   using code = typename tweedie::plan<Stages, Network>::code;
+  std::set<std::size_t> used;
+  for (auto const& row : p.rows()) used.insert(row.structure);
   std::string r = fmt::format(
-      "{} steps, {} evaluations of the network, {} kernels (one per evaluation); {} structures, {} "
-      "distinct kernels\n",
+      "{} steps, {} evaluations of the network, {} kernels, one each; {} structures compiled to {} "
+      "kernels, {} structures used here. Right-hand sides are the values before the evaluation.\n",
       p.steps(), p.network_evaluations(), p.network_evaluations(), code::structures::size,
-      code::distinct);
+      code::distinct, used.size());
   std::set<std::size_t> seen;
   for (auto const& row : p.rows()) {
     if (!seen.insert(row.structure).second) continue;

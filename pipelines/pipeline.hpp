@@ -112,10 +112,11 @@ template <class... Stages> struct pipeline {
     constexpr int guidances = detail::count_of<kinds::guidance, Stages...>;
     constexpr int thresholds = detail::count_of<kinds::threshold, Stages...>;
     constexpr bool known = detail::count_of<kinds::unknown, Stages...> == 0;
-    static_assert(known,
-                  "a pipeline has a stage that is none: a sampler has step(level t, level s), a "
-                  "network is called with "
-                  "a tweedie::batch const&");
+    static_assert(
+        known,
+        "a pipeline has a stage that is none: a sampler has step(level t, level s), a "
+        "network is called with a tweedie::batch const& (if its body does not compile, mend "
+        "that first)");
     if constexpr (known) {
       static_assert(schedules != 0, "a pipeline needs a schedule: write schedules::cosine{} | ...");
       static_assert(schedules < 2,
