@@ -219,9 +219,9 @@ BOOST_AUTO_TEST_CASE(guidance_within_an_interval) {
   guidance::classifier_free const inner{.w = 2};
   auto const [none, rows_of_none] = run(guidance::none{});
   auto const [always, rows_of_always] = run(inner);
-  auto const [never, rows_of_never] = run(guidance::within(inner, 2000.0, 3000.0));
-  auto const [all, rows_of_all] = run(guidance::within(inner, 0.0, 1000.0));
-  auto const [some, rows_of_some] = run(guidance::within(inner, 300.0, 700.0));
+  auto const [never, rows_of_never] = run(guidance::within{inner, 2000.0, 3000.0});
+  auto const [all, rows_of_all] = run(guidance::within{inner, 0.0, 1000.0});
+  auto const [some, rows_of_some] = run(guidance::within{inner, 300.0, 700.0});
   BOOST_TEST(rows_of_none == 20u * 7);
   BOOST_TEST(rows_of_always == 2 * 20u * 7);
   BOOST_TEST(rows_of_never == rows_of_none, "one branch is evaluated outside");
