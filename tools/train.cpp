@@ -372,7 +372,7 @@ int run(options o) {
   std::set<fs::path> names;
   for (fs::path const& name :
        {fs::path(o.out), fs::path(o.checkpoint), fs::path(o.loss), plot_of(o.loss)})
-    if (!names.insert(fs::weakly_canonical(name)).second)
+    if (!names.insert(fs::weakly_canonical(fs::absolute(name))).second)
       throw error(fmt::format(
           "'{}' would be written for two purposes (the model, the checkpoint, the table of "
           "the loss and its plot); expected other --out, --checkpoint and --loss",
