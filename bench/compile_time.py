@@ -27,11 +27,11 @@ def structure(i):
     auto const before = make_answers(t, raw_form, substitute(of_raw, t.alpha * x - t.sigma * raw),
                                      substitute(of_raw, t.sigma * x + t.alpha * raw));
     auto const clipped = clamp(x0, -1, 1);
-    auto const node = lower(before, assignment<sym::thresholded, std::remove_const_t<decltype(clipped)>>{{clipped}});
+    auto const node = lower<0, 0>(before, assignment<sym::thresholded, std::remove_const_t<decltype(clipped)>>{{clipped}});
     auto const half = make_answers(t, raw_form, lift(sym::thresholded{{}}), before.eps);
     auto const after = make_answers(t, raw_form, lift(sym::thresholded{{}}),
                                     substitute(half, (x - t.alpha * x0) / t.sigma));
-    auto const f = fuse(after, std::tuple{{node}}, std::tuple{{x = s.alpha * x0 + s.sigma * eps{terms}}});
+    auto const f = fuse(after, node, std::tuple{{x = s.alpha * x0 + s.sigma * eps{terms}}});
     std::array<float, decltype(f)::type::coefficients> c;
     for (std::size_t i = 0; i < c.size(); ++i) c[i] = static_cast<float>(f.c[i]);
     launch<decltype(f)::type>(c, where, r);

@@ -2,7 +2,8 @@
 // to write.
 //
 // The branches of a guidance lie one after the other: rows 0 .. samples - 1 are the conditional
-// branch, the next `samples` rows the unconditional one. All branches of a sample read the same x,
+// branch (with two conditions those of the first, then as many of the second), the last `samples`
+// rows the unconditional one. All branches of a sample read the same x,
 // so x is not duplicated in memory.
 #pragma once
 
@@ -25,7 +26,11 @@ struct batch {
   float const* x = nullptr;            ///< samples x pitch
   float* out = nullptr;                ///< (branches x samples) x pitch, written by the network
   level const* levels = nullptr;       ///< one per sample
-  int const* labels = nullptr;         ///< one per sample, or null where no sample has one
+  int const* labels = nullptr;         ///< conditions x samples, or null where no sample has one
+  std::size_t conditions = 1;          ///< branches that have labels: the first ones
+  /// Where a network that learns its variance writes its second output, samples x pitch: what it
+  /// says for the first branch. Null where nobody reads it.
+  float* variance = nullptr;
 
   std::size_t rows() const { return samples * branches; }
   std::span<float const> x_of(std::size_t row) const {
@@ -33,7 +38,12 @@ struct batch {
   }
   std::span<float> out_of(std::size_t row) const { return {out + row * pitch, elements}; }
   level const& level_of(std::size_t row) const { return levels[row % samples]; }
-  int label_of(std::size_t row) const { return labels && row < samples ? labels[row] : no_label; }
+  std::span<float> variance_of(std::size_t row) const {
+    return {variance + row % samples * pitch, elements};
+  }
+  int label_of(std::size_t row) const {
+    return labels && row < samples * conditions ? labels[row] : no_label;
+  }
 };
 
 }  // namespace tweedie

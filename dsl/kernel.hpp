@@ -37,14 +37,36 @@ TWEEDIE_HD void store4(float* p, quad const& q) {
 
 }  // namespace detail
 
+/// A picture that is read through a period: element i of row r is data[r * row_stride + i % period].
+struct broadcast_view {
+  float const* data;
+  std::uint64_t period;
+  std::uint64_t row_stride;  ///< 0: one for all rows
+};
+
+namespace detail {
+
+/// What few kernels have: masks, and numbers a row.
+template <int Masks, int Scalars> struct kernel_extras {
+  broadcast_view mask[Masks > 0 ? Masks : 1];
+  float const* scalar[Scalars > 0 ? Scalars : 1];  ///< of one number a row each
+};
+template <> struct kernel_extras<0, 0> {};
+
+}  // namespace detail
+
 /// Runs for chunks 0 .. rows * chunks_per_row - 1. A row is `pitch` floats, a multiple of 4; its
 /// padding is computed along. A row's numbers are `c`, or its line of `table` where samples differ.
-template <class Program, std::uint64_t Width> struct kernel {
+template <class Program, std::uint64_t Width>
+struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   // Plain ints: nvcc warns of an unsigned index below a count of 0.
   static constexpr int reads = Program::reads, noises = Program::noises, writes = Program::writes;
+  static constexpr int masks = Program::masks, scalars = Program::scalars;
+  static constexpr int per_row = Program::per_row, streamed = Program::streamed;
   static constexpr int coefficients = Program::coefficients;
-  static constexpr int loaded = reads + noises > 0 ? reads + noises : 1;  // no array is empty
+  static constexpr int loaded = streamed > 0 ? streamed : 1;  // no array is empty
   static constexpr int values = Program::values > 0 ? Program::values : 1;
+  static constexpr int numbered = coefficients > 0 ? coefficients : 1;
 
   float const* read[reads > 0 ? reads : 1];
   float* write[writes];
@@ -53,13 +75,13 @@ template <class Program, std::uint64_t Width> struct kernel {
   std::uint64_t pitch;
   std::uint64_t chunks_per_row;
   bool one_row;
-  float c[coefficients];
+  float c[numbered];
 
   TWEEDIE_HD void operator()(std::uint64_t chunk) const {
     std::uint64_t const row = one_row ? 0 : chunk / chunks_per_row;
     std::uint64_t const start = (chunk - row * chunks_per_row) * Width;
     std::uint64_t const offset = row * pitch + start;
-    float numbers[coefficients];
+    float numbers[numbered];
     if (table)  // no pointer to c: an argument whose address is taken leaves a GPU's registers
       for (int i = 0; i < coefficients; ++i) numbers[i] = (table + row * coefficients)[i];
     else
@@ -69,16 +91,32 @@ template <class Program, std::uint64_t Width> struct kernel {
   }
 
  private:
+  /// The values of a row that no element enters, at their slots.
+  TWEEDIE_HD void row_values(std::uint64_t row, float const* numbers, float* v) const {
+    if constexpr (per_row > 0) {
+      for (int i = 0; i < scalars; ++i) v[streamed + i] = this->scalar[i][row];
+      Program::row(numbers, v);
+    }
+  }
+
   TWEEDIE_HD void quad_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
                           float const* numbers) const {
     quad in[loaded], result[writes];
     for (int i = 0; i < reads; ++i) in[i] = detail::load4(read[i] + offset);
+    if constexpr (masks > 0)
+      for (int i = 0; i < masks; ++i) {
+        broadcast_view const& m = this->mask[i];
+        for (int j = 0; j < 4; ++j)
+          in[reads + i].v[j] = m.data[row * m.row_stride + (start + j) % m.period];
+      }
     if constexpr (noises > 0)
-      draw(in + reads, static_cast<std::uint32_t>(start / 4), keys[row],
+      draw(in + reads + masks, static_cast<std::uint32_t>(start / 4), keys[row],
            typename Program::noise_list{});
+    float v[values];
+    row_values(row, numbers, v);
     for (int j = 0; j < 4; ++j) {
-      float v[values], w[writes];
-      for (int i = 0; i < reads + noises; ++i) v[i] = in[i].v[j];
+      float w[writes];
+      for (int i = 0; i < streamed; ++i) v[i] = in[i].v[j];
       Program::element(numbers, v, w);
       for (int i = 0; i < writes; ++i) result[i].v[j] = w[i];
     }
@@ -99,7 +137,9 @@ template <class Program, std::uint64_t Width> struct kernel {
     float* result[writes];
     for (int i = 0; i < reads; ++i) in[i] = read[i] + offset;
     for (int i = 0; i < writes; ++i) result[i] = write[i] + offset;
-    alignas(64) float noise[noises > 0 ? noises : 1][Width];
+    alignas(64) float made[masks + noises > 0 ? masks + noises : 1][Width];
+    if constexpr (masks > 0)
+      for (int i = 0; i < masks; ++i) unroll(made[i], this->mask[i], row, start, n);
     if constexpr (noises > 0) {
       // Memory brings the tile while its noise is computed.
       constexpr std::uint64_t line = 64 / sizeof(float);
@@ -107,9 +147,11 @@ template <class Program, std::uint64_t Width> struct kernel {
         for (int i = 0; i < reads; ++i) __builtin_prefetch(in[i] + j);
         for (int i = 0; i < writes; ++i) __builtin_prefetch(result[i] + j, 1);
       }
-      fill(noise, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
+      fill(made + masks, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
            typename Program::noise_list{});
     }
+    float once[values];
+    row_values(row, numbers, once);
     // A store may go where a load came from, at the same element only: the vectoriser is told so.
 #if defined(__clang__)
 #pragma clang loop vectorize(assume_safety)
@@ -119,9 +161,20 @@ template <class Program, std::uint64_t Width> struct kernel {
     for (std::uint64_t j = 0; j < n; ++j) {
       float v[values], w[writes];
       for (int i = 0; i < reads; ++i) v[i] = in[i][j];
-      for (int i = 0; i < noises; ++i) v[reads + i] = noise[i][j];
+      for (int i = 0; i < masks + noises; ++i) v[reads + i] = made[i][j];
+      for (int i = 0; i < per_row; ++i) v[streamed + i] = once[streamed + i];
       Program::element(numbers, v, w);
       for (int i = 0; i < writes; ++i) result[i][j] = w[i];
+    }
+  }
+
+  static void unroll(float* to, broadcast_view const& m, std::uint64_t row, std::uint64_t start,
+                     std::uint64_t n) {
+    float const* from = m.data + row * m.row_stride;
+    std::uint64_t at = start % m.period;
+    for (std::uint64_t j = 0; j < n; ++j) {
+      to[j] = from[at];
+      if (++at == m.period) at = 0;
     }
   }
 

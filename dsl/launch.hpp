@@ -4,17 +4,21 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
-#include <tweedie/dsl/execute.hpp>
+#include <tweedie/dsl/buffer.hpp>
+#include <tweedie/dsl/for_each_sample.hpp>
 #include <tweedie/dsl/fuse.hpp>
 
 namespace tweedie {
 
-/// Rows of `pitch` floats and, for a program that draws noise, one key per row.
+/// Rows of `pitch` floats and, for a program that draws noise, one key per row. `elements` of each
+/// are the sample (0: all of them), the rest is padding that no reduction sees.
 struct rows {
   std::size_t count = 1;
   std::size_t pitch = 0;
   sample_key const* keys = nullptr;
+  std::size_t elements = 0;
 };
 
 /// The buffer a symbol stands for.
@@ -23,14 +27,29 @@ template <symbol S> struct bound {
   float* data;
 };
 
+/// A mask's place.
+struct bound_mask {
+  broadcast_view view(sym::mask) const { return data; }
+  float const* pointer(sym::mask) const { return data.data; }
+  broadcast_view data;
+};
+
 /// Where each symbol of a program lies: `bind(x, p)`; several with a comma in `bindings{...}`.
-template <class... Bound> struct bindings : Bound... { using Bound::pointer...; };
+template <class... Bound> struct bindings : Bound... {
+  using Bound::pointer...;
+};
 template <class... Bound> bindings(Bound...) -> bindings<Bound...>;
 
 template <symbol S> constexpr bound<S> bind(S, float* data) { return {data}; }
 /// A buffer that is only read.
 template <symbol S> constexpr bound<S> bind(S, float const* data) {
   return {const_cast<float*>(data)};
+}
+
+/// `period` floats for every row, or each row's own `row_stride` floats after the last one's.
+inline bound_mask bind(sym::mask, float const* data, std::uint64_t period,
+                       std::uint64_t row_stride = 0) {
+  return {{data, period, row_stride}};
 }
 
 namespace detail {
@@ -42,31 +61,117 @@ kernel<Program, width> make_kernel(Where&& where, rows const& r, list<R...>, lis
   ((k.read[i++] = where.pointer(R{})), ...);
   i = 0;
   ((k.write[i++] = where.pointer(typename W::target{})), ...);
+  if constexpr (Program::masks + Program::scalars > 0) {
+    [&]<class... M, class... S>(list<M...>, list<S...>) {
+      std::size_t j = 0;
+      ((k.mask[j++] = where.view(M{})), ...);
+      j = 0;
+      ((k.scalar[j++] = where.pointer(S{})), ...);
+    }
+    (typename Program::mask_list{}, typename Program::scalar_list{});
+  }
   k.keys = r.keys;
   k.pitch = r.pitch;
+  k.chunks_per_row = (k.pitch + width - 1) / width;
+  k.one_row = r.count == 1;
   return k;
 }
 
 template <class Program> void run(kernel<Program, width>& k, std::size_t count) {
   // Without noise or numbers of their own, all rows are one.
-  if (Program::deterministic && !k.table) {
+  if (Program::deterministic && Program::masks + Program::scalars == 0 && !k.table) {
     k.pitch *= count;
     count = 1;
+    k.chunks_per_row = (k.pitch + width - 1) / width;
+    k.one_row = true;
   }
-  k.one_row = count == 1;
-  k.chunks_per_row = (k.pitch + width - 1) / width;
   execute<Program>(k, count);
 }
+
+/// The kernels of all phases, with the numbers of all rows.
+template <class Phased, class Where> struct phases;
+template <class... P, class... R, class Where> struct phases<phased<list<P...>, list<R...>>, Where> {
+  using type = phased<list<P...>, list<R...>>;
+
+  static void launch(float const* numbers, Where& where, rows const& r) {
+    std::size_t first = 0;
+    auto const reductions_of = [&]<class... One>(list<One...>) {
+      return std::tuple<placed_reduction<One>...>{place<One>(numbers, where, first)...};
+    };
+    auto const part = [&]<class One, class All>(std::type_identity<One>, All all) {
+      auto const k = program_of<One>(numbers, where, r, first);
+      return std::pair{k, reductions_of(all)};
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      using programs = std::tuple<P...>;
+      // Braces: the numbers lie in this order.
+      std::tuple<decltype(part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{}))...>
+          const parts{part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{})...};
+      auto const end =
+          program_of<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r, first);
+      phased_kernel<type> const k{{std::get<I>(parts).first..., end},
+                                  {std::get<I>(parts).second...},
+                                  r.pitch,
+                                  r.elements ? r.elements : r.pitch};
+      execute_phases(k, r.count);
+    }
+    (std::index_sequence_for<R...>{});
+  }
+
+ private:
+  template <class Program>
+  static kernel<Program, width> program_of(float const* numbers, Where& where,
+                                           rows const& r, std::size_t& first) {
+    auto k = make_kernel<Program>(where, r, typename Program::read_list{},
+                                  typename Program::write_list{});
+    std::copy_n(numbers + first, Program::coefficients, k.c);
+    first += Program::coefficients;
+    return k;
+  }
+  template <class One>
+  static placed_reduction<One> place(float const* numbers, Where& where,
+                                     std::size_t& first) {
+    placed_reduction<One> p{};
+    [&]<class... S>(list<S...>) {
+      std::size_t i = 0;
+      ((p.read[i++] = where.pointer(S{})), ...);
+    }
+    (typename One::arguments{});
+    p.value = where.pointer(typename One::target{});
+    std::copy_n(numbers + first, One::coefficients, p.c);
+    first += One::coefficients;
+    return p;
+  }
+};
+
+/// Bindings, and room for what the reductions of one formula need.
+template <class Where> struct with_scratch {
+  Where& where;
+  std::size_t count, pitch;
+  std::vector<buffer> rows;
+  buffer values;
+  with_scratch(Where& w, std::size_t c, std::size_t p, std::size_t scratches)
+      : where(w), count(c), pitch(p), rows(scratches, buffer(c * p)), values(20 * c) {}
+
+  template <class S> float* pointer(S s) { return where.pointer(s); }
+  template <int K> float* pointer(sym::scratch<K>) { return rows[K].data(); }
+  template <int K> float* pointer(sym::reduced<K>) { return values.data() + K * count; }
+  template <class S> broadcast_view view(S s) { return where.view(s); }
+};
 
 }  // namespace detail
 
 /// All rows with the same numbers.
 template <class Program, class Where>
 void launch(std::span<float const> numbers, Where&& where, rows const& r) {
-  auto k = detail::make_kernel<Program>(where, r, typename Program::read_list{},
-                                        typename Program::write_list{});
-  std::copy(numbers.begin(), numbers.end(), k.c);
-  detail::run(k, r.count);
+  if constexpr (is_phased<Program>) {
+    detail::phases<Program, std::remove_reference_t<Where>>::launch(numbers.data(), where, r);
+  } else {
+    auto k = detail::make_kernel<Program>(where, r, typename Program::read_list{},
+                                          typename Program::write_list{});
+    std::copy(numbers.begin(), numbers.end(), k.c);
+    detail::run(k, r.count);
+  }
 }
 
 /// Row i with the numbers table[i * Program::coefficients] and following.
@@ -82,12 +187,16 @@ void launch_per_sample(std::span<float const> table, Where&& where, rows const& 
 /// bindings{...}, rows)`.
 template <class... Statements, class Where>
 void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows const& r) {
-  auto const f = fuse(no_answers, std::tuple<>{}, std::get<0>(step.evaluations).statements);
+  auto const f = fuse(no_answers, nothing_before, std::get<0>(step.evaluations).statements);
   using type = typename decltype(f)::type;
   std::array<float, type::coefficients> numbers;
   std::transform(f.c.begin(), f.c.end(), numbers.begin(),
                  [](double c) { return static_cast<float>(c); });
-  launch<type>(numbers, where, r);
+  if constexpr (is_phased<type>) {
+    detail::with_scratch<std::remove_reference_t<Where>> all{where, r.count, r.pitch,
+                                                             type::scratches};
+    launch<type>(numbers, all, r);
+  } else launch<type>(numbers, where, r);
 }
 
 }  // namespace tweedie

@@ -42,40 +42,74 @@ template <class Target, class Function, class... Sums> struct node {
   static constexpr std::size_t coefficients = Function::parameters + (Sums::coefficients + ... + 0);
 };
 
-/// A fused step: buffers read, streams of noise, nodes in order, sums written.
-template <class Reads, class Noises, class Nodes, class Writes> struct program;
+/// Target = Reduction(parameters; sum, sum, ...) over all elements of a sample.
+template <class Target, class Reduction, class... Sums> struct reduction {
+  using target = Target;
+  static constexpr std::size_t coefficients =
+      Reduction::parameters + (Sums::coefficients + ... + 0);
+};
 
-template <class... R, class... Z, class... N, class... W>
-struct program<list<R...>, list<Z...>, list<N...>, list<W...>> {
+/// The same over buffers that the phase before filled.
+template <class Target, class Reduction, class... Scratch> struct reduction_over {
+  using target = Target;
+  using function = Reduction;
+  using arguments = list<Scratch...>;
+  static constexpr std::size_t coefficients = Reduction::parameters;
+};
+
+/// What few programs have: masks, numbers a row, and nodes made of these alone, which are computed
+/// once a row.
+template <class Masks, class Scalars, class Nodes> struct extras {};
+using no_extras = extras<list<>, list<>, list<>>;
+
+/// A fused step: buffers read, streams of noise, nodes in order, sums written.
+template <class Reads, class Noises, class Nodes, class Writes, class Extras = no_extras>
+struct program;
+
+template <class... R, class... Z, class... N, class... W, class... M, class... S, class... U>
+struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
+               extras<list<M...>, list<S...>, list<U...>>> {
   static constexpr std::size_t reads = sizeof...(R);
+  static constexpr std::size_t masks = sizeof...(M);
   static constexpr std::size_t noises = sizeof...(Z);
+  static constexpr std::size_t scalars = sizeof...(S);
+  static constexpr std::size_t uniforms = sizeof...(U);
   static constexpr std::size_t nodes = sizeof...(N);
   static constexpr std::size_t writes = sizeof...(W);
-  static constexpr std::size_t values = reads + noises + nodes;
+  static constexpr std::size_t streamed = reads + masks + noises;  ///< values that come by element
+  static constexpr std::size_t per_row = scalars + uniforms;       ///< values that come by row
+  static constexpr std::size_t values = streamed + per_row + nodes;
+  static constexpr std::size_t uniform_coefficients = (U::coefficients + ... + 0);
   static constexpr std::size_t coefficients =
-      (N::coefficients + ... + 0) + (W::coefficients + ... + 0);
+      uniform_coefficients + (N::coefficients + ... + 0) + (W::coefficients + ... + 0);
   static constexpr bool deterministic = noises == 0;
-  /// Traffic with memory, float32 buffers.
-  static constexpr std::size_t bytes_per_element = sizeof(float) * (reads + writes);
+  /// Kernels that it takes.
+  static constexpr std::size_t kernels = 1;
+  /// Traffic with memory, float32 buffers; a mask that all channels share counts as a whole one.
+  static constexpr std::size_t bytes_per_element = sizeof(float) * (reads + masks + writes);
 
   using read_list = list<R...>;
+  using mask_list = list<M...>;
   using noise_list = list<Z...>;
+  using scalar_list = list<S...>;
+  using uniform_list = list<U...>;
   using node_list = list<N...>;
   using write_list = list<W...>;
 
   /// Where a symbol's value lies among the values of an element.
-  template <class S>
+  template <class T>
   static constexpr std::size_t slot = [] {
-    constexpr int ranks[] = {R::rank..., Z::rank..., N::target::rank..., -1};
+    constexpr int ranks[] = {R::rank..., M::rank..., Z::rank..., S::rank...,
+                             U::target::rank..., N::target::rank..., -1};
     std::size_t i = 0;
-    while (ranks[i] != S::rank) ++i;
+    while (ranks[i] != T::rank) ++i;
     return i;
   }();
 
-  template <class... S> TWEEDIE_HD static float add(list<S...>, float const* c, float const* v) {
+  template <class... T> TWEEDIE_HD static float add(list<T...>, float const* c, float const* v) {
     float r = 0;
     int i = 0;
-    ((r = i == 0 ? c[0] * v[slot<S>] : std::fma(c[i], v[slot<S>], r), ++i), ...);
+    ((r = i == 0 ? c[0] * v[slot<T>] : std::fma(c[i], v[slot<T>], r), ++i), ...);
     return r;
   }
 
@@ -93,12 +127,56 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>> {
     return add(typename Sum::terms{}, mine, v);
   }
 
-  /// One element: `v` holds the loaded values and the noise, `w` receives the sums.
+  /// Once a row: the nodes that no element enters. `v` holds the row's numbers in their slots.
+  TWEEDIE_HD static void row([[maybe_unused]] float const* c, [[maybe_unused]] float* v) {
+    (compute(U{}, c, v), ...);
+  }
+
+  /// One element: `v` holds the loaded values, the noise and what row() made, `w` receives the sums.
   TWEEDIE_HD static void element(float const* c, float* v, float* w) {
+    c += uniform_coefficients;
     (compute(N{}, c, v), ...);
     int i = 0;
     ((w[i++] = next<W>(c, v)), ...);
   }
 };
+
+/// Programs with reductions between them: program 0, the reductions over what it wrote, program 1,
+/// which reads their values, and so on.
+template <class Programs, class Reductions> struct phased;
+
+template <class... P, class... R> struct phased<list<P...>, list<R...>> {
+  static constexpr std::size_t reads = (P::reads + ...);
+  static constexpr std::size_t masks = (P::masks + ...);
+  static constexpr std::size_t writes = (P::writes + ...);
+  static constexpr std::size_t noises = (P::noises + ...);
+  static constexpr std::size_t kernels = sizeof...(P);
+  static constexpr bool deterministic = noises == 0;
+  static constexpr std::size_t reduction_coefficients(list<>) { return 0; }
+  template <class... One> static constexpr std::size_t reduction_coefficients(list<One...>) {
+    return (One::coefficients + ...);
+  }
+  static constexpr std::size_t coefficients =
+      (P::coefficients + ...) + (reduction_coefficients(R{}) + ...);
+  /// The reductions' own reading of what the phase before wrote counts as well.
+  template <class... One> static constexpr std::size_t arguments_in(list<One...>) {
+    return (One::arguments::size + ...);
+  }
+  static constexpr std::size_t scratches = (arguments_in(R{}) + ...);
+  static constexpr std::size_t bytes_per_element =
+      (P::bytes_per_element + ...) + sizeof(float) * scratches;
+
+  using program_list = list<P...>;
+  using reduction_lists = list<R...>;
+};
+
+template <class P> inline constexpr bool is_phased = false;
+template <class... P, class... R> inline constexpr bool is_phased<phased<list<P...>, list<R...>>> = true;
+
+/// Buffers that the reductions of a program run over.
+template <class P> constexpr std::size_t scratches_of() {
+  if constexpr (is_phased<P>) return P::scratches;
+  else return 0;
+}
 
 }  // namespace tweedie

@@ -13,6 +13,7 @@
 
 #include <tweedie/dsl/batch.hpp>
 #include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/path.hpp>
 
 namespace tweedie {
 
@@ -23,6 +24,7 @@ struct guidance {};
 struct threshold {};
 struct sampler {};
 struct network {};
+struct noise {};
 struct unknown {};
 }  // namespace kinds
 
@@ -31,6 +33,8 @@ namespace detail {
 template <class Stage> constexpr auto find_kind() {
   if constexpr (requires { typename Stage::kind; }) return typename Stage::kind{};
   else if constexpr (requires(Stage const& s, level t) { s.step(t, t); }) return kinds::sampler{};
+  else if constexpr (requires(Stage const& s, level t, path const& p) { s.step(t, t, p); })
+    return kinds::sampler{};
   else if constexpr (requires(Stage const& s, level t) { s.x0_of(t); })
     return kinds::parameterization{};
   else if constexpr (std::invocable<Stage const&, batch const&>) return kinds::network{};

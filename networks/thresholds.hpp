@@ -40,4 +40,41 @@ struct clip_x0_only {
   auto eps_of(level) const { return +eps; }
 };
 
+namespace detail {
+
+// Divided after clipping, as the definition is: a factor 1 / s would round twice.
+struct scaled_clip {
+  static constexpr std::size_t parameters = 0;
+  static constexpr char const* name = "clip and divide";
+  TWEEDIE_HD static float apply(float const*, float const* a) {
+    float const s = a[1], low = a[0] < -s ? -s : a[0];
+    return (low > s ? s : low) / s;
+  }
+};
+// A NaN stays one, and with it its sample.
+struct at_least {
+  static constexpr std::size_t parameters = 1;
+  static constexpr char const* name = "at least";
+  TWEEDIE_HD static float apply(float const* p, float const* a) { return a[0] < p[0] ? p[0] : a[0]; }
+};
+
+}  // namespace detail
+
+/// Dynamic thresholding (Saharia et al. 2022, Imagen, section 2.3): s is the p-quantile of |x0| over
+/// the sample, at least 1; x0 is clipped to [-s, s] and divided by s, eps re-derived. Two kernels.
+struct dynamic {
+  using kind = kinds::threshold;
+  double p = 0.995;
+  void check() const {
+    if (!(p > 0 && p <= 1))
+      throw error(fmt::format(
+          "thresholds::dynamic: a quantile of {} was given, expected one in (0, 1]", p));
+  }
+  auto x0_of(level) const {
+    auto const s = tweedie::detail::pointwise_of<detail::at_least>({1.0}, quantile_of_abs(x0, p));
+    return tweedie::detail::pointwise_of<detail::scaled_clip>({}, x0, s);
+  }
+  auto eps_of(level t) const { return (x - t.alpha * x0) / t.sigma; }
+};
+
 }  // namespace tweedie::thresholds

@@ -32,7 +32,7 @@ inline void add_noise(state& s, images const& clean, level t) {
 /// on.
 inline images noised(images const& clean, level t, request r = {}) {
   r.shape = clean.shape;
-  state s = detail::make_state(r, {no_label});
+  state s = detail::make_state(r, label{});
   add_noise(s, clean, t);
   return take(s);
 }

@@ -58,7 +58,7 @@ template <class Predicts> auto noisy_and_target(Predicts predicts, level t) {
   using namespace symbols;
   auto const truth =
       make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
-  return fuse(truth, std::tuple<>{},
+  return fuse(truth, nothing_before,
               std::tuple{x = t.alpha * x0 + t.sigma * eps, target = predicts.target(t)});
 }
 

@@ -4,6 +4,7 @@
 // becomes a plan.
 #pragma once
 
+#include <algorithm>
 #include <tuple>
 
 #include <tweedie/networks/guidance.hpp>
@@ -45,7 +46,8 @@ template <class Kept, class Named, int Seen> struct readable {
   static constexpr bool seen(int rank, int base) { return rank > base && rank <= base + Seen; }
   template <class S>
   static constexpr bool has =
-      is_answered<S> || is_noise<S> || std::is_same_v<S, sym::x> ||
+      is_answered<S> || is_noise<S> || is_broadcast<S> || std::is_same_v<S, sym::x> ||
+      std::is_same_v<S, sym::known> ||
       seen(S::rank, sym::past_x0<0>::rank) ||
       seen(S::rank, sym::past_eps<0>::rank) || among<S>(Kept{}) || among<S>(Named{});
 };
@@ -69,8 +71,19 @@ constexpr bool steps_defined(step_of<evaluation<Statement...>, Rest...>*) {
          steps_defined<kept, Seen + 1>(static_cast<step_of<Rest...>*>(nullptr));
 }
 
+// A sampler that keeps values across steps may read them as soon as there was a step before.
+template <class Sampler> constexpr bool keeps_across_steps() {
+  if constexpr (requires { Sampler::keeps_across_steps; }) return Sampler::keeps_across_steps;
+  else return false;
+}
+template <class Sampler, class Kind> auto kept_before() {
+  if constexpr (keeps_across_steps<Sampler>() && (Kind::before > 0 || Kind::is_last))
+    return filter<loads>(all_assigned<Sampler>(kinds_of_step<Sampler>{}));
+  else return list<>{};
+}
 template <class Sampler, class... Kind> constexpr bool all_defined(list<Kind...>) {
-  return (steps_defined<list<>, Kind::before>(static_cast<formula_of<Sampler, Kind>*>(nullptr)) &&
+  return (steps_defined<decltype(kept_before<Sampler, Kind>()), Kind::before>(
+              static_cast<formula_of<Sampler, Kind>*>(nullptr)) &&
           ...);
 }
 
@@ -88,12 +101,13 @@ struct no_plan {
   std::size_t network_evaluations() const { return 0; }
   std::vector<row> rows() const { return {}; }
   no_plan from(std::size_t) const { return {}; }
-  state start(request const&, labels const& = {}) const { return {}; }
-  state start_from(images const&, request const&, labels const& = {}) const { return {}; }
+  state start(request const&, conditions const& = {labels{}}) const { return {}; }
+  state start_at(images const&, request const&, conditions const& = {labels{}}) const { return {}; }
+  state start_from(images const&, request const&, conditions const& = {labels{}}) const { return {}; }
   void advance(state&) const {}
   bool finished(state const&) const { return true; }
   images run(state const&) const { return {}; }
-  images sample(request const&, labels const& = {}) const { return {}; }
+  images sample(request const&, conditions const& = {labels{}}) const { return {}; }
 };
 
 inline std::string explain(no_plan const&) { return {}; }
@@ -111,6 +125,7 @@ template <class... Stages> struct pipeline {
     constexpr int networks = detail::count_of<kinds::network, Stages...>;
     constexpr int guidances = detail::count_of<kinds::guidance, Stages...>;
     constexpr int thresholds = detail::count_of<kinds::threshold, Stages...>;
+    constexpr int sources = detail::count_of<kinds::noise, Stages...>;
     constexpr bool known = detail::count_of<kinds::unknown, Stages...> == 0;
     static_assert(
         known,
@@ -146,7 +161,10 @@ template <class... Stages> struct pipeline {
               static_assert(
                   thresholds < 2,
                   "a pipeline has one threshold, this one has several: remove all but one");
-              if constexpr (guidances < 2 && thresholds < 2) return symbols_fit();
+              static_assert(
+                  sources < 2,
+                  "a pipeline has one source of noise, this one has several: remove all but one");
+              if constexpr (guidances < 2 && thresholds < 2 && sources < 2) return symbols_fit();
             }
           }
         }
@@ -157,14 +175,16 @@ template <class... Stages> struct pipeline {
 
   /// The stages in their places, and the network.
   auto stage_set() const {
-    auto make = []<class S, class P, class G, class T, class A>(S s, P p, G g, T t, A a) {
-      return tweedie::stage_set<S, P, G, T, A>{s, p, g, t, a};
+    auto make = []<class S, class P, class G, class T, class A, class N>(S s, P p, G g, T t, A a,
+                                                                         N n) {
+      return tweedie::stage_set<S, P, G, T, A, N>{s, p, g, t, a, n};
     };
     return make(detail::pick<kinds::schedule, int>(stages),
                 detail::pick<kinds::parameterization, int>(stages),
                 detail::pick<kinds::guidance, guidance::none>(stages),
                 detail::pick<kinds::threshold, no_threshold>(stages),
-                detail::pick<kinds::sampler, int>(stages));
+                detail::pick<kinds::sampler, int>(stages),
+                detail::pick<kinds::noise, drawn_noise>(stages));
   }
   /// What each structure does to memory and to the generator, known at compile time:
   /// `static_assert(decltype(pipeline)::facts()[0].reads == 3)`.
@@ -173,9 +193,6 @@ template <class... Stages> struct pipeline {
       return compiled<decltype(std::declval<pipeline const&>().stage_set())>::facts;
     else return std::array<kernel_facts, 1>{};
   }
-  /// No stage cuts a step: one kernel follows each evaluation of the network.
-  static constexpr std::size_t kernels_per_evaluation = 1;
-
   auto network() const { return detail::pick<kinds::network, int>(stages); }
 
   /// The pipeline on a grid: `plan(grids::karras{}, 18)`. Throws tweedie::error where the grid does
@@ -185,9 +202,31 @@ template <class... Stages> struct pipeline {
   }
   auto plan(int evaluations) const { return plan(grids::uniform{}, evaluations); }
 
+  /// The same grid from its clean end to its noisy one: `start_at` clean samples and `run` encode
+  /// them (Song et al. 2021, DDIM, section 4.3). Needs a deterministic sampler, as a type.
+  template <class Grid> auto encoder(Grid const& grid, int evaluations) const {
+    constexpr bool straight = deterministic();
+    static_assert(straight,
+                  "encoding follows the deterministic flow, this sampler draws noise: write "
+                  "samplers::ddim{}, or another that draws none");
+    if constexpr (straight)
+      return on_levels([&](auto const& schedule) {
+        auto levels = grid.levels(schedule, evaluations);
+        std::ranges::reverse(levels);
+        return levels;
+      });
+    else return detail::no_plan{};
+  }
+  auto encoder(int evaluations) const { return encoder(grids::uniform{}, evaluations); }
+
+  /// Whether no kernel draws noise.
+  static constexpr bool deterministic() {
+    return std::ranges::all_of(facts(), [](auto const& f) { return f.deterministic(); });
+  }
+
   /// Samples on the uniform grid.
-  images sample(request const& r, labels const& conditions = {no_label}) const {
-    if constexpr (fits()) return plan(r.steps).sample(r, conditions);
+  images sample(request const& r, conditions const& given = {labels{no_label}}) const {
+    if constexpr (fits()) return plan(r.steps).sample(r, given);
     else return {};
   }
 
@@ -218,7 +257,7 @@ template <class... Stages> struct pipeline {
         static_assert(
             all,
             "a sampler uses a symbol that nobody defines: it may use x, x0, eps, score, v, "
-            "velocity, raw and noise, past_x0<k> and past_eps<k> for the k levels that its "
+            "velocity, raw, noise, known and mask, past_x0<k> and past_eps<k> for the k levels that its "
             "step takes before t, a keep<k> of an earlier evaluation of the step and a "
             "let<k> of an earlier statement");
         return all;
@@ -230,8 +269,11 @@ template <class... Stages> struct pipeline {
   template <class Levels> auto on_levels(Levels levels) const {
     if constexpr (fits()) {
       auto const s = stage_set();
+      auto const& schedule = s.schedule;
       return tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())>(
-          s, network(), levels(s.schedule));
+          s, network(), levels(schedule),
+          {.at = [schedule](double t) { return schedule.at(t); },
+           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); }});
     } else return detail::no_plan{};
   }
 };

@@ -30,21 +30,30 @@ template <class Stages, class Network> class plan {
     std::size_t first = 0;  ///< of its numbers
     std::size_t count = 0;
     int branches = 1;
-    level where;  ///< the level the network sees
+    level where;          ///< the level the network sees
+    bool extras = false;  ///< whether the guidance asks another network
   };
 
-  /// Levels from noisy to clean; throws tweedie::error where a number of a step is not finite.
-  plan(Stages stages, Network network, std::vector<level> levels)
-      : stages_(std::move(stages)), network_(std::move(network)), levels_(std::move(levels)) {
+  /// Levels from noisy to clean, or (for encoding) from clean to noisy; throws tweedie::error where
+  /// a number of a step is not finite. `between` answers for the levels between those.
+  plan(Stages stages, Network network, std::vector<level> levels, path between = {})
+      : stages_(std::move(stages)),
+        network_(std::move(network)),
+        levels_(std::move(levels)),
+        between_(std::move(between)) {
     check_stage(stages_.guidance);
     check_stage(stages_.threshold);
     check_stage(stages_.sampler);
     if (levels_.size() < 2)
       throw error(
           fmt::format("a grid of {} level(s) was given, expected two or more", levels_.size()));
+    if (code::enters && levels_.back().sigma != 0)
+      throw error(
+          "a grid that ends at a noisy level was given, expected one that ends at the clean level: "
+          "the sampler adds noise before each step, also before one that is not there");
     for (std::size_t k = 0; k + 1 < levels_.size(); ++k) {
       first_row_.push_back(rows_.size());
-      add_step(k, typename code::kinds{});
+      for_kind(k, [&]<class Kind>(Kind) { add_rows<Kind>(k); });
     }
     first_row_.push_back(rows_.size());
   }
@@ -66,24 +75,46 @@ template <class Stages, class Network> class plan {
   plan from(std::size_t k) const {
     if (k >= steps())
       throw error(fmt::format("step {} was asked for, the plan has steps 0 to {}", k, steps() - 1));
-    return {stages_, network_, {levels_.begin() + static_cast<std::ptrdiff_t>(k), levels_.end()}};
+    return {stages_,
+            network_,
+            {levels_.begin() + static_cast<std::ptrdiff_t>(k), levels_.end()},
+            between_};
   }
 
   /// The start: x_T from N(0, I), scaled by sigma_T where alpha = 1 (variance exploding).
-  state start(request const& r, labels const& conditions = {no_label}) const {
+  state start(request const& r, conditions const& given = {labels{no_label}}) const {
     using namespace symbols;
-    state s = allocate(r, conditions);
+    state s = allocate(r, given);
     double const scale = levels_[0].alpha == 1 ? levels_[0].sigma : 1;
-    launch(step(x = scale * noise_stream<start_stream>), bindings{bind(x, s.x.data())}, rows_of(s));
+    if constexpr (code::noise_given) {
+      stages_.noise(noise_request{.keys = s.keys,
+                                  .stream = start_stream,
+                                  .elements = s.elements,
+                                  .pitch = s.pitch,
+                                  .to = s.x.data()});
+      launch_start(s, step(x = scale * x));
+    } else launch_start(s, step(x = scale * noise_stream<start_stream>));
     return s;
   }
 
   /// The start at q(x_t | x0) of the plan's first level, from clean samples: img2img (Meng et al.
   /// 2022, SDEdit).
-  state start_from(images const& clean, request r, labels const& conditions = {no_label}) const {
+  state start_from(images const& clean, request r,
+                   conditions const& given = {labels{no_label}}) const {
     r.shape = clean.shape;
-    state s = allocate(r, conditions);
+    state s = allocate(r, given);
     add_noise(s, clean, levels_[0]);
+    if constexpr (code::enters || code::scales_input) launch_start(s, step());
+    return s;
+  }
+
+  /// The start at x_t itself: samples that are at the plan's first level already, such as clean
+  /// ones that are to be encoded.
+  state start_at(images const& x_t, request r, conditions const& given = {labels{no_label}}) const {
+    r.shape = x_t.shape;
+    state s = allocate(r, given);
+    detail::put(s, x_t);
+    if constexpr (code::enters || code::scales_input) launch_start(s, step());
     return s;
   }
 
@@ -96,22 +127,46 @@ template <class Stages, class Network> class plan {
     for (std::size_t i = first_row_[k]; i < first_row_[k + 1]; ++i) {
       row const& r = rows_[i];
       std::ranges::fill(seen, r.where);
-      network(batch{.samples = s.samples,
-                    .branches = static_cast<std::size_t>(r.branches),
-                    .shape = s.shape,
-                    .elements = s.elements,
-                    .pitch = s.pitch,
-                    .x = s.x.data(),
-                    .out = s.out.data(),
-                    .levels = seen.data(),
-                    .labels = s.labels.data()});
+      evaluate(r, s, seen, network);
       apply(r, s);
     }
+  }
+
+  /// The network at a row: its branches, and what the guidance asks elsewhere.
+  template <class Net>
+  void evaluate(row const& r, state& s, std::vector<level> const& seen, Net const& network) const {
+    batch b{.samples = s.samples,
+            .branches = static_cast<std::size_t>(r.branches),
+            .shape = s.shape,
+            .elements = s.elements,
+            .pitch = s.pitch,
+            .x = code::scales_input ? s.net_in.data() : s.x.data(),
+            .out = s.out.data(),
+            .levels = seen.data(),
+            .labels = s.labels.data(),
+            .conditions = code::conditions,
+            .variance = code::learns_variance ? s.pointer(sym::out_variance{}) : nullptr};
+    network(b);
+    if constexpr (code::extras > 0)
+      if (r.extras) {
+        b.branches = code::extras;
+        b.x = s.x.data();
+        b.out = s.pointer(sym::grad{});
+        b.variance = nullptr;
+        stages_.guidance.evaluate(b);
+      }
   }
 
   /// The kernel of a row alone, on a state whose network has written its output. The state is not
   /// checked: it is one that `start` made for this plan.
   void apply(row const& r, state& s) const {
+    if constexpr (code::noise_given)
+      for (int k = 0; k < code::streams; ++k)
+        stages_.noise(noise_request{.keys = s.keys,
+                                    .stream = static_cast<std::uint32_t>(k),
+                                    .elements = s.elements,
+                                    .pitch = s.pitch,
+                                    .to = s.given_noise[static_cast<std::size_t>(k)].data()});
     dispatch(r, s, typename code::programs{});
     ++s.evaluated;
     // The noise of the next evaluation is another: its counter is the evaluation's index in the
@@ -131,25 +186,49 @@ template <class Stages, class Network> class plan {
     return take(s);
   }
 
-  images sample(request const& r, labels const& conditions = {no_label}) const {
-    return run(start(r, conditions), r.progress);
+  images sample(request const& r, conditions const& given = {labels{no_label}}) const {
+    return run(start(r, given), r.progress);
   }
 
  private:
   tweedie::rows rows_of(state const& s) const {
-    return {.count = s.samples, .pitch = s.pitch, .keys = s.keys.data()};
+    return {.count = s.samples, .pitch = s.pitch, .keys = s.keys.data(), .elements = s.elements};
   }
 
-  state allocate(request const& r, labels const& conditions) const {
-    state s = detail::make_state(r, conditions);
+  state allocate(request const& r, conditions const& given) const {
+    state s = detail::make_state(r, given, code::conditions);
     // A network that knows what it can take says so before anything is drawn.
-    if constexpr (requires { network_.check(r.shape, conditions, code::branches); })
-      network_.check(r.shape, conditions, code::branches);
-    s.out = buffer(code::branches * s.x.size());
+    if constexpr (requires { network_.check(r.shape, given.of_all(), code::branches); })
+      network_.check(r.shape, given.of_all(), code::branches);
+    constexpr std::size_t outputs = static_cast<std::size_t>(code::branches + code::extras) + code::learns_variance;
+    s.branches = code::branches;
+    s.out = buffer(outputs * s.x.size());
     s.keep.assign(code::keeps, buffer(s.x.size()));
     s.past_x0.assign(code::past_x0, buffer(s.x.size()));
     s.past_eps.assign(code::past_eps, buffer(s.x.size()));
+    s.memory.assign(code::memories, buffer(s.x.size()));
+    s.given_noise.assign(code::streams, buffer(s.x.size()));
+    s.scratch.assign(code::scratches, buffer(s.x.size()));
+    if constexpr (code::scratches > 0) s.reduced = buffer(detail::most_reductions * s.samples);
+    if constexpr (code::scales_input) s.net_in = buffer(s.x.size());
+    detail::take_known(s, r, code::uses_known);
+    detail::take_mask(s, r, code::uses_mask);
     return s;
+  }
+
+  /// Runs what stands at the start of a sample and what comes before its first evaluation.
+  template <class Step> void launch_start(state& s, Step const& first) const {
+    auto const statements = code::started(stages_, std::get<0>(first.evaluations).statements,
+                                          between_, upcoming_at(0));
+    auto const f = [&] {
+      detail::stage_branches<Stages> const branches{&stages_, levels_[0]};
+      return fuse(make_answers(levels_[0], form<>{}, form<>{}, form<>{}, branches),
+                  nothing_before, statements);
+    }();
+    using program = typename decltype(f)::type;
+    std::vector<float> numbers;
+    for (double c : f.c) numbers.push_back(static_cast<float>(c));
+    launch<program>(numbers, s, rows_of(s));
   }
 
   /// Throws where a state was made for a plan of another kind.
@@ -159,9 +238,12 @@ template <class Stages, class Network> class plan {
       return b.size() >= static_cast<std::size_t>(count) &&
              std::ranges::all_of(b, [&](buffer const& one) { return one.size() >= n; });
     };
-    if (s.x.size() < n || s.out.size() < code::branches * n || !fits(s.keep, code::keeps) ||
+    if (s.x.size() < n || s.out.size() < (code::branches + code::extras + code::learns_variance) * n || !fits(s.keep, code::keeps) ||
         !fits(s.past_x0, code::past_x0) || !fits(s.past_eps, code::past_eps) ||
-        s.keys.size() != s.samples || s.labels.size() != s.samples)
+        !fits(s.memory, code::memories) || !fits(s.given_noise, code::streams) ||
+        !fits(s.scratch, code::scratches) || (code::scales_input && s.net_in.size() < n) ||
+        (code::uses_known && s.known.size() < n) || (code::uses_mask && s.mask.size() == 0) ||
+        s.keys.size() != s.samples || s.labels.size() != s.samples * code::conditions)
       throw error(
           fmt::format("a state of {} samples with {} kept buffers and histories of {} and {} was "
                       "given; expected one "
@@ -185,15 +267,20 @@ template <class Stages, class Network> class plan {
     if constexpr (requires { stage.check(); }) stage.check();
   }
 
-  template <class... Kind> void add_step(std::size_t k, list<Kind...>) {
+  /// Calls f(kind) with the kind of step k.
+  template <class F> void for_kind(std::size_t k, F f) const {
     int const before = std::min(static_cast<int>(k), code::longest);
     auto const chosen = [&]<class K>(list<K>) {
       if (levels_[k + 1].sigma == 0) return std::is_same_v<K, detail::last_step>;
-      if (detail::has_first<typename code::sampler> && levels_[k].alpha == 0)
+      if (detail::has_first<typename code::sampler> &&
+          (levels_[k].alpha == 0 || levels_[k + 1].alpha == 0))
         return std::is_same_v<K, detail::first_step>;
       return is_inner<K>(before);
     };
-    (void)((chosen(list<Kind>{}) && (add_rows<Kind>(k), true)) || ...);
+    [&]<class... Kind>(list<Kind...>) {
+      (void)((chosen(list<Kind>{}) && (f(Kind{}), true)) || ...);
+    }
+    (typename code::kinds{});
   }
 
   template <class K> static bool is_inner(int before) {
@@ -203,32 +290,72 @@ template <class Stages, class Network> class plan {
     (std::make_integer_sequence<int, code::longest + 1>{});
   }
 
+  /// What comes before the first evaluation of step k; nothing where there is none.
+  detail::upcoming upcoming_at(std::size_t k) const {
+    detail::upcoming next;
+    if (k + 1 >= levels_.size()) return {levels_.back(), levels_.back(), levels_.back()};
+    next.where = next.t = levels_[k];
+    next.s = levels_[k + 1];
+    if constexpr (code::scales_input)
+      for_kind(k, [&]<class Kind>(Kind) {
+        auto const formula = Kind::formula(stages_.sampler, &levels_[k], between_);
+        next.where = std::get<0>(formula.evaluations).where.value_or(levels_[k]);
+      });
+    return next;
+  }
+
   template <class Kind> void add_rows(std::size_t k) {
-    auto const formula = Kind::formula(stages_.sampler, &levels_[k]);
-    [&]<std::size_t... E>(std::index_sequence<E...>) {
-      (add_row<Kind, E>(k, std::get<E>(formula.evaluations)), ...);
+    auto const formula = Kind::formula(stages_.sampler, &levels_[k], between_);
+    constexpr std::size_t count = std::tuple_size_v<decltype(formula.evaluations)>;
+    // The evaluations in the order they are done, repetitions unrolled.
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < count; ++i) {
+      order.push_back(i);
+      for (repetition const& r : formula.repetitions)
+        if (r.after == i) {
+          if (r.times < 1)
+            throw error(fmt::format("step {} of {}: {} repetitions were given, expected one or more",
+                                    k + 1, steps(), r.times));
+          for (int n = 1; n < r.times; ++n)
+            for (std::size_t j = r.to; j <= i; ++j) order.push_back(j);
+        }
     }
-    (std::make_index_sequence<std::tuple_size_v<decltype(formula.evaluations)>>{});
+    std::array<level, count> where;
+    [&]<std::size_t... E>(std::index_sequence<E...>) {
+      ((where[E] = std::get<E>(formula.evaluations).where.value_or(levels_[k])), ...);
+    }
+    (std::make_index_sequence<count>{});
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      detail::upcoming next = upcoming_at(k + 1);
+      if (i + 1 < order.size()) next.where = where[order[i + 1]];
+      [&]<std::size_t... E>(std::index_sequence<E...>) {
+        (void)((E == order[i] &&
+                (add_row<Kind, E>(k, where[E], std::get<E>(formula.evaluations), next), true)) ||
+               ...);
+      }
+      (std::make_index_sequence<count>{});
+    }
   }
 
   template <class Kind, std::size_t E, class Evaluation>
-  void add_row(std::size_t k, Evaluation const& evaluation) {
-    level const t = evaluation.where.value_or(levels_[k]);
+  void add_row(std::size_t k, level t, Evaluation const& evaluation, detail::upcoming const& next) {
     if constexpr (detail::can_be_off<decltype(Stages::guidance)>)
       if (!stages_.guidance.on(t)) {
-        add_row<detail::structure<Kind, E, false>>(k, t, evaluation.statements, 1);
+        add_row<detail::structure<Kind, E, false>>(k, t, evaluation.statements, next, 1, false);
         return;
       }
-    add_row<detail::structure<Kind, E, true>>(k, t, evaluation.statements, code::branches);
+    add_row<detail::structure<Kind, E, true>>(k, t, evaluation.statements, next, code::branches,
+                                              true);
   }
 
   template <class Structure, class Statements>
-  void add_row(std::size_t k, level t, Statements const& statements, int branches) {
-    auto const f = code::template fuse<Structure>(stages_, t, statements);
+  void add_row(std::size_t k, level t, Statements const& statements, detail::upcoming const& next,
+               int branches, bool extras) {
+    auto const f = code::template fuse<Structure>(stages_, t, statements, between_, next);
     for (double c : f.c)
       if (!std::isfinite(static_cast<float>(c))) throw_not_finite(k, t, c);
     rows_.push_back({index_of<Structure>(typename code::structures{}), k, numbers_.size(),
-                     f.c.size(), branches, t});
+                     f.c.size(), branches, t, extras});
     numbers_.insert(numbers_.end(), f.c.begin(), f.c.end());
     for (double c : f.c) rounded_.push_back(static_cast<float>(c));
   }
@@ -246,8 +373,9 @@ template <class Stages, class Network> class plan {
           "{}: predicts::{} gives no finite {} there; use a prediction that is defined at this "
           "level, such as v, or a grid without it",
           where, stages_.predicts.name, finite(stages_.predicts.x0_of(t)) ? "eps" : "x0"));
-    if (!finite(stages_.guidance.raw_of(t)))
-      throw error(fmt::format("{}: the guidance has a weight that is not finite", where));
+    if constexpr (requires { lift(stages_.guidance.raw_of(t)); })
+      if (!finite(stages_.guidance.raw_of(t)))
+        throw error(fmt::format("{}: the guidance has a weight that is not finite", where));
     throw error(
         fmt::format("{}: the sampler has the coefficient {}, expected a finite one", where, c));
   }
@@ -277,6 +405,7 @@ template <class Stages, class Network> class plan {
   Stages stages_;
   Network network_;
   std::vector<level> levels_;
+  path between_;
   std::vector<row> rows_;
   std::vector<std::size_t> first_row_;
   std::vector<double> numbers_;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include <tweedie/dsl/batch.hpp>
 #include <tweedie/dsl/buffer.hpp>
 #include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/kernel.hpp>
 #include <tweedie/dsl/noise.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
@@ -27,15 +30,29 @@ struct label {
   operator labels() const { return {value}; }
 };
 
-/// What to sample: `shape` begins with the number of samples, {64, 1, 28, 28}.
-struct request {
-  std::vector<std::size_t> shape = {};  ///< start_from takes it from the images it is given
-  int steps = 50;
-  std::uint64_t seed = 0;
-  std::uint64_t first_id = 0;  ///< sample i has the id first_id + i, below 2^48
-  /// Called after every step with the steps done and the steps in all. What it throws ends the
-  /// sampling.
-  std::function<void(std::size_t, std::size_t)> progress = {};
+/// The conditions of a guidance: labels for each of its conditioned branches, in their order.
+/// `conditions{labels{3}, labels{8}}` are two, a `label` or `labels` alone is one.
+struct conditions {
+  std::vector<labels> of;
+  conditions(label one) : of{{one.value}} {}
+  conditions(labels one) : of{std::move(one)} {}
+  conditions(std::initializer_list<int> one) : of{labels(one)} {}
+  conditions(std::initializer_list<labels> several) : of(several) {}
+  /// All of them in one list.
+  labels of_all() const {
+    labels r;
+    for (labels const& one : of) r.insert(r.end(), one.begin(), one.end());
+    return r;
+  }
+};
+
+/// What a noise source is asked: N(0, I) for each sample's row, `keys.size()` rows of `pitch`
+/// floats of which `elements` count.
+struct noise_request {
+  std::span<sample_key const> keys;  ///< seed, id and evaluation of each sample
+  std::uint32_t stream;              ///< k of noise_stream<k>; start_stream for the start
+  std::size_t elements, pitch;
+  float* to;
 };
 
 /// Finished samples, row-major without padding.
@@ -50,6 +67,21 @@ struct images {
   }
 };
 
+/// What to sample: `shape` begins with the number of samples, {64, 1, 28, 28}.
+struct request {
+  std::vector<std::size_t> shape = {};  ///< start_from takes it from the images it is given
+  int steps = 50;
+  std::uint64_t seed = 0;
+  std::uint64_t first_id = 0;  ///< sample i has the id first_id + i, below 2^48
+  /// Called after every step with the steps done and the steps in all. What it throws ends the
+  /// sampling.
+  std::function<void(std::size_t, std::size_t)> progress = {};
+  images known = {};  ///< for a sampler that keeps what is known: clean samples of the same shape
+  /// Where it is known: 1, else 0, of the shape of a sample, {1, 28, 28}, or with one channel for
+  /// all, {28, 28} or {1, 28, 28}; with a first extent more, one for each sample.
+  images mask = {};
+};
+
 /// The state of a loop between two steps. Each sample has its own seed, id and step (in `keys`) and
 /// its own label.
 struct state {
@@ -59,13 +91,30 @@ struct state {
   std::size_t pitch = 0;     ///< floats from one sample to the next
   buffer x;
   buffer out;  ///< the branches of the network, one after the other
-  std::vector<buffer> keep, past_x0, past_eps;
+  std::size_t branches = 1;
+  std::vector<buffer> keep, past_x0, past_eps, memory, given_noise;
+  buffer net_in;  ///< what the network sees, where that is not x itself
+  buffer known, mask;
+  std::size_t mask_period = 0, mask_stride = 0;
+  std::vector<buffer> scratch;  ///< what reductions run over
+  buffer reduced;               ///< and what they give, one number a sample each
   std::size_t evaluated = 0;  ///< evaluations so far: turns the rings past_x0 and past_eps
   std::vector<sample_key> keys;
-  std::vector<int> labels;
+  std::vector<int> labels;  ///< conditions x samples
 
   float* pointer(sym::x) { return x.data(); }
   template <int I> float* pointer(sym::out<I>) { return out.data() + I * samples * pitch; }
+  /// What a guidance asks elsewhere lies behind the network's own branches; its first is `grad`.
+  float* pointer(sym::grad) { return out.data() + branches * samples * pitch; }
+  /// The last of the outputs.
+  float* pointer(sym::out_variance) { return out.data() + out.size() - samples * pitch; }
+  float* pointer(sym::known) { return known.data(); }
+  broadcast_view view(sym::mask) const { return {mask.data(), mask_period, mask_stride}; }
+  template <int K> float* pointer(sym::net_in<K>) { return net_in.data() + K * samples * pitch; }
+  template <int K> float* pointer(sym::memory<K>) { return memory[K].data(); }
+  template <int K> float* pointer(sym::given_noise<K>) { return given_noise[K].data(); }
+  template <int K> float* pointer(sym::scratch<K>) { return scratch[K].data(); }
+  template <int K> float* pointer(sym::reduced<K>) { return reduced.data() + K * samples; }
   template <int K> float* pointer(sym::keep<K>) { return keep[K].data(); }
   // A ring of k buffers holds the last k values; the current one overwrites the oldest, element by
   // element after it was read.
@@ -89,7 +138,7 @@ inline images take(state const& s) {
 namespace detail {
 
 /// Checks a request and lays out its samples; nothing is drawn.
-inline state make_state(request const& r, labels const& conditions) {
+inline state make_state(request const& r, conditions const& given, std::size_t expected = 1) {
   if (r.shape.size() < 2)
     throw error(fmt::format(
         "shape = {} was given, expected the number of samples and at least one more extent, "
@@ -116,15 +165,101 @@ inline state make_state(request const& r, labels const& conditions) {
   if (r.first_id > ids - s.samples)
     throw error(fmt::format("first_id = {} was given for {} samples, expected ids below 2^48",
                             r.first_id, s.samples));
-  if (conditions.size() != 1 && conditions.size() != s.samples)
-    throw error(fmt::format("{} labels were given for {} samples, expected one for each",
-                            conditions.size(), s.samples));
-  for (std::size_t i = 0; i < s.samples; ++i) {
-    s.keys.push_back({.seed = r.seed, .id = r.first_id + i, .step = 0});
-    s.labels.push_back(conditions[conditions.size() == 1 ? 0 : i]);
+  if (given.of.size() != expected)
+    throw error(fmt::format("{} condition(s) were given, the guidance takes {}", given.of.size(),
+                            expected));
+  for (labels const& one : given.of) {
+    if (one.size() != 1 && one.size() != s.samples)
+      throw error(fmt::format("{} labels were given for {} samples, expected one for each",
+                              one.size(), s.samples));
+    for (std::size_t i = 0; i < s.samples; ++i) s.labels.push_back(one[one.size() == 1 ? 0 : i]);
   }
+  for (std::size_t i = 0; i < s.samples; ++i)
+    s.keys.push_back({.seed = r.seed, .id = r.first_id + i, .step = 0});
   s.x = buffer(s.samples * s.pitch);
   return s;
+}
+
+inline constexpr std::size_t most_reductions = 20;
+
+inline std::size_t product_of(std::vector<std::size_t> const& shape) {
+  std::size_t r = 1;
+  for (std::size_t extent : shape) r *= extent;
+  return r;
+}
+
+/// Rows of `elements` floats at a pitch.
+inline buffer padded(std::vector<float> const& data, std::size_t elements) {
+  std::size_t const rows = data.size() / elements, pitch = pitch_of(elements);
+  buffer r(rows * pitch);
+  for (std::size_t i = 0; i < rows; ++i)
+    std::copy_n(data.data() + i * elements, elements, r.data() + i * pitch);
+  return r;
+}
+
+inline void check_finite(std::vector<float> const& data, char const* what) {
+  auto const bad = std::ranges::find_if(data, [](float a) { return !std::isfinite(a); });
+  if (bad != data.end())
+    throw error(fmt::format("{}: value {} is {}, expected finite ones", what, bad - data.begin(),
+                            *bad));
+}
+
+inline void take_known(state& s, request const& r, bool used) {
+  if (!used) {
+    if (!r.known.shape.empty())
+      throw error("known samples were given, the sampler does not keep what is known");
+    return;
+  }
+  if (r.known.shape != r.shape || r.known.data.size() != product_of(r.shape))
+    throw error(fmt::format(
+        "known samples of shape {{{}}} with {} values were given, expected shape {{{}}}",
+        fmt::join(r.known.shape, ", "), r.known.data.size(), fmt::join(r.shape, ", ")));
+  check_finite(r.known.data, "known samples");
+  s.known = padded(r.known.data, s.elements);
+}
+
+inline void take_mask(state& s, request const& r, bool used) {
+  std::vector<std::size_t> shape = r.mask.shape;
+  if (!used) {
+    if (!shape.empty()) throw error("a mask was given, the sampler does not use one");
+    return;
+  }
+  auto const one_channel = [&] {
+    std::vector<std::size_t> one = s.shape;
+    one[0] = 1;
+    return one;
+  }();
+  std::vector<std::size_t> const pixels(s.shape.begin() + (s.shape.size() > 1), s.shape.end());
+  auto const fits = [&](std::vector<std::size_t> const& of) {
+    return of == s.shape || of == pixels || (s.shape.size() > 1 && of == one_channel);
+  };
+  std::vector<std::size_t> const inner(shape.empty() ? shape.begin() : shape.begin() + 1,
+                                       shape.end());
+  bool const for_all = fits(shape);
+  bool const for_each = !for_all && !shape.empty() && shape[0] == s.samples && fits(inner);
+  if ((!for_all && !for_each) || r.mask.data.size() != product_of(shape))
+    throw error(fmt::format(
+        "a mask of shape {{{}}} with {} values was given for samples of shape {{{}}}, expected that "
+        "shape, or one with a single channel, and perhaps the number of samples before it",
+        fmt::join(shape, ", "), r.mask.data.size(), fmt::join(s.shape, ", ")));
+  for (float m : r.mask.data)
+    if (!(m >= 0 && m <= 1))
+      throw error(fmt::format("mask: a value of {} was given, expected 0 to 1", m));
+  s.mask_period = product_of(for_all ? shape : inner);
+  s.mask_stride = for_all ? 0 : pitch_of(s.mask_period);
+  s.mask = padded(r.mask.data, s.mask_period);
+}
+
+/// Copies samples into the rows of a state. Throws tweedie::error where they have other shapes.
+inline void put(state& s, images const& from) {
+  std::vector<std::size_t> expected{s.samples};
+  expected.insert(expected.end(), s.shape.begin(), s.shape.end());
+  if (from.shape != expected || from.data.size() != s.samples * s.elements)
+    throw error(fmt::format("samples of shape {{{}}} with {} values were given, expected {{{}}}",
+                            fmt::join(from.shape, ", "), from.data.size(),
+                            fmt::join(expected, ", ")));
+  for (std::size_t i = 0; i < s.samples; ++i)
+    std::ranges::copy(from[i], s.x.data() + i * s.pitch);
 }
 
 }  // namespace detail

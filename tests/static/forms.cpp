@@ -25,11 +25,11 @@ static_assert(merged.c[0] == 4 && merged.c[1] == 1.75);
 static_assert(coefficient<sym::noise_stream<0>>(merged) == 0);
 
 template <class A, class B> constexpr bool same_kernel(A a, B b) {
-  return same_type(fuse(no_answers, std::tuple<>{}, std::tuple{x = a}).c,
-                   fuse(no_answers, std::tuple<>{}, std::tuple{x = b}).c) &&
+  return same_type(fuse(no_answers, nothing_before, std::tuple{x = a}).c,
+                   fuse(no_answers, nothing_before, std::tuple{x = b}).c) &&
          std::is_same_v<
-             typename decltype(fuse(no_answers, std::tuple<>{}, std::tuple{x = a}))::type,
-             typename decltype(fuse(no_answers, std::tuple<>{}, std::tuple{x = b}))::type>;
+             typename decltype(fuse(no_answers, nothing_before, std::tuple{x = a}))::type,
+             typename decltype(fuse(no_answers, nothing_before, std::tuple{x = b}))::type>;
 }
 static_assert(same_kernel(x + 2 * known, 2 * known + x));
 static_assert(same_kernel(noise + x - known / 3, known + noise * 2 + x));

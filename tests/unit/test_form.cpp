@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE(a_node_is_read_by_name) {
 BOOST_AUTO_TEST_CASE(a_node_nobody_reads_loads_nothing) {
   using namespace symbols;
   auto const f =
-      fuse(no_answers, std::tuple<>{}, std::tuple{let<0> = clamp(known, 0, 1), x = 2 * x});
+      fuse(no_answers, nothing_before, std::tuple{let<0> = clamp(known, 0, 1), x = 2 * x});
   using type = decltype(f)::type;
   BOOST_TEST(type::reads == 1u);
   BOOST_TEST(type::nodes == 0u);

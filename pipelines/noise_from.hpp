@@ -1,0 +1,21 @@
+// The caller's own noise in place of Philox: another library's, or none at all in a test.
+#pragma once
+
+#include <utility>
+
+#include <tweedie/dsl/stage.hpp>
+#include <tweedie/pipelines/state.hpp>
+
+namespace tweedie {
+
+/// A stage: `f(noise_request const&)` fills the rows with N(0, I) for the start (stream
+/// `start_stream`) and, before each kernel, for every stream that the sampler's formulas name. The
+/// kernels then read the noise from memory.
+template <class F> struct noise_from {
+  using kind = kinds::noise;
+  F f;
+  void operator()(noise_request const& r) const { f(r); }
+};
+template <class F> noise_from(F) -> noise_from<F>;
+
+}  // namespace tweedie
