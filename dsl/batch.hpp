@@ -32,7 +32,20 @@ struct batch {
   /// says for the first branch. Null where nobody reads it.
   float* variance = nullptr;
 
+  /// What a network that declares `using input = bfloat16` (or half) reads: rows of `pitch` of
+  /// them, `input_rows` in all; and where one with `using output = ...` writes. x and out are null
+  /// where they are not floats.
+  void const* input = nullptr;
+  void* output = nullptr;
+  std::size_t input_rows = 0;  ///< samples, or rows() where the network wants each branch its own
+
   std::size_t rows() const { return samples * branches; }
+  template <class T> std::span<T const> input_of(std::size_t row) const {
+    return {static_cast<T const*>(input) + row % input_rows * pitch, elements};
+  }
+  template <class T> std::span<T> output_of(std::size_t row) const {
+    return {static_cast<T*>(output) + row * pitch, elements};
+  }
   std::span<float const> x_of(std::size_t row) const {
     return {x + row % samples * pitch, elements};
   }

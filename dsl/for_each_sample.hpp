@@ -40,6 +40,52 @@ template <class Reduction> struct placed_reduction {
 
 }  // namespace detail
 
+#if defined(__CUDACC__)
+
+namespace detail {
+
+// The reductions of a phase one after the other; std::tuple cannot be taken apart on a device.
+template <class... One> struct reduction_pack {
+  __device__ void run(std::uint64_t, std::uint64_t, std::uint64_t, reductions::scratch*) const {}
+};
+template <class First, class... Rest> struct reduction_pack<First, Rest...> {
+  placed_reduction<First> first;
+  reduction_pack<Rest...> rest;
+
+  __device__ void run(std::uint64_t row, std::uint64_t pitch, std::uint64_t elements,
+                      reductions::scratch* shared) const {
+    float const* rows[placed_reduction<First>::arguments];
+    for (std::size_t i = 0; i < placed_reduction<First>::arguments; ++i)
+      rows[i] = first.read[i] + row * pitch;
+    float const value = First::function::of_block(first.c, rows, elements, shared);
+    if (threadIdx.x == 0) first.value[row] = value;
+    rest.run(row, pitch, elements, shared);
+  }
+};
+
+/// The reductions that end a phase and the program of the next one, a block per sample.
+template <class Program, class... One> struct block_phase {
+  reduction_pack<One...> reductions;
+  kernel<Program, device_width> program;
+  std::uint64_t pitch, elements;
+
+  __device__ void operator()(std::uint64_t row, reductions::scratch* shared) const {
+    reductions.run(row, pitch, elements, shared);
+    __syncthreads();  // the values, written by one thread, are read by all
+    for (std::uint64_t i = threadIdx.x; i < program.chunks_per_row; i += blockDim.x)
+      program(row * program.chunks_per_row + i);
+  }
+};
+
+template <class Phase> __global__ void __launch_bounds__(256) reduce_and_go_on(Phase phase) {
+  __shared__ reductions::scratch shared;
+  phase(blockIdx.x, &shared);
+}
+
+}  // namespace detail
+
+#endif
+
 template <class Phased> struct phased_kernel;
 
 /// All phases of a sample, by one task.
@@ -78,6 +124,44 @@ template <class... P, class... R> struct phased_kernel<phased<list<P...>, list<R
   }
 };
 
+#if defined(THRUST_DEVICE_SYSTEM) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
+
+namespace detail {
+
+template <class... One>
+reduction_pack<One...> pack_of(std::tuple<placed_reduction<One>...> const& all) {
+  if constexpr (sizeof...(One) == 0) return {};
+  else
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return reduction_pack<One...>{std::get<0>(all), pack_of(std::tuple{std::get<I + 1>(all)...})};
+    }
+  (std::make_index_sequence<sizeof...(One) - 1>{});
+}
+
+template <class Program, class... One>
+void run_block_phase(kernel<Program, device_width> const& program,
+                     std::tuple<placed_reduction<One>...> const& all, std::uint64_t pitch,
+                     std::uint64_t elements, std::uint64_t rows) {
+  block_phase<Program, One...> const phase{pack_of(all), program, pitch, elements};
+  reduce_and_go_on<<<static_cast<unsigned>(rows), 256>>>(phase);
+}
+
+}  // namespace detail
+
+/// Runs all phases over `rows` rows: a kernel each.
+template <class... P, class... R>
+void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std::uint64_t rows) {
+  execute(std::get<0>(k.programs), rows);
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (detail::run_block_phase(std::get<I + 1>(k.programs), std::get<I>(k.reductions), k.pitch,
+                             k.elements, rows),
+     ...);
+  }
+  (std::make_index_sequence<sizeof...(R)>{});
+}
+
+#else
+
 /// Runs all phases over `rows` rows.
 template <class... P, class... R>
 void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std::uint64_t rows) {
@@ -95,5 +179,7 @@ void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std:
   }
   for_each_sample(rows, k.pitch, k);
 }
+
+#endif
 
 }  // namespace tweedie

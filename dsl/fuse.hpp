@@ -122,6 +122,12 @@ constexpr auto lower_expression(A const& a, form<S...> const& f) {
   return make_lowered<N, R>(std::tuple<>{}, value);
 }
 
+// Declared before either is defined: an argument may be a node itself.
+template <int N, int R, class A, class F, class... Arguments>
+constexpr auto lower_expression(A const& a, pointwise_node<F, Arguments...> const& n);
+template <int N, int R, class A, class F, class... Arguments>
+constexpr auto lower_expression(A const& a, reduction_node<F, Arguments...> const& n);
+
 // The arguments of a node one after the other: the names of one begin where the last one's ended.
 template <int N, int R, class A, class Lines, class... Values>
 constexpr auto lower_arguments(A const&, Lines const& lines, std::tuple<Values...> const& values) {
@@ -404,7 +410,7 @@ constexpr auto assemble_phases(std::tuple<L...> const& lines, std::tuple<W...> c
           constexpr int before = [] {
             constexpr int counts[] = {scratches_of<typename L::line>()..., 0};
             int r = 0;
-            for (std::size_t i = 0; i < I; ++i) r += counts[i];
+            for (std::size_t i = 0; i != I; ++i) r += counts[i];
             return r;
           }();
           return std::make_tuple(over_scratch<before>(std::get<I>(lines)));
@@ -510,6 +516,31 @@ constexpr auto fuse(A const& a, Before const& before, std::tuple<Statements...> 
     return assemble_lines(all.lines, all.value);
   }
 }
+namespace detail {
+
+template <class Storage, class S>
+using stored_symbol =
+    std::conditional_t<std::is_same_v<typename Storage::template of<S>, float>, S,
+                       as<S, typename Storage::template of<S>>>;
+template <class Storage, class... S>
+auto store_symbols(list<S...>) -> list<stored_symbol<Storage, S>...>;
+template <class Storage, class T, class... S>
+auto store_target(sum<T, S...>) -> sum<stored_symbol<Storage, T>, S...>;
+template <class Storage, class... W>
+auto store_targets(list<W...>) -> list<decltype(store_target<Storage>(W{}))...>;
+
+template <class Storage, class R, class Z, class N, class W, class E>
+auto store_as(program<R, Z, N, W, E>)
+    -> program<decltype(store_symbols<Storage>(R{})), Z, N, decltype(store_targets<Storage>(W{})), E>;
+template <class Storage, class... P, class R>
+auto store_as(phased<list<P...>, R>) -> phased<list<decltype(store_as<Storage>(P{}))...>, R>;
+
+}  // namespace detail
+
+/// The same program over buffers that hold what `Storage::template of<Symbol>` says.
+template <class Storage, class Program>
+using stored_as = decltype(detail::store_as<Storage>(Program{}));
+
 /// Nothing lowered before.
 inline constexpr detail::lowered<0, 0, std::tuple<>, std::tuple<>> nothing_before{};
 

@@ -1,8 +1,8 @@
-// The 16-bit floats that buffers may hold: bfloat16, and IEEE 754's binary16, half.
+// The 16-bit floats that buffers may hold: bfloat16, and IEEE 754's binary16, float16.
 //
 //             sign  exponent  fraction   largest    smallest normal   smallest
 //   bfloat16     1         8         7   3.4e38     1.2e-38           9.2e-41
-//   half         1         5        10   65504      6.1e-5            6.0e-8
+//   float16      1         5        10   65504      6.1e-5            6.0e-8
 //
 // Arithmetic is float's, so these are only stored. Widening is exact; narrowing rounds to nearest,
 // ties to even, and beyond the largest to infinity. A NaN stays one, made quiet, with the upper
@@ -21,13 +21,13 @@ namespace tweedie {
 struct bfloat16 {
   std::uint16_t bits;
 };
-struct half {
+struct float16 {
   std::uint16_t bits;
 };
 
 /// What a buffer may hold.
 template <class T>
-concept stored = std::same_as<T, float> || std::same_as<T, bfloat16> || std::same_as<T, half>;
+concept stored = std::same_as<T, float> || std::same_as<T, bfloat16> || std::same_as<T, float16>;
 
 TWEEDIE_HD float to_float(float a) { return a; }
 
@@ -37,7 +37,7 @@ TWEEDIE_HD float to_float(bfloat16 a) {
   return __builtin_bit_cast(float, w | quiet);
 }
 
-TWEEDIE_HD float to_float(half a) {
+TWEEDIE_HD float to_float(float16 a) {
   constexpr std::uint32_t bias = 127 - 15;
   std::uint32_t const sign = (a.bits & 0x8000u) << 16;
   std::uint32_t const w = (a.bits & 0x7fffu) << 13;
@@ -61,7 +61,7 @@ template <> TWEEDIE_HD bfloat16 from_float<bfloat16>(float a) {
   return {static_cast<std::uint16_t>((w & 0x7fffffffu) > 0x7f800000u ? nan : rounded)};
 }
 
-template <> TWEEDIE_HD half from_float<half>(float a) {
+template <> TWEEDIE_HD float16 from_float<float16>(float a) {
   constexpr std::uint32_t bias = 127 - 15, infinity = 0x7c00u;
   std::uint32_t const w = __builtin_bit_cast(std::uint32_t, a);
   std::uint32_t const sign = w >> 16 & 0x8000u;

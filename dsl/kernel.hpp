@@ -35,6 +35,41 @@ TWEEDIE_HD void store4(float* p, quad const& q) {
 #endif
 }
 
+
+// Four elements of a buffer of T's, and one.
+
+template <class T> TWEEDIE_HD quad load_four(float const* buffer, std::uint64_t at) {
+  if constexpr (std::is_same_v<T, float>) return load4(buffer + at);
+  else {
+    T const* from = reinterpret_cast<T const*>(buffer) + at;
+#if defined(__CUDA_ARCH__)
+    ushort4 const q = *reinterpret_cast<ushort4 const*>(from);
+    return {{to_float(T{q.x}), to_float(T{q.y}), to_float(T{q.z}), to_float(T{q.w})}};
+#else
+    return {{to_float(from[0]), to_float(from[1]), to_float(from[2]), to_float(from[3])}};
+#endif
+  }
+}
+template <class T> TWEEDIE_HD void store_four(float* buffer, std::uint64_t at, quad const& q) {
+  if constexpr (std::is_same_v<T, float>) store4(buffer + at, q);
+  else {
+    T* to = reinterpret_cast<T*>(buffer) + at;
+#if defined(__CUDA_ARCH__)
+    *reinterpret_cast<ushort4*>(to) =
+        make_ushort4(from_float<T>(q.v[0]).bits, from_float<T>(q.v[1]).bits,
+                     from_float<T>(q.v[2]).bits, from_float<T>(q.v[3]).bits);
+#else
+    for (int j = 0; j < 4; ++j) to[j] = from_float<T>(q.v[j]);
+#endif
+  }
+}
+template <class T> float load_one(float const* buffer, std::uint64_t at) {
+  return to_float(reinterpret_cast<T const*>(buffer)[at]);
+}
+template <class T> void store_one(float* buffer, std::uint64_t at, float a) {
+  reinterpret_cast<T*>(buffer)[at] = from_float<T>(a);
+}
+
 }  // namespace detail
 
 /// A picture that is read through a period: element i of row r is data[r * row_stride + i % period].
@@ -102,7 +137,9 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   TWEEDIE_HD void quad_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
                           float const* numbers) const {
     quad in[loaded], result[writes];
-    for (int i = 0; i < reads; ++i) in[i] = detail::load4(read[i] + offset);
+    if constexpr (Program::mixed) load_quads(in, offset, typename Program::read_list{});
+    else
+      for (int i = 0; i < reads; ++i) in[i] = detail::load4(read[i] + offset);
     if constexpr (masks > 0)
       for (int i = 0; i < masks; ++i) {
         broadcast_view const& m = this->mask[i];
@@ -120,7 +157,29 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
       Program::element(numbers, v, w);
       for (int i = 0; i < writes; ++i) result[i].v[j] = w[i];
     }
-    for (int i = 0; i < writes; ++i) detail::store4(write[i] + offset, result[i]);
+    if constexpr (Program::mixed) store_quads(result, offset, typename Program::write_list{});
+    else
+      for (int i = 0; i < writes; ++i) detail::store4(write[i] + offset, result[i]);
+  }
+
+  template <class... R>
+  TWEEDIE_HD void load_quads(quad* in, [[maybe_unused]] std::uint64_t offset,
+                             list<R...>) const {
+    int i = 0;
+    ((in[i] = detail::load_four<element_of<R>>(read[i], offset), ++i), ...);
+  }
+  template <class... W>
+  TWEEDIE_HD void store_quads(quad const* result, std::uint64_t offset, list<W...>) const {
+    int i = 0;
+    ((detail::store_four<element_of<typename W::target>>(write[i], offset, result[i]), ++i), ...);
+  }
+  template <class... R> void load_values(float* v, [[maybe_unused]] std::uint64_t at, list<R...>) const {
+    int i = 0;
+    ((v[i] = detail::load_one<element_of<R>>(read[i], at), ++i), ...);
+  }
+  template <class... W> void store_values(float const* w, std::uint64_t at, list<W...>) const {
+    int i = 0;
+    ((detail::store_one<element_of<typename W::target>>(write[i], at, w[i]), ++i), ...);
   }
 
   template <class... Z>
@@ -140,7 +199,10 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     alignas(64) float made[masks + noises > 0 ? masks + noises : 1][Width];
     if constexpr (masks > 0)
       for (int i = 0; i < masks; ++i) unroll(made[i], this->mask[i], row, start, n);
-    if constexpr (noises > 0) {
+    if constexpr (noises > 0 && Program::mixed)
+      fill(made + masks, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
+           typename Program::noise_list{});
+    else if constexpr (noises > 0) {
       // Memory brings the tile while its noise is computed.
       constexpr std::uint64_t line = 64 / sizeof(float);
       for (std::uint64_t j = 0; j < n; j += line) {
@@ -160,11 +222,15 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
 #endif
     for (std::uint64_t j = 0; j < n; ++j) {
       float v[values], w[writes];
-      for (int i = 0; i < reads; ++i) v[i] = in[i][j];
+      if constexpr (Program::mixed) load_values(v, offset + j, typename Program::read_list{});
+      else
+        for (int i = 0; i < reads; ++i) v[i] = in[i][j];
       for (int i = 0; i < masks + noises; ++i) v[reads + i] = made[i][j];
       for (int i = 0; i < per_row; ++i) v[streamed + i] = once[streamed + i];
       Program::element(numbers, v, w);
-      for (int i = 0; i < writes; ++i) result[i][j] = w[i];
+      if constexpr (Program::mixed) store_values(w, offset + j, typename Program::write_list{});
+      else
+        for (int i = 0; i < writes; ++i) result[i][j] = w[i];
     }
   }
 

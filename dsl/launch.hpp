@@ -41,6 +41,11 @@ template <class... Bound> struct bindings : Bound... {
 template <class... Bound> bindings(Bound...) -> bindings<Bound...>;
 
 template <symbol S> constexpr bound<S> bind(S, float* data) { return {data}; }
+/// A buffer of bfloat16 or half: the program's symbol is as<S, T>.
+template <symbol S, stored T>
+requires(!std::same_as<T, float>) bound<as<S, T>> bind(S, T* data) {
+  return {reinterpret_cast<float*>(data)};
+}
 /// A buffer that is only read.
 template <symbol S> constexpr bound<S> bind(S, float const* data) {
   return {const_cast<float*>(data)};
@@ -61,15 +66,18 @@ kernel<Program, width> make_kernel(Where&& where, rows const& r, list<R...>, lis
   ((k.read[i++] = where.pointer(R{})), ...);
   i = 0;
   ((k.write[i++] = where.pointer(typename W::target{})), ...);
-  if constexpr (Program::masks + Program::scalars > 0) {
-    [&]<class... M, class... S>(list<M...>, list<S...>) {
+  if constexpr (Program::masks > 0)
+    [&]<class... M>(list<M...>) {
       std::size_t j = 0;
       ((k.mask[j++] = where.view(M{})), ...);
-      j = 0;
+    }
+  (typename Program::mask_list{});
+  if constexpr (Program::scalars > 0)
+    [&]<class... S>(list<S...>) {
+      std::size_t j = 0;
       ((k.scalar[j++] = where.pointer(S{})), ...);
     }
-    (typename Program::mask_list{}, typename Program::scalar_list{});
-  }
+  (typename Program::scalar_list{});
   k.keys = r.keys;
   k.pitch = r.pitch;
   k.chunks_per_row = (k.pitch + width - 1) / width;

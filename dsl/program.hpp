@@ -8,9 +8,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <type_traits>
 
 #include <tweedie/dsl/config.hpp>
+#include <tweedie/dsl/form.hpp>
+#include <tweedie/dsl/half.hpp>
 
 namespace tweedie {
 
@@ -28,6 +31,22 @@ template <class... Lists> constexpr typename concatenation<Lists...>::type conca
 }
 
 }  // namespace detail
+
+/// A symbol whose buffer holds T instead of float.
+template <class S, class T> struct as : symbol_base {
+  static constexpr int rank = S::rank;
+  static std::string name() { return S::name(); }
+  using symbol = S;
+  using element = T;
+};
+
+namespace detail {
+template <class S> struct element { using type = float; };
+template <class S, class T> struct element<as<S, T>> { using type = T; };
+}  // namespace detail
+
+/// What the buffer of a symbol holds.
+template <class S> using element_of = typename detail::element<S>::type;
 
 /// Target = c_0 S_0 + c_1 S_1 + ...
 template <class Target, class... S> struct sum {
@@ -85,8 +104,13 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
   static constexpr bool deterministic = noises == 0;
   /// Kernels that it takes.
   static constexpr std::size_t kernels = 1;
-  /// Traffic with memory, float32 buffers; a mask that all channels share counts as a whole one.
-  static constexpr std::size_t bytes_per_element = sizeof(float) * (reads + masks + writes);
+  /// Whether a buffer holds something else than floats.
+  static constexpr bool mixed = ((sizeof(element_of<R>) != sizeof(float)) || ...) ||
+                                ((sizeof(element_of<typename W::target>) != sizeof(float)) || ...);
+  /// Traffic with memory; a mask that all channels share counts as a whole one.
+  static constexpr std::size_t bytes_per_element = (sizeof(element_of<R>) + ... + 0) +
+                                                   sizeof(float) * masks +
+                                                   (sizeof(element_of<typename W::target>) + ... + 0);
 
   using read_list = list<R...>;
   using mask_list = list<M...>;

@@ -192,7 +192,7 @@ inline neighbours select_by_radix(float const* row, std::uint64_t n, std::uint64
   std::uint32_t const last = found | ((1u << unknown) - 1);
   neighbours result{found, found};
   if (unknown > 0) {
-    std::uint32_t v[few + 1];
+    std::uint32_t v[few + 1] = {};
     result = select_among(v, collect(row, n, found, last, v), k);
   }
   return k + 1 < left ? result : with_next(result.lower, last, row, n, nullptr);
@@ -308,7 +308,7 @@ TWEEDIE_HD neighbours select(float const* row, std::uint64_t n, std::uint64_t k,
 #else
   constexpr std::uint64_t few = 128, many = 32768;  // between them radix select is the fastest
   if (n <= few) {
-    std::uint32_t v[few + 1];
+    std::uint32_t v[few + 1] = {};
     return select_among(v, collect(row, n, 0, 0x7fffffffu, v), k);
   }
   neighbours found;

@@ -212,7 +212,7 @@ template <class... Statements> struct evaluation {
   std::tuple<Statements...> statements;
 };
 
-/// After evaluation `after` back to evaluation `to`, until it was reached `times` times.
+/// The evaluations from `to` up to and with `after`, done `times` times over.
 struct repetition {
   std::size_t to = 0, after = 0;
   int times = 1;
@@ -228,6 +228,7 @@ template <class... Evaluations> struct step_of {
 template <class... Evaluations> struct repeated {
   int times;
   std::tuple<Evaluations...> evaluations;
+  std::vector<repetition> repetitions = {};  // inside it
 };
 
 namespace detail {
@@ -249,8 +250,40 @@ template <class... S> constexpr auto evaluations_of(evaluation<S...> const& e) {
 template <class... E> constexpr auto evaluations_of(repeated<E...> const& r) {
   return r.evaluations;
 }
-template <class... S> constexpr int times_of(evaluation<S...> const&) { return 1; }
-template <class... E> constexpr int times_of(repeated<E...> const& r) { return r.times; }
+
+/// The repetitions of a part that begins at evaluation `first`, those inside another before it.
+template <class... S>
+std::vector<repetition> repetitions_of(evaluation<S...> const&, std::size_t) {
+  return {};
+}
+template <class... E>
+std::vector<repetition> repetitions_of(repeated<E...> const& r, std::size_t first) {
+  std::vector<repetition> all;
+  for (repetition const& one : r.repetitions)
+    all.push_back({first + one.to, first + one.after, one.times});
+  if (r.times != 1) all.push_back({first, first + sizeof...(E) - 1, r.times});
+  return all;
+}
+
+/// The indices of `count` evaluations in the order they are done.
+inline std::vector<std::size_t> unrolled(std::size_t count,
+                                         std::vector<repetition> const& repetitions) {
+  std::vector<std::vector<std::size_t>> blocks;
+  for (std::size_t i = 0; i < count; ++i) blocks.push_back({i});
+  auto const joined = [&](std::size_t from, std::size_t to) {
+    std::vector<std::size_t> all;
+    for (std::size_t i = from; i <= to; ++i)
+      all.insert(all.end(), blocks[i].begin(), blocks[i].end());
+    return all;
+  };
+  for (repetition const& r : repetitions) {
+    auto const once = joined(r.to, r.after);
+    for (std::size_t i = r.to; i <= r.after; ++i) blocks[i].clear();
+    for (int n = 0; n < r.times; ++n)
+      blocks[r.to].insert(blocks[r.to].end(), once.begin(), once.end());
+  }
+  return joined(0, count - 1);
+}
 
 template <class... E>
 auto step_from(std::tuple<E...> evaluations, std::vector<repetition> repetitions) {
@@ -264,25 +297,25 @@ template <class... Parts> auto stages(Parts... parts) {
   static_assert(sizeof...(Parts) > 0, "stages(...) takes one at(level, ...) or more");
   std::vector<repetition> repetitions;
   std::size_t i = 0;
-  auto const note = [&](int times, std::size_t count) {
-    if (times != 1) repetitions.push_back({i, i + count - 1, times});
+  auto const note = [&](std::vector<repetition> const& inside, std::size_t count) {
+    repetitions.insert(repetitions.end(), inside.begin(), inside.end());
     i += count;
   };
-  (note(detail::times_of(parts),
+  (note(detail::repetitions_of(parts, i),
         std::tuple_size_v<decltype(detail::evaluations_of(parts))>),
    ...);
   return detail::step_from(std::tuple_cat(detail::evaluations_of(parts)...),
                            std::move(repetitions));
 }
 
-/// Evaluations of a step that are done `times` times over, `times` at least 1: a value, so that it
-/// compiles nothing.
+/// Evaluations of a step that are done `times` times over, `times` at least 0: a value, so that it
+/// compiles nothing. A step has one evaluation at least.
 template <class... E> auto repeat(int times, E... evaluations) {
   return repeated<E...>{times, {evaluations...}};
 }
 /// A whole step, `times` times over, as part of another one.
 template <class... E> auto repeat(int times, step_of<E...> const& step) {
-  return repeated<E...>{times, step.evaluations};
+  return repeated<E...>{times, step.evaluations, step.repetitions};
 }
 
 template <class... Statements> auto step(Statements... statements) {

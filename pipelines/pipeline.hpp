@@ -177,7 +177,9 @@ template <class... Stages> struct pipeline {
   auto stage_set() const {
     auto make = []<class S, class P, class G, class T, class A, class N>(S s, P p, G g, T t, A a,
                                                                          N n) {
-      return tweedie::stage_set<S, P, G, T, A, N>{s, p, g, t, a, n};
+      using buffers = decltype(detail::buffers_of<decltype(detail::pick<kinds::network, int>(
+                                   std::declval<std::tuple<Stages...> const&>()))>());
+      return tweedie::stage_set<S, P, G, T, A, N, buffers>{s, p, g, t, a, n};
     };
     return make(detail::pick<kinds::schedule, int>(stages),
                 detail::pick<kinds::parameterization, int>(stages),

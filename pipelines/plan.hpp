@@ -41,6 +41,7 @@ template <class Stages, class Network> class plan {
         network_(std::move(network)),
         levels_(std::move(levels)),
         between_(std::move(between)) {
+    check_stage(stages_.predicts);
     check_stage(stages_.guidance);
     check_stage(stages_.threshold);
     check_stage(stages_.sampler);
@@ -104,7 +105,7 @@ template <class Stages, class Network> class plan {
     r.shape = clean.shape;
     state s = allocate(r, given);
     add_noise(s, clean, levels_[0]);
-    if constexpr (code::enters || code::scales_input) launch_start(s, step());
+    if constexpr (code::enters || code::writes_input) launch_start(s, step());
     return s;
   }
 
@@ -114,7 +115,7 @@ template <class Stages, class Network> class plan {
     r.shape = x_t.shape;
     state s = allocate(r, given);
     detail::put(s, x_t);
-    if constexpr (code::enters || code::scales_input) launch_start(s, step());
+    if constexpr (code::enters || code::writes_input) launch_start(s, step());
     return s;
   }
 
@@ -135,23 +136,33 @@ template <class Stages, class Network> class plan {
   /// The network at a row: its branches, and what the guidance asks elsewhere.
   template <class Net>
   void evaluate(row const& r, state& s, std::vector<level> const& seen, Net const& network) const {
+    constexpr bool input_is_float = std::is_same_v<typename code::buffers::input, float>;
+    void const* const input = code::writes_input ? s.net_in.data() : s.x.data();
     batch b{.samples = s.samples,
             .branches = static_cast<std::size_t>(r.branches),
             .shape = s.shape,
             .elements = s.elements,
             .pitch = s.pitch,
-            .x = code::scales_input ? s.net_in.data() : s.x.data(),
-            .out = s.out.data(),
+            .x = input_is_float ? static_cast<float const*>(input) : nullptr,
+            .out = std::is_same_v<typename code::buffers::output, float> ? s.out.data() : nullptr,
             .levels = seen.data(),
             .labels = s.labels.data(),
             .conditions = code::conditions,
-            .variance = code::learns_variance ? s.pointer(sym::out_variance{}) : nullptr};
+            .variance = code::learns_variance ? s.pointer(sym::out_variance{}) : nullptr,
+            .input = input,
+            .output = s.out.data(),
+            .input_rows = code::buffers::duplicates
+                              ? s.samples * static_cast<std::size_t>(r.branches)
+                              : s.samples};
     network(b);
     if constexpr (code::extras > 0)
       if (r.extras) {
         b.branches = code::extras;
         b.x = s.x.data();
+        b.input = b.x;
+        b.input_rows = s.samples;
         b.out = s.pointer(sym::grad{});
+        b.output = b.out;
         b.variance = nullptr;
         stages_.guidance.evaluate(b);
       }
@@ -200,6 +211,9 @@ template <class Stages, class Network> class plan {
     // A network that knows what it can take says so before anything is drawn.
     if constexpr (requires { network_.check(r.shape, given.of_all(), code::branches); })
       network_.check(r.shape, given.of_all(), code::branches);
+    // And so does what a guidance asks elsewhere.
+    if constexpr (requires { stages_.guidance.check(r.shape, given.of_all()); })
+      stages_.guidance.check(r.shape, given.of_all());
     constexpr std::size_t outputs = static_cast<std::size_t>(code::branches + code::extras) + code::learns_variance;
     s.branches = code::branches;
     s.out = buffer(outputs * s.x.size());
@@ -210,7 +224,7 @@ template <class Stages, class Network> class plan {
     s.given_noise.assign(code::streams, buffer(s.x.size()));
     s.scratch.assign(code::scratches, buffer(s.x.size()));
     if constexpr (code::scratches > 0) s.reduced = buffer(detail::most_reductions * s.samples);
-    if constexpr (code::scales_input) s.net_in = buffer(s.x.size());
+    if constexpr (code::writes_input) s.net_in = buffer(code::inputs * s.x.size());
     detail::take_known(s, r, code::uses_known);
     detail::take_mask(s, r, code::uses_mask);
     return s;
@@ -225,7 +239,7 @@ template <class Stages, class Network> class plan {
       return fuse(make_answers(levels_[0], form<>{}, form<>{}, form<>{}, branches),
                   nothing_before, statements);
     }();
-    using program = typename decltype(f)::type;
+    using program = typename decltype(code::template in_buffers<typename decltype(f)::type>())::type;
     std::vector<float> numbers;
     for (double c : f.c) numbers.push_back(static_cast<float>(c));
     launch<program>(numbers, s, rows_of(s));
@@ -241,7 +255,7 @@ template <class Stages, class Network> class plan {
     if (s.x.size() < n || s.out.size() < (code::branches + code::extras + code::learns_variance) * n || !fits(s.keep, code::keeps) ||
         !fits(s.past_x0, code::past_x0) || !fits(s.past_eps, code::past_eps) ||
         !fits(s.memory, code::memories) || !fits(s.given_noise, code::streams) ||
-        !fits(s.scratch, code::scratches) || (code::scales_input && s.net_in.size() < n) ||
+        !fits(s.scratch, code::scratches) || (code::writes_input && s.net_in.size() < n) ||
         (code::uses_known && s.known.size() < n) || (code::uses_mask && s.mask.size() == 0) ||
         s.keys.size() != s.samples || s.labels.size() != s.samples * code::conditions)
       throw error(
@@ -296,10 +310,18 @@ template <class Stages, class Network> class plan {
     if (k + 1 >= levels_.size()) return {levels_.back(), levels_.back(), levels_.back()};
     next.where = next.t = levels_[k];
     next.s = levels_[k + 1];
-    if constexpr (code::scales_input)
+    if constexpr (code::writes_input)
       for_kind(k, [&]<class Kind>(Kind) {
         auto const formula = Kind::formula(stages_.sampler, &levels_[k], between_);
-        next.where = std::get<0>(formula.evaluations).where.value_or(levels_[k]);
+        constexpr std::size_t count = std::tuple_size_v<decltype(formula.evaluations)>;
+        auto const order = detail::unrolled(count, formula.repetitions);
+        [&]<std::size_t... E>(std::index_sequence<E...>) {
+          (void)((!order.empty() && E == order[0] &&
+                  (next.where =
+                       std::get<E>(formula.evaluations).where.value_or(levels_[k]), true)) ||
+                 ...);
+        }
+        (std::make_index_sequence<count>{});
       });
     return next;
   }
@@ -307,19 +329,15 @@ template <class Stages, class Network> class plan {
   template <class Kind> void add_rows(std::size_t k) {
     auto const formula = Kind::formula(stages_.sampler, &levels_[k], between_);
     constexpr std::size_t count = std::tuple_size_v<decltype(formula.evaluations)>;
-    // The evaluations in the order they are done, repetitions unrolled.
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < count; ++i) {
-      order.push_back(i);
-      for (repetition const& r : formula.repetitions)
-        if (r.after == i) {
-          if (r.times < 1)
-            throw error(fmt::format("step {} of {}: {} repetitions were given, expected one or more",
-                                    k + 1, steps(), r.times));
-          for (int n = 1; n < r.times; ++n)
-            for (std::size_t j = r.to; j <= i; ++j) order.push_back(j);
-        }
-    }
+    for (repetition const& r : formula.repetitions)
+      if (r.times < 0)
+        throw error(fmt::format("step {} of {}: {} repetitions were given, expected 0 or more",
+                                k + 1, steps(), r.times));
+    auto const order = detail::unrolled(count, formula.repetitions);
+    if (order.empty())
+      throw error(fmt::format("step {} of {}: 0 repetitions were given and nothing besides, "
+                              "expected one evaluation at least",
+                              k + 1, steps()));
     std::array<level, count> where;
     [&]<std::size_t... E>(std::index_sequence<E...>) {
       ((where[E] = std::get<E>(formula.evaluations).where.value_or(levels_[k])), ...);
@@ -376,6 +394,13 @@ template <class Stages, class Network> class plan {
     if constexpr (requires { lift(stages_.guidance.raw_of(t)); })
       if (!finite(stages_.guidance.raw_of(t)))
         throw error(fmt::format("{}: the guidance has a weight that is not finite", where));
+    constexpr bool in_x0 = detail::guides_x0<typename code::guidance>;
+    constexpr bool in_eps = detail::guides_eps<typename code::guidance>;
+    if ((in_eps && !in_x0 && t.alpha == 0) || (in_x0 && !in_eps && t.sigma == 0))
+      throw error(fmt::format(
+          "{}: the guidance is in {}, from which {} does not follow there; leave the level to "
+          "guidance::within or use a grid without it",
+          where, in_x0 ? "x0" : "eps", in_x0 ? "eps" : "x0"));
     throw error(
         fmt::format("{}: the sampler has the coefficient {}, expected a finite one", where, c));
   }

@@ -111,6 +111,13 @@ struct state {
   float* pointer(sym::known) { return known.data(); }
   broadcast_view view(sym::mask) const { return {mask.data(), mask_period, mask_stride}; }
   template <int K> float* pointer(sym::net_in<K>) { return net_in.data() + K * samples * pitch; }
+  // A buffer of 16-bit elements: the K-th block of rows begins at half the bytes.
+  template <class S, class T> float* pointer(as<S, T>) {
+    constexpr bool input = S::rank >= sym::net_in<0>::rank;
+    constexpr int k = S::rank - (input ? sym::net_in<0>::rank : sym::out<0>::rank);
+    float* const first = input ? net_in.data() : out.data();
+    return reinterpret_cast<float*>(reinterpret_cast<T*>(first) + k * samples * pitch);
+  }
   template <int K> float* pointer(sym::memory<K>) { return memory[K].data(); }
   template <int K> float* pointer(sym::given_noise<K>) { return given_noise[K].data(); }
   template <int K> float* pointer(sym::scratch<K>) { return scratch[K].data(); }

@@ -27,10 +27,45 @@ struct no_threshold {};
 /// Noise is drawn by Philox inside the kernels.
 struct drawn_noise {};
 
+/// How a network reads and writes: what its buffers hold, and whether each branch has an input of
+/// its own.
+template <class Input, class Output, bool Duplicates> struct network_buffers {
+  using input = Input;
+  using output = Output;
+  static constexpr bool duplicates = Duplicates;
+  static constexpr bool plain =
+      std::is_same_v<Input, float> && std::is_same_v<Output, float> && !Duplicates;
+  /// What a symbol's buffer holds.
+  template <class S>
+  using of = std::conditional_t<
+      S::rank >= sym::net_in<0>::rank && S::rank < sym::net_in<0>::rank + 20, Input,
+      std::conditional_t<S::rank >= sym::out<0>::rank && S::rank < sym::out<0>::rank + 20, Output,
+                         float>>;
+};
+
+namespace detail {
+
+template <class Network> constexpr auto buffers_of() {
+  auto const input = [] {
+    if constexpr (requires { typename Network::input; }) return typename Network::input{};
+    else return float{};
+  }();
+  auto const output = [] {
+    if constexpr (requires { typename Network::output; }) return typename Network::output{};
+    else return float{};
+  }();
+  constexpr bool duplicates = requires { requires Network::input_per_branch; };
+  return network_buffers<std::remove_const_t<decltype(input)>, std::remove_const_t<decltype(output)>,
+                         duplicates>{};
+}
+
+}  // namespace detail
+
 /// The stages of a complete pipeline, each in its place.
 template <class Schedule, class Predicts, class Guidance, class Threshold, class Sampler,
-          class Noise = drawn_noise>
+          class Noise = drawn_noise, class Buffers = network_buffers<float, float, false>>
 struct stage_set {
+  using buffers = Buffers;
   Schedule schedule;
   Predicts predicts;
   Guidance guidance;
@@ -76,9 +111,13 @@ struct last_step {
   static constexpr bool is_last = true;
   static constexpr int before = 0;
   static std::string name() { return "last step, sigma = 0"; }
-  template <class Sampler> static auto formula(Sampler const& s, level const* levels, path const&) {
+  template <class Sampler>
+  static auto formula(Sampler const& s, level const* levels, path const& p) {
     using namespace symbols;
-    if constexpr (requires { s.last(levels[0], levels[1]); }) return s.last(levels[0], levels[1]);
+    if constexpr (requires { s.last(levels[0], levels[1], p); })
+      return s.last(levels[0], levels[1], p);
+    else if constexpr (requires { s.last(levels[0], levels[1]); })
+      return s.last(levels[0], levels[1]);
     else return step(x = levels[1].alpha * x0);
   }
 };
@@ -370,7 +409,12 @@ template <class Stages> struct compiled {
   static constexpr int conditions = detail::conditions_of<guidance>();  ///< labels of a sample
   static constexpr int memories = decltype(detail::remembered_by<guidance>())::size;
   static constexpr bool enters = detail::has_enter<sampler>;
-  static constexpr bool scales_input = detail::scales_input<decltype(Stages::predicts)>;
+  using buffers = typename Stages::buffers;
+  /// Whether the network sees another buffer than x.
+  static constexpr bool writes_input = detail::scales_input<decltype(Stages::predicts)> ||
+                                       !std::is_same_v<typename buffers::input, float> ||
+                                       buffers::duplicates;
+  static constexpr int inputs = !writes_input ? 0 : buffers::duplicates ? branches : 1;
   static constexpr bool learns_variance = detail::mentions<sym::raw_variance>(mentioned{});
   static constexpr bool uses_known = detail::mentions<sym::known>(mentioned{});
   static constexpr bool uses_mask = detail::mentions<sym::mask>(mentioned{});
@@ -409,7 +453,7 @@ template <class Stages> struct compiled {
       else return statements;
     }();
     auto const seen = [&] {
-      if constexpr (scales_input && goes_on)
+      if constexpr (writes_input && goes_on)
         return detail::statements_then(entered, input(stages, next.where));
       else return entered;
     }();
@@ -422,8 +466,16 @@ template <class Stages> struct compiled {
   }
   /// What the network sees at a level.
   static auto input(Stages const& stages, level t) {
-    auto const form = lift(stages.predicts.input_of(t));
-    return std::tuple{assignment<sym::net_in<0>, std::remove_const_t<decltype(form)>>{form}};
+    auto const form = [&] {
+      if constexpr (detail::scales_input<decltype(Stages::predicts)>)
+        return lift(stages.predicts.input_of(t));
+      else return lift(sym::x{});
+    }();
+    return [&]<int... B>(std::integer_sequence<int, B...>) {
+      return std::tuple<assignment<sym::net_in<B>, std::remove_const_t<decltype(form)>>...>{
+          assignment<sym::net_in<B>, std::remove_const_t<decltype(form)>>{form}...};
+    }
+    (std::make_integer_sequence<int, inputs>{});
   }
   /// The statements of a start, and of what follows before the first evaluation.
   template <class... S>
@@ -433,7 +485,7 @@ template <class Stages> struct compiled {
       if constexpr (enters) return detail::statements_then(statements, entering(stages, p, next));
       else return statements;
     }();
-    if constexpr (scales_input)
+    if constexpr (writes_input)
       return detail::statements_then(entered, input(stages, next.where));
     else return entered;
   }
@@ -452,10 +504,14 @@ template <class Stages> struct compiled {
                    std::declval<detail::formula_of<sampler, typename Structure::kind>>()
                        .evaluations)
                    .statements)>;
+  template <class Program> static constexpr auto in_buffers() {
+    if constexpr (buffers::plain) return std::type_identity<Program>{};
+    else return std::type_identity<stored_as<buffers, Program>>{};
+  }
   template <class Structure>
-  using program_of = typename decltype(fuse<Structure>(
+  using program_of = typename decltype(in_buffers<typename decltype(fuse<Structure>(
       std::declval<Stages const&>(), level{}, std::declval<statements_of<Structure> const&>(),
-      std::declval<path const&>(), detail::upcoming{}))::type;
+      std::declval<path const&>(), detail::upcoming{}))::type>())::type;
 
   template <class... S> static auto programs_in(list<S...>) -> list<program_of<S>...>;
   using programs = decltype(programs_in(structures{}));

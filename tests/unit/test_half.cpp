@@ -19,11 +19,11 @@ using namespace tweedie;
 
 namespace {
 
-static_assert(sizeof(bfloat16) == 2 && sizeof(half) == 2);
-static_assert(stored<float> && stored<bfloat16> && stored<half>);
+static_assert(sizeof(bfloat16) == 2 && sizeof(float16) == 2);
+static_assert(stored<float> && stored<bfloat16> && stored<float16>);
 static_assert(!stored<double> && !stored<std::uint16_t> && !stored<float const>);
 
-using formats = std::tuple<bfloat16, half>;
+using formats = std::tuple<bfloat16, float16>;
 constexpr std::uint32_t patterns = 0x10000;
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
@@ -35,7 +35,7 @@ template <class T> T pattern(std::uint32_t w) { return {static_cast<std::uint16_
 /// Bits of the fraction, and the exponent of the smallest normal.
 template <class T> struct layout;
 template <> struct layout<bfloat16> { static constexpr int fraction_bits = 7, lowest = -126; };
-template <> struct layout<half> { static constexpr int fraction_bits = 10, lowest = -14; };
+template <> struct layout<float16> { static constexpr int fraction_bits = 10, lowest = -14; };
 
 /// What IEEE 754 says that a pattern means, by its three fields.
 template <class T> float meaning(std::uint32_t w) {
@@ -126,14 +126,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(floats_round_to_the_nearest_ties_to_even, T, forma
 }
 
 BOOST_AUTO_TEST_CASE(the_ends_of_both_ranges) {
-  BOOST_TEST(from_float<half>(65504.0f).bits == 0x7bff);
-  BOOST_TEST(from_float<half>(std::nextafter(65520.0f, 0.0f)).bits == 0x7bff);
-  BOOST_TEST(from_float<half>(65520.0f).bits == 0x7c00);
-  BOOST_TEST(from_float<half>(-1e38f).bits == 0xfc00);
-  BOOST_TEST(from_float<half>(0x1p-24f).bits == 0x0001);
-  BOOST_TEST(from_float<half>(0x1p-25f).bits == 0x0000);  // a tie
-  BOOST_TEST(from_float<half>(0x1.000002p-25f).bits == 0x0001);
-  BOOST_TEST(from_float<half>(-0.0f).bits == 0x8000);
+  BOOST_TEST(from_float<float16>(65504.0f).bits == 0x7bff);
+  BOOST_TEST(from_float<float16>(std::nextafter(65520.0f, 0.0f)).bits == 0x7bff);
+  BOOST_TEST(from_float<float16>(65520.0f).bits == 0x7c00);
+  BOOST_TEST(from_float<float16>(-1e38f).bits == 0xfc00);
+  BOOST_TEST(from_float<float16>(0x1p-24f).bits == 0x0001);
+  BOOST_TEST(from_float<float16>(0x1p-25f).bits == 0x0000);  // a tie
+  BOOST_TEST(from_float<float16>(0x1.000002p-25f).bits == 0x0001);
+  BOOST_TEST(from_float<float16>(-0.0f).bits == 0x8000);
   BOOST_TEST(from_float<bfloat16>(std::numeric_limits<float>::max()).bits == 0x7f80);
   BOOST_TEST(from_float<bfloat16>(0x1.fep127f).bits == 0x7f7f);
   BOOST_TEST(from_float<bfloat16>(std::numeric_limits<float>::denorm_min()).bits == 0x0000);
@@ -176,11 +176,11 @@ std::uint16_t f16c_of(float a) {
 BOOST_AUTO_TEST_CASE(half_has_the_bits_of_f16c) {
   std::uint32_t wrong = 0;
   for (std::uint32_t p = 0; p < patterns; ++p)
-    wrong += bits(to_float(pattern<half>(p))) != bits(_cvtsh_ss(static_cast<unsigned short>(p)));
+    wrong += bits(to_float(pattern<float16>(p))) != bits(_cvtsh_ss(static_cast<unsigned short>(p)));
   BOOST_TEST(wrong == 0u);
   for (std::uint64_t w = 0; w < std::uint64_t{1} << 32; w += 251) {
     float const a = from_bits(static_cast<std::uint32_t>(w));
-    wrong += from_float<half>(a).bits != f16c_of(a);
+    wrong += from_float<float16>(a).bits != f16c_of(a);
   }
   BOOST_TEST(wrong == 0u);
 }
