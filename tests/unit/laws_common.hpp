@@ -134,6 +134,12 @@ void node_in_double(node<Target, tweedie::detail::clamp_function, Sums...>, doub
   v[P::template slot<Target>] = a < low ? low : a > high ? high : a;
 }
 
+template <class P, class Target, class Sum>
+void node_in_double(node<Target, tweedie::detail::same_function, Sum>, double const*& c,
+                    double* v) {
+  v[P::template slot<Target>] = sum_in_double<P>(typename Sum::terms{}, c, v);
+}
+
 template <class P, class... R, class... Z, class... N, class... W>
 void element_in_double(program<list<R...>, list<Z...>, list<N...>, list<W...>>,
                        std::span<double const> numbers, values_of_ranks& values, std::size_t i) {

@@ -1,9 +1,0 @@
-#include "make_plan.hpp"
-
-namespace tweedie::tool {
-
-std::unique_ptr<any_plan> make_plan(predicts::epsilon predicted, stages const& s) {
-  return instantiate(predicted, s);
-}
-
-}  // namespace tweedie::tool
