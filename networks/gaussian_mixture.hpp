@@ -22,10 +22,12 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/collapse.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/math.hpp>
 #include <tweedie/dsl/stage.hpp>
+#include <tweedie/dsl/symbols.hpp>
 
 namespace tweedie::predicts {
 struct epsilon;
@@ -38,6 +40,8 @@ struct velocity;
 namespace tweedie::networks {
 
 template <class Predicts> struct exact;
+template <class Predicts> struct exact_target;
+struct exact_classifier;
 
 struct gaussian_mixture {
   struct component {
@@ -59,47 +63,62 @@ struct gaussian_mixture {
     check();
     return {*this};
   }
+  /// The same for any parameterization, with its parameters: E[target(level) | x], which is what a
+  /// regression on the target learns.
+  template <class Predicts> exact_target<Predicts> predicting(Predicts predicts) const {
+    check();
+    return {*this, predicts};
+  }
+
+  /// The gradient of the exact classifier, for guidance::classifier.
+  exact_classifier classifier_gradient() const;
 
   std::size_t dimension() const { return components.empty() ? 0 : components.front().mean.size(); }
 
   /// Throws a sentence where x has another dimension, no component has the label, or sigma = 0
   /// meets a point.
   posterior given(std::span<double const> x, level const& t, int label = no_label) const {
-    check_size(x.size());
-    auto const chosen = with_label(label);
-    std::vector<double> log_terms;
-    double total = 0, highest = -std::numeric_limits<double>::infinity();
-    for (auto const* c : chosen) {
-      double const s = noised_variance(*c, t);
-      double distance = 0;
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        double const d = x[i] - t.alpha * c->mean[i];
-        distance += d * d;
-      }
-      total += c->weight;
-      log_terms.push_back(math::log(c->weight) - distance / (2 * s) -
-                          static_cast<double>(x.size()) / 2 * math::log(2 * std::numbers::pi * s));
-      highest = std::max(highest, log_terms.back());
-    }
-    double sum = 0;
-    for (double term : log_terms) sum += math::exp(term - highest);
-
+    auto const [terms, log_density] = terms_of(x, t, label);
     posterior p{std::vector<double>(x.size()), std::vector<double>(x.size()),
-                std::vector<double>(x.size()), highest + math::log(sum) - math::log(total)};
-    for (std::size_t k = 0; k < chosen.size(); ++k) {
-      auto const& c = *chosen[k];
-      double const r = math::exp(log_terms[k] - highest) / sum, s = noised_variance(c, t);
+                std::vector<double>(x.size()), log_density};
+    for (auto const& [c, r, s] : terms)
       for (std::size_t i = 0; i < x.size(); ++i) {
-        double const d = (x[i] - t.alpha * c.mean[i]) / s;
+        double const d = (x[i] - t.alpha * c->mean[i]) / s;
         p.score[i] -= r * d;
-        p.x0[i] += r * (c.mean[i] + t.alpha * c.variance * d);
+        p.x0[i] += r * (c->mean[i] + t.alpha * c->variance * d);
       }
-    }
     for (std::size_t i = 0; i < x.size(); ++i) {
       p.eps[i] = -t.sigma * p.score[i];
       if (t.sigma == 0) p.x0[i] = x[i] / t.alpha;
     }
     return p;
+  }
+
+  /// What x0, eps and score change by where x moves along `p`: their Jacobians, which are
+  /// symmetric, times p. With d_k = (x - alpha m_k) / s_k the Jacobian of the score is the
+  /// covariance of d_k under r_k less sum r_k / s_k I.
+  posterior along(std::span<double const> p, std::span<double const> x, level const& t,
+                  int label = no_label) const {
+    auto const terms = terms_of(x, t, label).terms;
+    std::vector<double> const score = given(x, t, label).score;
+    posterior r{std::vector<double>(x.size()), std::vector<double>(x.size()),
+                std::vector<double>(x.size())};
+    for (auto const& [c, share, s] : terms) {
+      double change = 0;  // of ln r_k
+      for (std::size_t i = 0; i < x.size(); ++i)
+        change -= ((x[i] - t.alpha * c->mean[i]) / s + score[i]) * p[i];
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        double const d = (x[i] - t.alpha * c->mean[i]) / s;
+        r.score[i] -= share * (change * d + p[i] / s);
+        r.x0[i] += share * (change * (c->mean[i] + t.alpha * c->variance * d) +
+                            t.alpha * c->variance / s * p[i]);
+      }
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      r.eps[i] = -t.sigma * r.score[i];
+      if (t.sigma == 0) r.x0[i] = p[i] / t.alpha;
+    }
+    return r;
   }
 
   std::vector<double> x0(std::span<double const> x, level const& t, int label = no_label) const {
@@ -194,6 +213,40 @@ struct gaussian_mixture {
     return chosen;
   }
 
+  /// The components' shares r_k of x and their variances s_k at a level.
+  struct term {
+    component const* of;
+    double share, variance;
+  };
+  struct weighed {
+    std::vector<term> terms;
+    double log_density;
+  };
+  weighed terms_of(std::span<double const> x, level const& t, int label) const {
+    check_size(x.size());
+    std::vector<term> terms;
+    std::vector<double> log_terms;
+    double total = 0, highest = -std::numeric_limits<double>::infinity();
+    for (auto const* c : with_label(label)) {
+      double const s = noised_variance(*c, t);
+      double distance = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        double const d = x[i] - t.alpha * c->mean[i];
+        distance += d * d;
+      }
+      total += c->weight;
+      log_terms.push_back(math::log(c->weight) - distance / (2 * s) -
+                          static_cast<double>(x.size()) / 2 * math::log(2 * std::numbers::pi * s));
+      highest = std::max(highest, log_terms.back());
+      terms.push_back({c, 0, s});
+    }
+    double sum = 0;
+    for (double one : log_terms) sum += math::exp(one - highest);
+    for (std::size_t k = 0; k < terms.size(); ++k)
+      terms[k].share = math::exp(log_terms[k] - highest) / sum;
+    return {terms, highest + math::log(sum) - math::log(total)};
+  }
+
   static double noised_variance(component const& c, level const& t) {
     double const s = t.alpha * t.alpha * c.variance + t.sigma * t.sigma;
     if (!(s > 0))
@@ -220,6 +273,20 @@ template <class Predicts> struct exact {
     }
   }
 
+  /// Each row of `result` is the transposed Jacobian of that row of out in x, times the sample's
+  /// row of `probe`.
+  void vjp(batch const& b, float const* probe, float* result) const {
+    std::vector<double> x(b.elements), p(b.elements);
+    for (std::size_t row = 0; row < b.rows(); ++row) {
+      std::ranges::copy(b.x_of(row), x.begin());
+      std::copy_n(probe + row % b.samples * b.pitch, b.elements, p.begin());
+      level const& t = b.level_of(row);
+      auto const d = mixture.along(p, x, t, b.label_of(row));
+      for (std::size_t i = 0; i < x.size(); ++i)
+        result[row * b.pitch + i] = static_cast<float>(target(t, d.x0[i], d.eps[i], d.score[i]));
+    }
+  }
+
  private:
   static double target(level const& t, double x0, double eps, double score) {
     if constexpr (std::same_as<Predicts, predicts::epsilon>) return eps;
@@ -236,5 +303,64 @@ template <class Predicts> struct exact {
                     "gaussian_mixture predicts epsilon, x0, score, v or velocity");
   }
 };
+
+/// The mixture as a network for a parameterization with parameters. Where that scales what the
+/// network sees (input_of), the scale is taken off again.
+template <class Predicts> struct exact_target {
+  using kind = kinds::network;
+  static constexpr bool regresses = requires(Predicts const& p, level t) { p.target(t); };
+  static_assert(regresses,
+                "gaussian_mixture::predicting(P) answers what a network learns by regression: P "
+                "needs target(level)");
+  gaussian_mixture mixture;
+  Predicts predicts;
+
+  void operator()(batch const& b) const {
+    if constexpr (regresses) {
+      std::vector<double> x(b.elements);
+      for (std::size_t row = 0; row < b.rows(); ++row) {
+        level const& t = b.level_of(row);
+        auto const seen = b.x_of(row);
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(seen[i]) / input_scale(t);
+        auto const p = mixture.given(x, t, b.label_of(row));
+        auto const of = lift(predicts.target(t));
+        double const of_x0 = coefficient<sym::x0>(of), of_eps = coefficient<sym::eps>(of);
+        auto const out = b.out_of(row);
+        for (std::size_t i = 0; i < x.size(); ++i)
+          out[i] = static_cast<float>(of_x0 * p.x0[i] + of_eps * p.eps[i]);
+      }
+    }
+  }
+
+ private:
+  double input_scale(level const& t) const {
+    if constexpr (requires { predicts.input_of(t); })
+      return coefficient<sym::x>(lift(predicts.input_of(t)));
+    else return 1;
+  }
+};
+
+/// grad log p(y | x_t) = score(x_t | y) - score(x_t), by Bayes; 0 without a label.
+struct exact_classifier {
+  gaussian_mixture mixture;
+  std::size_t elements;  ///< of a sample
+
+  void operator()(batch const& b) const {
+    std::vector<double> x(b.elements);
+    for (std::size_t row = 0; row < b.rows(); ++row) {
+      std::ranges::copy(b.x_of(row), x.begin());
+      auto const of_label = mixture.score(x, b.level_of(row), b.label_of(row));
+      auto const of_all = mixture.score(x, b.level_of(row));
+      auto const out = b.out_of(row);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        out[i] = static_cast<float>(of_label[i] - of_all[i]);
+    }
+  }
+};
+
+inline exact_classifier gaussian_mixture::classifier_gradient() const {
+  check();
+  return {*this, dimension()};
+}
 
 }  // namespace tweedie::networks

@@ -5,6 +5,8 @@
 // what the network is trained on, is a form over x0 and eps.
 #pragma once
 
+#include <limits>
+
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
@@ -21,12 +23,16 @@ struct epsilon {
   auto target(level) const { return +eps; }
 };
 
-/// raw = x0. Its eps is undefined at sigma = 0.
+/// raw = x0. Its eps is 0 / 0 at sigma = 0, where it is taken as 0: the flow leaves the clean end
+/// with u = x / alpha unchanged.
 struct x0 {
   using kind = kinds::parameterization;
   static constexpr char const* name = "x0";
   auto x0_of(level) const { return +raw; }
-  auto eps_of(level t) const { return (x - t.alpha * raw) / t.sigma; }
+  auto eps_of(level t) const {
+    double const infinity = std::numeric_limits<double>::infinity();
+    return (x - t.alpha * raw) / (t.sigma == 0 ? infinity : t.sigma);
+  }
   auto target(level) const { return +symbols::x0; }
 };
 
