@@ -3,10 +3,8 @@
 // of place; a stochastic step also beside its noise alone. Ratios count; the nanoseconds say what
 // machine it was.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <vector>
 
 #if defined(_OPENMP)
@@ -23,27 +21,13 @@
 #include <tweedie/schedules/cosine.hpp>
 
 #include "peer_normals.hpp"
+#include "timing.hpp"
 
 using namespace tweedie;
 using namespace tweedie::symbols;
+using bench::seconds;
 
 namespace {
-
-double seconds_of(std::function<void()> const& f) {
-  auto const from = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
-}
-
-/// The least of several runs each, in seconds: what disturbs a run only makes it longer. They take turns, so that a
-/// machine whose memory slows down for a while slows them all.
-std::vector<double> seconds(std::vector<std::function<void()>> const& all, int runs = 25) {
-  std::vector<double> best(all.size(), 1e300);
-  for (int i = 0; i < runs; ++i)
-    for (std::size_t k = 0; k < all.size(); ++k) best[k] = std::min(best[k], seconds_of(all[k]));
-  return best;
-}
-double seconds(std::function<void()> const& f) { return seconds(std::vector{f})[0]; }
 
 void triad(float* to, float const* b, float const* c, float k, std::size_t n) {
 #pragma omp parallel for simd schedule(static)

@@ -3,10 +3,14 @@
 //
 // The two published conventions differ by one: eps = (1 + w) eps_c - w eps_u of Ho & Salimans 2022,
 // eq. 6, and eps = eps_u + s (eps_c - eps_u) of Saharia et al. 2022 (Imagen), eq. 2 with s = 1 + w.
-// Each has its own name.
+// Each has its own name: a guidance with a w is the unguided network at 0, one with an s at 1. Those
+// with a paper of their own are in networks/guidances/.
 #pragma once
 
+#include <cmath>
+#include <cstddef>
 #include <limits>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -17,6 +21,21 @@
 namespace tweedie::guidance {
 
 using namespace symbols;
+
+namespace detail {
+
+inline void check_weight(char const* guidance, char const* name, double value) {
+  if (!std::isfinite(value))
+    throw error(fmt::format("guidance::{}: a weight {} = {} was given, expected a finite one",
+                            guidance, name, value));
+}
+inline void check_share(char const* guidance, char const* name, double value) {
+  if (!(value >= 0 && value <= 1))
+    throw error(
+        fmt::format("guidance::{}: {} = {} was given, expected 0 to 1", guidance, name, value));
+}
+
+}  // namespace detail
 
 /// The network as it is, with the condition it is given.
 struct none {
@@ -43,11 +62,20 @@ struct classifier_free_scale {
   auto raw_of(level) const { return out<1> + s * (out<0> - out<1>); }
 };
 
-/// A guidance that is on where lo <= t <= hi only (Kynkaanniemi et al. 2024). Outside, the
-/// unconditional branch is not evaluated: steps there are a structure of their own.
+/// A guidance that is on where lo <= t <= hi only (Kynkaanniemi et al. 2024). Outside, the first
+/// branch is the network's output, and nothing else is evaluated: steps there are a structure of
+/// their own. What the guidance remembers waits.
 template <class Guidance> struct within {
   using kind = kinds::guidance;
   static constexpr int branches = Guidance::branches;
+  static constexpr int conditions = [] {
+    if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
+    else return 1;
+  }();
+  static constexpr int extras = [] {
+    if constexpr (requires { Guidance::extras; }) return Guidance::extras;
+    else return 0;
+  }();
   Guidance guidance;
   double lo = 0;  ///< in the schedule's own time: 1 .. T on a table
   double hi = std::numeric_limits<double>::infinity();
@@ -55,9 +83,30 @@ template <class Guidance> struct within {
     if (!(lo <= hi))
       throw error(fmt::format(
           "guidance::within: from t = {} to t = {} was given, expected lo <= hi", lo, hi));
+    if constexpr (requires { guidance.check(); }) guidance.check();
   }
   bool on(level t) const { return lo <= t.t && t.t <= hi; }
-  auto raw_of(level t) const { return guidance.raw_of(t); }
+
+  // All else is the guidance's own.
+  auto raw_of(level t) const requires requires(Guidance const& g) { g.raw_of(t); }
+  { return guidance.raw_of(t); }
+  auto x0_of(level t) const requires requires(Guidance const& g) { g.x0_of(t); }
+  { return guidance.x0_of(t); }
+  auto eps_of(level t) const requires requires(Guidance const& g) { g.eps_of(t); }
+  { return guidance.eps_of(t); }
+  auto remember(level t) const requires requires(Guidance const& g) { g.remember(t); }
+  { return guidance.remember(t); }
+  template <int I, class P> auto predicts_of(P own) const requires requires(Guidance const& g) {
+    g.template predicts_of<I>(own);
+  }
+  { return guidance.template predicts_of<I>(own); }
+  void evaluate(batch const& b) const requires requires(Guidance const& g) { g.evaluate(b); }
+  { guidance.evaluate(b); }
+  void check(std::span<std::size_t const> shape, std::span<int const> labels) const requires
+      requires(Guidance const& g) {
+    g.check(shape, labels);
+  }
+  { guidance.check(shape, labels); }
 };
 template <class Guidance> within(Guidance, double, double) -> within<Guidance>;
 

@@ -22,6 +22,8 @@ namespace tweedie {
 template <class Stages, class Network> class plan {
  public:
   using code = compiled<Stages>;
+  /// Whether the loop over the steps asks the host nothing, so that it can be captured as a graph.
+  static constexpr bool is_capturable = true;
 
   /// One evaluation of the network and the kernel after it.
   struct row {
@@ -133,12 +135,11 @@ template <class Stages, class Network> class plan {
     }
   }
 
-  /// The network at a row: its branches, and what the guidance asks elsewhere.
-  template <class Net>
-  void evaluate(row const& r, state& s, std::vector<level> const& seen, Net const& network) const {
+  /// What the network is asked at a row.
+  batch batch_of(row const& r, state& s, std::vector<level> const& seen) const {
     constexpr bool input_is_float = std::is_same_v<typename code::buffers::input, float>;
     void const* const input = code::writes_input ? s.net_in.data() : s.x.data();
-    batch b{.samples = s.samples,
+    return {.samples = s.samples,
             .branches = static_cast<std::size_t>(r.branches),
             .shape = s.shape,
             .elements = s.elements,
@@ -154,6 +155,12 @@ template <class Stages, class Network> class plan {
             .input_rows = code::buffers::duplicates
                               ? s.samples * static_cast<std::size_t>(r.branches)
                               : s.samples};
+  }
+
+  /// The network at a row: its branches, and what the guidance asks elsewhere.
+  template <class Net>
+  void evaluate(row const& r, state& s, std::vector<level> const& seen, Net const& network) const {
+    batch b = batch_of(r, s, seen);
     network(b);
     if constexpr (code::extras > 0)
       if (r.extras) {

@@ -1,0 +1,68 @@
+// Dynamic thresholding, a quantile per sample between two kernels, beside one deterministic
+// out-of-place pass: the same step without a threshold.
+#include <cstdlib>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include <fmt/format.h>
+
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/schedules/cosine.hpp>
+
+#include "timing.hpp"
+
+using namespace tweedie;
+
+namespace {
+
+/// A step of ddim that leaves x alone.
+struct out_of_place {
+  using kind = kinds::sampler;
+  auto step(level, level s) const {
+    using namespace symbols;
+    return tweedie::step(keep<0> = s.alpha * x0 + s.sigma * eps);
+  }
+};
+
+struct free_network {
+  using kind = kinds::network;
+  void operator()(batch const&) const {}
+};
+
+void measure(std::size_t samples, std::size_t side, double asked) {
+  std::size_t const elements = 3 * side * side;
+  auto const pass = (schedules::cosine{} | predicts::v{} | out_of_place{} | free_network{}).plan(2);
+  auto const dynamic = (schedules::cosine{} | predicts::v{} | thresholds::dynamic{0.995} |
+                        out_of_place{} | free_network{})
+                           .plan(2);
+  // Both on x and v from N(0, 1): so is x0.
+  request const r{.shape = {samples, 3, side, side}, .seed = 1};
+  state plain = pass.start(r), limited = dynamic.start(r);
+  state const other = pass.start({.shape = r.shape, .seed = 2});
+  plain.out = limited.out = other.x;
+  auto const best = bench::seconds({
+      [&] { pass.apply(pass.rows()[0], plain); },
+      [&] { dynamic.apply(dynamic.rows()[0], limited); },
+  });
+  double const n = static_cast<double>(samples * elements);
+  fmt::print("| {:>4} x 3x{}x{} | {:>7.3f} | {:>7.3f} | {:.2f} (asked: {}) |\n", samples, side,
+             side, best[0] / n * 1e9, best[1] / n * 1e9, best[1] / best[0], asked);
+}
+
+}  // namespace
+
+int main() {
+#if defined(_OPENMP)
+  omp_set_num_threads(2);
+#endif
+  bool const smoke = std::getenv("TWEEDIE_SMOKE");
+  fmt::print(
+      "Nanoseconds per element, best of 25, taking turns\n\n"
+      "| samples | pass | dynamic thresholding | times |\n|---|---|---|---|\n");
+  measure(smoke ? 2 : 256, 256, 3);
+  measure(smoke ? 32 : 4096, 64, 6);
+}

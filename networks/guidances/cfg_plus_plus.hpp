@@ -1,0 +1,26 @@
+// Chung et al. 2024, "CFG++: Manifold-constrained Classifier Free Guidance for Diffusion Models",
+// Algorithm 2.
+//
+//   x0 = (x - sigma (eps_u + lambda (eps_c - eps_u))) / alpha
+//   eps = eps_u
+//
+// The first is x0_u + lambda (x0_c - x0_u), which divides by no alpha.
+#pragma once
+
+#include <tweedie/networks/guidance.hpp>
+
+namespace tweedie::guidance {
+
+/// x0 is guided, the noise that is added back is not. For samplers written in x0 and eps, as ddim:
+/// here x = alpha x0 + sigma eps does not hold, so that one in x and eps (euler, heun) sees no
+/// guidance, and one in x and x0 (dpmpp_2m) plain guidance of scale lambda.
+struct cfg_plus_plus {
+  using kind = kinds::guidance;
+  static constexpr int branches = 2;
+  double lambda = 0.6;  ///< 0 to 1: an interpolation
+  void check() const { detail::check_share("cfg_plus_plus", "lambda", lambda); }
+  auto x0_of(level) const { return branch_x0<1> + lambda * (branch_x0<0> - branch_x0<1>); }
+  auto eps_of(level) const { return +branch_eps<1>; }
+};
+
+}  // namespace tweedie::guidance

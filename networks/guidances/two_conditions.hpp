@@ -1,0 +1,25 @@
+// Liu et al. 2022, "Compositional Visual Generation with Composable Diffusion Models", eq. 11, of
+// two conditions.
+//
+//   raw = u + s1 (c1 - u) + s2 (c2 - u)
+#pragma once
+
+#include <tweedie/networks/guidance.hpp>
+
+namespace tweedie::guidance {
+
+/// Both conditions at once, given as `conditions{labels{3}, labels{8}}`: three branches, the
+/// unconditional one last. s1 = 1 and s2 = 0 are the network with the first condition.
+struct two_conditions {
+  using kind = kinds::guidance;
+  static constexpr int branches = 3, conditions = 2;
+  double s1 = 1;
+  double s2 = 1;
+  void check() const {
+    detail::check_weight("two_conditions", "s1", s1);
+    detail::check_weight("two_conditions", "s2", s2);
+  }
+  auto raw_of(level) const { return out<2> + s1 * (out<0> - out<2>)+s2 * (out<1> - out<2>); }
+};
+
+}  // namespace tweedie::guidance

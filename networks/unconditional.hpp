@@ -1,0 +1,30 @@
+// A conditional network asked without its condition.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/stage.hpp>
+
+namespace tweedie::networks {
+
+/// `networks::unconditional{network}`: the labels are for others, such as a classifier's gradient.
+template <class Network> struct unconditional {
+  using kind = kinds::network;
+  Network network;
+  void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
+    std::vector<int> const none(labels.size(), no_label);
+    if constexpr (requires { network.check(shape, none, branches); })
+      network.check(shape, none, branches);
+  }
+  void operator()(batch b) const {
+    b.labels = nullptr;
+    network(std::as_const(b));
+  }
+};
+template <class Network> unconditional(Network) -> unconditional<Network>;
+
+}  // namespace tweedie::networks
