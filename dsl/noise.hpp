@@ -41,6 +41,8 @@ inline constexpr std::uint32_t training_time_stream =
 inline constexpr std::uint32_t training_noise_stream =
     0xfffd;  ///< the noise added to a training example
 
+inline constexpr std::uint32_t probe_stream = 0xfffa;  ///< Hutchinson's probes of a Jacobian
+
 struct philox_counter {
   std::uint32_t word[4];
 };

@@ -475,6 +475,33 @@ void unet::forward(float const* x, std::size_t pitch, double const* times, int c
   }
 }
 
+void unet::vjp(float const* x, std::size_t pitch, double const* times, int const* labels,
+               std::size_t rows, float const* probe, std::size_t probe_pitch, float* result,
+               std::size_t result_pitch) const {
+  auto const& b = *body_;
+  auto const n = elements();
+  if (pitch < n || probe_pitch < n || result_pitch < n) {
+    throw error("unet: a pitch of " + text(std::min({pitch, probe_pitch, result_pitch})) +
+                " floats was given, a picture has " + text(n));
+  }
+  b.check_rows(times, labels, rows);
+  at::AutoGradMode with_gradient(true);
+  auto const weights = b.views(b.flat);
+  std::size_t const most = 64;  // rows whose graphs stay within some 100 MB
+  for (std::size_t begin = 0; begin < rows; begin += most) {
+    std::size_t const count = std::min(most, rows - begin);
+    Tensor leaf = b.pictures(x + begin * pitch, pitch, count).requires_grad_(true);
+    pass run{b.config, b.net, weights, false, 0};
+    Tensor y = run(leaf, b.sines(times + begin, count),
+                   b.classes(labels ? labels + begin : nullptr, count));
+    Tensor direction = b.pictures(probe + begin * probe_pitch, probe_pitch, count);
+    Tensor product = torch::autograd::grad({y}, {leaf}, {direction})[0].contiguous();
+    for (std::size_t i = 0; i < count; ++i) {
+      std::copy_n(product.data_ptr<float>() + i * n, n, result + (begin + i) * result_pitch);
+    }
+  }
+}
+
 double unet::train_step(float const* x, float const* target, double const* times, int const* labels,
                         float const* weights, std::size_t samples, std::uint64_t dropout_seed,
                         adam const& settings) {

@@ -91,6 +91,12 @@ class unet {
   void forward(float const* x, std::size_t pitch, double const* times, int const* labels,
                std::size_t rows, float* out, std::size_t out_pitch) const;
 
+  /// For each row the transposed Jacobian of what `forward` writes in x, times the row of `probe`:
+  /// a likelihood's divergence. Rows, labels, threads and errors as for `forward`.
+  void vjp(float const* x, std::size_t pitch, double const* times, int const* labels,
+           std::size_t rows, float const* probe, std::size_t probe_pitch, float* result,
+           std::size_t result_pitch) const;
+
   /// One step of Adam on the loss  mean over samples of weight_i * mean over elements of (out -
   /// target)^2;  returns the loss before the step. x and target: `samples` rows of `elements()`
   /// floats, contiguous; times, labels as for `forward`; weights: one per sample, or null for 1.

@@ -49,26 +49,45 @@ struct unet_network {
 
   /// Throws tweedie::error where the batch's elements are not those of the network's pictures.
   void operator()(batch const& b) const {
+    auto const [times, labels] = asked(b);
+    if (b.branches == 1)
+      network->forward(b.x, b.pitch, times.data(), labels.data(), b.rows(), b.out, b.pitch);
+    else
+      network->forward(for_each_branch(b, b.x).data(), b.pitch, times.data(), labels.data(),
+                       b.rows(), b.out, b.pitch);
+  }
+
+  /// For pipelines/likelihood.hpp: each row's transposed Jacobian times the sample's row of `probe`.
+  void vjp(batch const& b, float const* probe, float* result) const {
+    auto const [times, labels] = asked(b);
+    network->vjp(for_each_branch(b, b.x).data(), b.pitch, times.data(), labels.data(), b.rows(),
+                 for_each_branch(b, probe).data(), b.pitch, result, b.pitch);
+  }
+
+ private:
+  struct rows_asked {
+    std::vector<double> times;
+    std::vector<int> labels;
+  };
+  rows_asked asked(batch const& b) const {
     if (b.elements != network->elements())
       throw error("unet: a sample of " + std::to_string(b.elements) +
                   " elements was given, the network's pictures have " +
                   std::to_string(network->elements()));
-    std::size_t const count = b.rows();
-    std::vector<double> times(count);
-    std::vector<int> labels(count);
-    for (std::size_t r = 0; r < count; ++r) {
-      times[r] = b.level_of(r).t;
-      labels[r] = b.label_of(r);
+    rows_asked r;
+    for (std::size_t row = 0; row < b.rows(); ++row) {
+      r.times.push_back(b.level_of(row).t);
+      r.labels.push_back(b.label_of(row));
     }
-    if (b.branches == 1) {
-      network->forward(b.x, b.pitch, times.data(), labels.data(), count, b.out, b.pitch);
-      return;
-    }
-    // The branches read the same x; the U-Net wants a row of its own for each.
-    std::vector<float> gathered(count * b.pitch);
+    return r;
+  }
+
+  // The branches read the same x; the U-Net wants a row of its own for each.
+  static std::vector<float> for_each_branch(batch const& b, float const* rows) {
+    std::vector<float> gathered(b.rows() * b.pitch);
     for (std::size_t branch = 0; branch < b.branches; ++branch)
-      std::copy_n(b.x, b.samples * b.pitch, gathered.data() + branch * b.samples * b.pitch);
-    network->forward(gathered.data(), b.pitch, times.data(), labels.data(), count, b.out, b.pitch);
+      std::copy_n(rows, b.samples * b.pitch, gathered.data() + branch * b.samples * b.pitch);
+    return gathered;
   }
 };
 

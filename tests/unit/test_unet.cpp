@@ -224,6 +224,45 @@ BOOST_AUTO_TEST_CASE(a_flat_value_is_what_the_next_call_uses) {
   for (float v : data.evaluate(net)) BOOST_REQUIRE(v == 0.25f);
 }
 
+// q J p by the transposed Jacobian, and by a difference along p; rows do not mix.
+BOOST_AUTO_TEST_CASE(vjp_is_the_transposed_jacobian) {
+  unet net(unet_config::tiny(), 3);
+  toy data(net, 4);
+  for (int i = 0; i < 20; ++i) data.train(net, static_cast<std::uint64_t>(i), {.rate = 5e-3});
+  std::size_t const n = data.elements, pitch = n + 3;
+  std::vector<float> q(data.rows * pitch), product(data.rows * pitch), p(data.rows * n);
+  for (std::size_t r = 0; r < data.rows; ++r)
+    for (std::size_t k = 0; k < n; ++k) {
+      q[r * pitch + k] =
+          r == 2 ? 0.0f : static_cast<float>(std::cos(1.7 * static_cast<double>(k + r)));
+      p[r * n + k] = static_cast<float>(std::sin(2.3 * static_cast<double>(k * (r + 1))));
+    }
+  net.vjp(data.x.data(), n, data.times.data(), data.labels.data(), data.rows, q.data(), pitch,
+          product.data(), pitch);
+  float const h = 0.02f;
+  toy up = data, down = data;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    up.x[i] += h * p[i];
+    down.x[i] -= h * p[i];
+  }
+  auto const above = up.evaluate(net), below = down.evaluate(net);
+  for (std::size_t r = 0; r < data.rows; ++r) {
+    double by_vjp = 0, by_difference = 0, scale = 0;
+    for (std::size_t k = 0; k < n; ++k) {
+      by_vjp += static_cast<double>(product[r * pitch + k]) * p[r * n + k];
+      double const d = (static_cast<double>(above[r * n + k]) - below[r * n + k]) / (2 * h);
+      by_difference += d * q[r * pitch + k];
+      scale += d * d;
+    }
+    BOOST_TEST(scale > 1e-4);
+    BOOST_TEST(std::abs(by_vjp - by_difference) < 2e-2 * std::sqrt(scale));
+    if (r == 2) BOOST_TEST(by_vjp == 0.0);
+  }
+  BOOST_CHECK_EXCEPTION(net.vjp(data.x.data(), n, data.times.data(), data.labels.data(), 1,
+                                q.data(), n - 1, product.data(), n),
+                        tweedie::error, says("a pitch of 63 floats was given"));
+}
+
 BOOST_AUTO_TEST_CASE(the_loss_is_the_weighted_mean_of_squares) {
   unet net(unet_config::tiny());
   toy data(net, 6);

@@ -1,0 +1,480 @@
+// Adaptive steps by embedded Runge-Kutta pairs: Bogacki & Shampine 1989; Dormand & Prince 1980.
+//
+// The flow in the angle theta = atan(sigma / alpha), y = x / n, n = sqrt(alpha^2 + sigma^2):
+//
+//   dy / dtheta = (alpha eps - sigma x0) / n
+//
+// which is du / drho = eps in other words (Salimans & Ho 2022, appendix D), but bounded: theta lies
+// in [0, pi / 2], y and its slope are of the data's size, and alpha = 0 is a level as any other. A
+// schedule matters by its two ends alone.
+//
+//   y_i = y + h sum_{j < i} a_ij k_j,   e = h sum_i (b_i - b_low_i) k_i
+//   error = |e| / sqrt(D) / |h| * (theta_T - theta_0) / tolerance, a step is taken where it is <= 1
+//
+// That is error per unit step: what all steps leave adds up to the tolerance at most, the root mean
+// square over a sample of the error in y, or, at the end, in x, if the flow does not spread it. The
+// solution of the higher order goes on. The next step is that of the PI controller of Hairer &
+// Wanner (Solving Ordinary Differential Equations II, section IV.2; Gustafsson 1991), at most twice
+// as long as the last and an eighth of the whole: an estimate may vanish by chance.
+//
+// Every sample has its own theta, step and error, so that it has the bits that it has alone; one
+// that is done leaves the batch. From the schedule's noisy end (or sigma_max) to its smallest noisy
+// level, as of grids::exponential (or sigma_min), then x = x0, without another evaluation. The host
+// reads the errors: the loop can't be captured as a graph, and its type says so.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <tweedie/dsl/for_each_sample.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/tableaux.hpp>
+#include <tweedie/schedules/grids/in_rho.hpp>
+
+namespace tweedie {
+
+/// What adaptive steps come to: evaluations of the network and rejected steps of each sample.
+struct adaptive_result {
+  images samples;
+  std::vector<int> evaluations, rejected;
+};
+
+namespace detail {
+
+/// A state with a number a row for blend: 1 where the last step is taken.
+struct adaptive_state : state {
+  using state::pointer;
+  buffer accepted;
+  float* pointer(sym::per_sample<0>) { return accepted.data(); }
+};
+
+/// Where a sample is, in double.
+struct own_step {
+  std::size_t index = 0;  ///< in the request
+  level at, next;         ///< where it is, and where its step ends
+  double theta = 0, h = 0;
+  double last_error = 1e-4;
+  bool accepted = true, rejected_before = false, final = false;
+};
+
+inline double size_of(level const& t) { return std::hypot(t.alpha, t.sigma); }
+
+template <class Stages> constexpr bool can_be_adaptive() {
+  using guidance = decltype(Stages::guidance);
+  constexpr bool steady = !can_be_off<guidance> && !remembers<guidance>;
+  static_assert(steady,
+                "adaptive steps need a guidance that is the same at each level: no "
+                "guidance::within, and none that remembers");
+  constexpr bool plain = Stages::buffers::plain;
+  static_assert(plain, "adaptive steps need a network whose buffers are float32");
+  return steady && plain;
+}
+
+/// One sampling by adaptive steps.
+template <class Tableau, class Stages, class Network> class adaptive_loop {
+ public:
+  static constexpr int stages = Tableau::stages;
+  static constexpr double safety = 0.9, least = 0.2, most = 2;
+  static constexpr double longest = 1. / 5, shortest = 1e-6;  // of the whole
+
+  adaptive_loop(Stages const& of, Network const& network, level first, level last, double tolerance,
+                int most_evaluations)
+      : stages_(of),
+        network_(network),
+        first_(first),
+        last_(last),
+        from_(angle(first)),
+        to_(angle(last)),
+        tolerance_(tolerance),
+        most_evaluations_(most_evaluations) {}
+
+  adaptive_result run(request const& r, conditions const& given) {
+    start(r, given);
+    adaptive_result result{take(s_), std::vector<int>(s_.samples), std::vector<int>(s_.samples)};
+    result_ = &result;
+    each_slope(first_, [&](own_step const&, level t) { return first_slope(t); });
+    while (s_.samples > 0) {
+      attempt();
+      decide();
+      leave();
+      if (r.progress) r.progress(result.evaluations.size() - s_.samples, result.evaluations.size());
+    }
+    return result;
+  }
+
+ private:
+  static constexpr int base = stages, error_of = stages + 1;  // keep<base> is y, keep<error_of> e
+  static double angle(level const& t) { return std::atan2(t.sigma, t.alpha); }
+  double whole() const { return from_ - to_; }
+
+  level level_at(double theta) const {
+    if (theta >= from_) return first_;
+    if (theta <= to_) return last_;
+    return stages_.schedule.at(stages_.schedule.t_of_rho(std::tan(theta)));
+  }
+
+  void start(request const& r, conditions const& given) {
+    using namespace symbols;
+    using guidance = decltype(Stages::guidance);
+    static_cast<state&>(s_) = make_state(r, given, conditions_of<guidance>());
+    take_known(s_, r, false);
+    take_mask(s_, r, false);
+    if constexpr (requires { network_.check(r.shape, given.of_all(), guidance::branches); })
+      network_.check(r.shape, given.of_all(), guidance::branches);
+    s_.branches = guidance::branches;
+    s_.out = buffer((guidance::branches + extras_of<guidance>()) * s_.x.size());
+    s_.keep.assign(stages + 2, buffer(s_.x.size()));
+    s_.accepted = buffer(s_.samples);
+    if constexpr (scales_input<decltype(Stages::predicts)>) s_.net_in = buffer(s_.x.size());
+    double const scale = first_.alpha == 1 ? first_.sigma : 1;
+    auto const begin = [&](auto const& value) {
+      each(no_answers, [&](own_step const&) { return seen(std::tuple{x = value}, first_); });
+    };
+    for (std::size_t i = 0; i < s_.samples; ++i) {
+      own_.push_back({.index = i, .at = first_, .next = first_, .theta = from_});
+      own_.back().h = longest * whole();
+    }
+    if constexpr (!std::is_same_v<decltype(Stages::noise), drawn_noise>) {
+      stages_.noise(noise_request{.keys = s_.keys,
+                                  .stream = start_stream,
+                                  .elements = s_.elements,
+                                  .pitch = s_.pitch,
+                                  .to = s_.x.data()});
+      begin(scale * x);
+    } else begin(scale * noise_stream<start_stream>);
+  }
+
+  // Statements of each row.
+
+  static auto slope(level t) {  // dy / dtheta
+    using namespace symbols;
+    return v / size_of(t);
+  }
+  static auto first_slope(level t) {
+    using namespace symbols;
+    return std::tuple{keep<stages - 1> = slope(t)};
+  }
+  template <int I, int J> static auto weighed(level t) {
+    using namespace symbols;
+    constexpr double weight = [] {
+      if constexpr (I == stages) return tableaux::error_weight<Tableau>(J);
+      else return Tableau::a[I][J];
+    }();
+    if constexpr (weight == 0) return form<>{};
+    else if constexpr (J == I - 1) return weight * slope(t);
+    else return weight * keep<J>;
+  }
+  /// sum_j a_Ij k_j, or the error's sum where I is `stages`; k_(I - 1) is the slope at t.
+  template <int I> static auto sum_of_slopes(level t) {
+    return [&]<int... J>(std::integer_sequence<int, J...>) {
+      return (form<>{} + ... + weighed<I, J>(t));
+    }
+    (std::make_integer_sequence<int, I>{});
+  }
+  /// The statements, and what the network sees of the new x.
+  template <class Statements> auto seen(Statements const& statements, level next) const {
+    if constexpr (scales_input<decltype(Stages::predicts)>) {
+      auto const form = lift(stages_.predicts.input_of(next));
+      return statements_then(
+          statements,
+          std::tuple{assignment<sym::net_in<0>, std::remove_const_t<decltype(form)>>{form}});
+    } else return statements;
+  }
+
+  level at_stage(own_step const& o, int i) const {
+    if (i == 0) return o.at;
+    return Tableau::c[i] == 1 ? o.next : level_at(o.theta - Tableau::c[i] * o.h);
+  }
+
+  /// Takes or leaves what the last step came to, and goes to the next one's second stage.
+  auto beginning(own_step const& o, level before) const {
+    using namespace symbols;
+    level const next = at_stage(o, 1);
+    return seen(std::tuple{let<0> = blend(per_sample<0>, x / size_of(before), keep<base>),
+                           let<1> = blend(per_sample<0>, keep<stages - 1>, keep<0>),
+                           keep<base> = let<0>, keep<0> = let<1>,
+                           x = size_of(next) * (let<0> - o.h * Tableau::a[1][0] * let<1>)},
+                next);
+  }
+  template <int I> auto middle(own_step const& o, level t) const {
+    using namespace symbols;
+    if constexpr (I + 1 < stages) {
+      level const next = at_stage(o, I + 1);
+      return seen(std::tuple{keep<I> = slope(t),
+                             x = size_of(next) * (keep<base> - o.h * sum_of_slopes<I + 1>(t))},
+                  next);
+    } else return std::tuple{keep<I> = slope(t), keep<error_of> = o.h * sum_of_slopes<stages>(t)};
+  }
+
+  /// One kernel with numbers of each row's own.
+  template <class Fuse> void each_row(Fuse const& fuse_row) {
+    using program = typename decltype(fuse_row(own_[0]))::type;
+    static_assert(!is_phased<program>,
+                  "adaptive steps need stages without reductions over a sample: use "
+                  "thresholds::clip");
+    if constexpr (!is_phased<program>) {
+      std::vector<float> table;
+      for (own_step const& o : own_)
+        for (double c : fuse_row(o).c) {
+          table.push_back(static_cast<float>(c));
+          if (!std::isfinite(table.back()))
+            throw error(fmt::format(
+                "adaptive steps from t = {} (alpha = {}, sigma = {}): a coefficient is {}; use a "
+                "prediction that is defined there, such as v, or sigma_max",
+                o.at.t, o.at.alpha, o.at.sigma, c));
+        }
+      launch_per_sample<program>(table, s_,
+                                 {.count = s_.samples,
+                                  .pitch = s_.pitch,
+                                  .keys = s_.keys.data(),
+                                  .elements = s_.elements});
+    }
+  }
+  template <class Answers, class Statements>
+  void each(Answers const& answers, Statements const& of) {
+    each_row([&](own_step const& o) { return fuse(answers, nothing_before, of(o)); });
+  }
+  /// The network at each row's level, and a kernel that reads it.
+  template <class Statements>
+  void each_slope(std::vector<level> const& where, Statements const& of) {
+    constexpr bool scales = scales_input<decltype(Stages::predicts)>;
+    float* const input = scales ? s_.net_in.data() : s_.x.data();
+    batch b{.samples = s_.samples,
+            .branches = s_.branches,
+            .shape = s_.shape,
+            .elements = s_.elements,
+            .pitch = s_.pitch,
+            .x = input,
+            .out = s_.out.data(),
+            .levels = where.data(),
+            .labels = s_.labels.data(),
+            .conditions = static_cast<std::size_t>(conditions_of<decltype(Stages::guidance)>()),
+            .input = input,
+            .output = s_.out.data(),
+            .input_rows = s_.samples};
+    network_(b);
+    constexpr int extras = extras_of<decltype(Stages::guidance)>();
+    if constexpr (extras > 0) {
+      b.branches = extras;
+      b.x = s_.x.data();
+      b.input = b.x;
+      b.out = s_.pointer(sym::grad{});
+      b.output = b.out;
+      stages_.guidance.evaluate(b);
+    }
+    for (own_step const& o : own_) ++result_->evaluations[o.index];
+    each_row([&](own_step const& o) {
+      level const& t = where[static_cast<std::size_t>(&o - own_.data())];
+      return fuse_evaluation<true>(stages_, t, of(o, t));
+    });
+  }
+  template <class Statements> void each_slope(level const& where, Statements const& of) {
+    each_slope(std::vector<level>(s_.samples, where), of);
+  }
+
+  /// One step of every sample, taken or not.
+  void attempt() {
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      own_step& o = own_[i];
+      check_step(o);
+      o.final = o.theta - o.h <= to_ + shortest * whole();
+      if (o.final) o.h = o.theta - to_;
+      o.next = o.final ? last_ : level_at(o.theta - o.h);
+      s_.accepted.data()[i] = o.accepted ? 1.0f : 0.0f;
+    }
+    each(no_answers, [&](own_step const& o) { return beginning(o, o.at); });
+    [&]<int... I>(std::integer_sequence<int, I...>) { (stage<I + 1>(), ...); }
+    (std::make_integer_sequence<int, stages - 1>{});
+  }
+  template <int I> void stage() {
+    std::vector<level> where;
+    for (own_step const& o : own_) where.push_back(at_stage(o, I));
+    each_slope(where, [&](own_step const& o, level t) { return middle<I>(o, t); });
+  }
+
+  void check_step(own_step const& o) const {
+    if (!(o.h >= shortest * whole()))
+      throw error(fmt::format(
+          "adaptive steps: sample {} needs a step of {} of the whole at t = {} for the tolerance "
+          "{}, expected {} or more; what the network answers is not smooth enough there, or not "
+          "finite, or the tolerance is below float32's rounding",
+          o.index, o.h / whole(), o.at.t, tolerance_, shortest));
+    int const evaluations = result_->evaluations[o.index];
+    if (evaluations + stages - 1 > most_evaluations_)
+      throw error(fmt::format(
+          "adaptive steps: sample {} is at t = {} after {} evaluations of the network, at most {} "
+          "were allowed for the tolerance {}",
+          o.index, o.at.t, evaluations, most_evaluations_, tolerance_));
+  }
+
+  /// The errors, and each sample's next step.
+  void decide() {
+    std::vector<float> norms(s_.samples);
+    float const* const e = s_.keep[error_of].data();
+    for_each_sample(s_.samples, s_.pitch,
+                    [e, pitch = s_.pitch, n = s_.elements, to = norms.data()](std::uint64_t row) {
+                      float const* const one = e + row * pitch;
+                      to[row] = reductions::norm::of(nullptr, &one, n);
+                    });
+    double const exponent = 1. / Tableau::low_order, memory = 0.2 * exponent;
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      own_step& o = own_[i];
+      double const of_step = norms[i] / std::sqrt(static_cast<double>(s_.elements));
+      double const scaled = of_step / o.h * whole() / tolerance_;
+      o.accepted = scaled <= 1;  // not where it is NaN
+      if (o.accepted) {
+        double const now = std::max(scaled, 1e-10);
+        double factor =
+            safety * std::pow(now, 0.75 * memory - exponent) * std::pow(o.last_error, memory);
+        factor = std::clamp(factor, least, o.rejected_before ? 1 : most);
+        o.theta -= o.h;
+        o.at = o.next;
+        o.h = std::min(o.h * factor, longest * whole());
+        o.last_error = std::max(now, 1e-4);
+      } else {
+        double const factor = safety * std::pow(scaled, -exponent);
+        o.h *= std::max(least, factor);  // least where it is NaN
+        ++result_->rejected[o.index];
+      }
+      o.rejected_before = !o.accepted;
+    }
+  }
+
+  /// Samples at their end leave: x = x0, which is alpha y - sigma dy / dtheta over n.
+  void leave() {
+    std::size_t kept = 0;
+    std::size_t const before = s_.samples;
+    std::vector<std::size_t> from;
+    for (std::size_t i = 0; i < before; ++i) {
+      own_step const& o = own_[i];
+      if (!(o.accepted && o.final)) {
+        from.push_back(i);
+        continue;
+      }
+      double const n = size_of(last_);
+      auto const of_x = static_cast<float>(last_.alpha / n / n);
+      auto const of_slope = static_cast<float>(-last_.sigma / n);
+      float const* const x = s_.x.data() + i * s_.pitch;
+      float const* const k = s_.keep[stages - 1].data() + i * s_.pitch;
+      float* const to = result_->samples.data.data() + o.index * s_.elements;
+      for (std::size_t j = 0; j < s_.elements; ++j) to[j] = std::fma(of_slope, k[j], of_x * x[j]);
+    }
+    if (from.size() == before) return;
+    std::vector<int> labels;
+    for (std::size_t c = 0; c < s_.labels.size() / before; ++c)
+      for (std::size_t i : from) labels.push_back(s_.labels[c * before + i]);
+    s_.labels = std::move(labels);
+    auto const move_row = [&](buffer& b, std::size_t i) {
+      std::copy_n(b.data() + i * s_.pitch, s_.pitch, b.data() + kept * s_.pitch);
+    };
+    for (std::size_t i : from) {
+      if (i != kept) {
+        own_[kept] = own_[i];
+        s_.keys[kept] = s_.keys[i];
+        move_row(s_.x, i);
+        for (buffer& b : s_.keep) move_row(b, i);
+      }
+      ++kept;
+    }
+    own_.resize(kept);
+    s_.keys.resize(kept);
+    s_.samples = kept;
+  }
+
+  Stages const& stages_;
+  Network const& network_;
+  level first_, last_;
+  double from_, to_, tolerance_;
+  int most_evaluations_;
+  adaptive_state s_;
+  std::vector<own_step> own_;
+  adaptive_result* result_ = nullptr;
+};
+
+}  // namespace detail
+
+namespace samplers {
+
+/// `schedules::cosine{} | predicts::v{} | adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} |
+/// network`, then `sample(request)`: it has no grid, and `request.steps` is not asked. `progress`
+/// hears how many samples are done.
+template <class Tableau> struct adaptive {
+  using kind = kinds::sampler;
+  static constexpr bool is_capturable = false;
+  static constexpr bool is_pair = requires { Tableau::b_low; }
+  &&tableaux::first_same_as_last<Tableau>();
+  static_assert(is_pair,
+                "adaptive steps need an embedded pair whose last slope is the next step's first: "
+                "tableaux::bogacki_shampine or tableaux::dormand_prince");
+
+  double tolerance = 1e-3;                               ///< of y's root mean square over a sample
+  std::optional<double> sigma_min = {}, sigma_max = {};  ///< in rho; by default the schedule's
+  int most_evaluations = 10000;                          ///< of the network, for a sample
+
+  void check() const {
+    if (!(tolerance > 0 && std::isfinite(tolerance)))
+      throw error(fmt::format(
+          "adaptive steps: a tolerance of {} was given, expected a finite one above 0", tolerance));
+    if (most_evaluations < 1)
+      throw error(
+          fmt::format("adaptive steps: at most {} evaluations were allowed, expected one or more",
+                      most_evaluations));
+  }
+
+  template <class Stages, class Network>
+  adaptive_result integrate(Stages const& stages, Network const& network, request const& r,
+                            conditions const& given) const {
+    if constexpr (is_pair && tweedie::detail::can_be_adaptive<Stages>()) {
+      check();
+      for_each_check(stages);
+      auto const& schedule = stages.schedule;
+      level const end = schedule.at(schedule.end());
+      double const highest = std::isinf(end.rho()) ? 1e300 : end.rho();
+      auto const range = grids::range_of_rho("adaptive steps", schedule, sigma_min,
+                                             sigma_max ? *sigma_max : highest);
+      level const first = sigma_max ? schedule.at(schedule.t_of_rho(range.high)) : end;
+      level const last = schedule.at(schedule.t_of_rho(range.low));
+      return tweedie::detail::adaptive_loop<Tableau, Stages, Network>(stages, network, first, last,
+                                                                      tolerance, most_evaluations)
+          .run(r, given);
+    } else return {};
+  }
+
+ private:
+  template <class Stages> static void for_each_check(Stages const& s) {
+    auto const one = [](auto const& stage) {
+      if constexpr (requires { stage.check(); }) stage.check();
+    };
+    one(s.predicts);
+    one(s.guidance);
+    one(s.threshold);
+  }
+};
+
+}  // namespace samplers
+
+/// `pipeline.sample` with the numbers of evaluations.
+template <class... Stages>
+adaptive_result integrate(pipeline<Stages...> const& p, request const& r,
+                          conditions const& given = {labels{no_label}}) {
+  if constexpr (pipeline<Stages...>::fits()) {
+    auto const stages = p.stage_set();
+    constexpr bool own = pipeline<Stages...>::is_adaptive;
+    static_assert(own,
+                  "integrate(pipeline, ...) needs adaptive steps: write ... | "
+                  "samplers::adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} | ...");
+    if constexpr (own) return stages.sampler.integrate(stages, p.network(), r, given);
+  }
+  return {};
+}
+
+}  // namespace tweedie
