@@ -84,7 +84,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
  public:
   static constexpr int stages = Tableau::stages;
   static constexpr double safety = 0.9, least = 0.2, most = 2;
-  static constexpr double longest = 1. / 5, shortest = 1e-6;  // of the whole
+  static constexpr double longest = 1. / 8, shortest = 1e-6;  // of the whole
 
   adaptive_loop(Stages const& of, Network const& network, level first, level last, double tolerance,
                 int most_evaluations)

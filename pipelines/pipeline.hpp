@@ -93,6 +93,13 @@ template <class Sampler, class... Kind> constexpr bool all_steps(list<Kind...>) 
   return (is_step<formula_of<Sampler, Kind>> && ...);
 }
 
+// A sampler that chooses its own levels, sample by sample, while it runs (pipelines/adaptive.hpp).
+template <class... Stages> constexpr bool chooses_levels() {
+  using s = decltype(pick<kinds::sampler, int>(std::declval<std::tuple<Stages...> const&>()));
+  if constexpr (requires { s::is_capturable; }) return !s::is_capturable;
+  else return false;
+}
+
 // What plan() returns where the stages do not fit, so that the sentence is the only error.
 struct no_plan {
   struct row {};
@@ -116,6 +123,11 @@ inline std::string explain(no_plan const&) { return {}; }
 
 template <class... Stages> struct pipeline {
   std::tuple<Stages...> stages;
+
+  /// Whether the sampler chooses its own levels: then there is `sample`, but no plan.
+  static constexpr bool is_adaptive = detail::chooses_levels<Stages...>();
+  /// Whether the loop over the steps can be captured as a graph, since it asks the host nothing.
+  static constexpr bool is_capturable = !is_adaptive;
 
   /// Whether the stages fit together. Where they don't, one static_assert says what is missing.
   static constexpr bool fits() {
@@ -191,7 +203,8 @@ template <class... Stages> struct pipeline {
   /// What each structure does to memory and to the generator, known at compile time:
   /// `static_assert(decltype(pipeline)::facts()[0].reads == 3)`.
   static constexpr auto facts() {
-    if constexpr (fits())
+    if constexpr (is_adaptive) return std::array<kernel_facts, 1>{};
+    else if constexpr (fits())
       return compiled<decltype(std::declval<pipeline const&>().stage_set())>::facts;
     else return std::array<kernel_facts, 1>{};
   }
@@ -226,10 +239,13 @@ template <class... Stages> struct pipeline {
     return std::ranges::all_of(facts(), [](auto const& f) { return f.deterministic(); });
   }
 
-  /// Samples on the uniform grid.
+  /// Samples on the uniform grid, or by adaptive steps.
   images sample(request const& r, conditions const& given = {labels{no_label}}) const {
-    if constexpr (fits()) return plan(r.steps).sample(r, given);
-    else return {};
+    if constexpr (!fits()) return {};
+    else if constexpr (is_adaptive) {
+      auto const s = stage_set();
+      return s.sampler.integrate(s, network(), r, given).samples;
+    } else return plan(r.steps).sample(r, given);
   }
 
  private:
@@ -245,11 +261,12 @@ template <class... Stages> struct pipeline {
             decltype(detail::mentioned(lift(std::declval<p const&>().eps_of(level{})))){});
     static_assert(of_raw,
                   "a parameterization's x0_of(level) and eps_of(level) may use only x and raw");
-    constexpr bool steps = detail::longest<s>() >= 0;
+    constexpr bool steps = is_adaptive || detail::longest<s>() >= 0;
     static_assert(
         steps,
         "a sampler needs step(level t, level s): it is taken before its histories are filled");
-    if constexpr (of_raw && steps) {
+    if constexpr (is_adaptive) return of_raw;
+    else if constexpr (of_raw && steps) {
       using kinds = detail::kinds_of_step<s>;
       constexpr bool whole = detail::all_steps<s>(kinds{});
       static_assert(whole,
@@ -269,7 +286,10 @@ template <class... Stages> struct pipeline {
   }
 
   template <class Levels> auto on_levels(Levels levels) const {
-    if constexpr (fits()) {
+    static_assert(!is_adaptive,
+                  "adaptive steps have no grid, and so no plan: call sample(request), or use a "
+                  "sampler with step(level t, level s)");
+    if constexpr (fits() && !is_adaptive) {
       auto const s = stage_set();
       auto const& schedule = s.schedule;
       return tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())>(

@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include <tweedie/dsl/collapse.hpp>
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/pipelines/objective.hpp>
@@ -143,6 +144,28 @@ inline std::initializer_list<named<any_prediction>> const prediction_choices{
     {predicts::x0::name, predicts::x0{}},
     {predicts::score::name, predicts::score{}},
     {predicts::velocity::name, predicts::velocity{}}};
+
+/// A prediction that is known at run time only: x0 and eps are forms over x and raw whatever is
+/// predicted, and their numbers are asked for once per evaluation, so that no pipeline is compiled
+/// for each.
+struct run_time_prediction {
+  using kind = kinds::parameterization;
+  any_prediction which;
+  std::string name = std::visit([](auto const& p) { return std::string(p.name); }, which);
+
+  using form_of_both = form<sym::x, sym::raw>;
+  form_of_both x0_of(level t) const {
+    return std::visit([t](auto const& p) { return of_both(p.x0_of(t)); }, which);
+  }
+  form_of_both eps_of(level t) const {
+    return std::visit([t](auto const& p) { return of_both(p.eps_of(t)); }, which);
+  }
+
+ private:
+  template <class F> static form_of_both of_both(F const& f) {
+    return {{coefficient<sym::x>(f), coefficient<sym::raw>(f)}};
+  }
+};
 
 /// A weight that is known at run time only, as any_schedule.
 struct any_weight {

@@ -27,8 +27,10 @@ int run(options const& o) {
     if (m.network->config().classes == 0) guidance = o.pipeline.guidance.value_or(0);
   }
   auto const plan =
-      make_plan(o.pipeline, guidance, choose("--predicts", predicts, prediction_choices), schedule,
-                timed_network{[](batch const&) {}});
+      make_plan(o.pipeline, {.guidance = guidance,
+                             .predicts = choose("--predicts", predicts, prediction_choices),
+                             .schedule = schedule,
+                             .network = timed_network{[](batch const&) {}}});
   fmt::print("{} on {}, {}\n{}", predicts, schedule_name, words_of(o.pipeline, guidance),
              plan->explain());
   return 0;

@@ -1,8 +1,12 @@
-// The instantiations behind make_plan, for one prediction per source.
+// The instantiations behind make_plan, for one sampler per source.
 #pragma once
 
+#include <tweedie/networks/guidance.hpp>
+#include <tweedie/networks/guidances/rescaled.hpp>
+#include <tweedie/networks/thresholds.hpp>
 #include <tweedie/pipelines/explain.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/replacement.hpp>
 
 #include "plans.hpp"
 
@@ -13,9 +17,16 @@ template <class Plan> class forgotten final : public any_plan {
   explicit forgotten(Plan p) : plan_(std::move(p)) {}
   std::size_t steps() const override { return plan_.steps(); }
   std::size_t evaluations() const override { return plan_.network_evaluations(); }
+  bool deterministic() const override {
+    return std::ranges::all_of(Plan::code::facts,
+                               [](auto const& f) { return f.deterministic(); });
+  }
   std::string explain() const override { return tweedie::explain(plan_); }
-  state start(request const& r, labels const& conditions) const override {
-    return plan_.start(r, conditions);
+  state start(request const& r, conditions const& given) const override {
+    return plan_.start(r, given);
+  }
+  state start_at(images const& x_t, request const& r, conditions const& given) const override {
+    return plan_.start_at(x_t, r, given);
   }
   void advance(state& s) const override { plan_.advance(s); }
   bool finished(state const& s) const override { return plan_.finished(s); }
@@ -31,21 +42,27 @@ struct given_levels {
   template <class Schedule> std::vector<level> levels(Schedule const&, int) const { return chosen; }
 };
 
-template <class Predicts>
-std::unique_ptr<any_plan> instantiate(Predicts predicted, stages const& s) {
+template <class Sampler>
+std::unique_ptr<any_plan> instantiate(Sampler sampler, stages const& s) {
   auto const finish = [&](auto const& pipeline) -> std::unique_ptr<any_plan> {
     auto plan = pipeline.plan(given_levels{s.levels}, static_cast<int>(s.levels.size()) - 1);
     return std::make_unique<forgotten<decltype(plan)>>(std::move(plan));
   };
-  return std::visit(
-      [&](auto const& sampler) {
-        auto const bare = s.schedule | predicted | sampler | s.network;
-        auto const guided = [&] { return bare | guidance::classifier_free{s.guidance}; };
-        auto const clip = thresholds::clip{s.clip};
-        if (s.guidance != 0) return s.clip != 0 ? finish(guided() | clip) : finish(guided());
-        return s.clip != 0 ? finish(bare | clip) : finish(bare);
-      },
-      s.sampler);
+  auto const with_sampler = [&](auto const& pipeline) {
+    if constexpr (can_repaint<Sampler>)
+      if (s.resamplings > 0) return finish(pipeline | samplers::repaint{sampler, s.resamplings});
+    return finish(pipeline | sampler);
+  };
+  auto const with_threshold = [&](auto const& pipeline) {
+    if (s.quantile != 0) return with_sampler(pipeline | thresholds::dynamic{s.quantile});
+    if (s.clip != 0) return with_sampler(pipeline | thresholds::clip{s.clip});
+    return with_sampler(pipeline);
+  };
+  auto const bare = s.schedule | s.predicts | s.network;
+  if (s.rescale != 0)
+    return with_threshold(bare | guidance::rescaled{.s = 1 + s.guidance, .phi = s.rescale});
+  if (s.guidance != 0) return with_threshold(bare | guidance::classifier_free{.w = s.guidance});
+  return with_threshold(bare);
 }
 
 }  // namespace tweedie::tool

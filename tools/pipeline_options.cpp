@@ -1,5 +1,6 @@
 #include "pipeline_options.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "checks.hpp"
@@ -69,24 +70,51 @@ void add_pipeline_options(CLI::App& app, pipeline_options& o) {
   app.add_option("--variance", o.variance,
                  "of ancestral's noise: " + list_of(variance_choices) + " (beta_tilde)");
   app.add_option("--clip", o.clip, "x0 is clipped to [-clip, clip]; 0: not")->capture_default_str();
+  app.add_option("--dynamic", o.dynamic,
+                 "dynamic thresholding in place of the clip, at this quantile of |x0|; 0.995 in "
+                 "Imagen");
+  app.add_option("--rescale", o.rescale,
+                 "phi: how far the guided output gets the conditional one's deviation; 0: not");
 }
 
-std::unique_ptr<any_plan> make_plan(pipeline_options const& o, double guidance,
-                                    any_prediction const& predicted, any_schedule const& schedule,
-                                    timed_network network) {
-  stages s{schedule, sampler_of(o), guidance, o.clip, {}, std::move(network)};
+std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c) {
+  auto const sampler = sampler_of(o);
   auto const grid = grid_of(o);
   check_whole("--steps", o.steps, 1, 1'000'000);
-  if (!std::isfinite(guidance))
-    throw error(fmt::format("--guidance {} was given; expected a finite number", guidance));
+  if (!std::isfinite(c.guidance))
+    throw error(fmt::format("--guidance {} was given; expected a finite number", c.guidance));
   if (!(o.clip >= 0 && std::isfinite(o.clip)))
     throw error(
         fmt::format("--clip {} was given; expected a number above 0, or 0 for none", o.clip));
+  if (o.dynamic && !(*o.dynamic > 0 && *o.dynamic <= 1))
+    throw error(
+        fmt::format("--dynamic {} was given; expected a quantile above 0, at most 1", *o.dynamic));
+  if (!(o.rescale >= 0 && o.rescale <= 1))
+    throw error(fmt::format("--rescale {} was given; expected 0 to 1", o.rescale));
+  if (o.rescale != 0 && c.guidance == 0)
+    throw error(fmt::format(
+        "--rescale {} was given without a guidance; expected --guidance too", o.rescale));
+  bool const can = std::visit(
+      []<class S>(S const&) { return can_repaint<S>; }, sampler);
+  if (c.resamplings > 0 && !can)
+    throw error(fmt::format(
+        "--inpaint was given with --sampler {}; expected ddim, ddim_eta, ancestral or euler_maruyama",
+        o.sampler));
+  stages s{c.schedule,
+           {c.predicts},
+           c.guidance,
+           o.rescale,
+           o.dynamic ? 0 : o.clip,
+           o.dynamic.value_or(0),
+           c.resamplings,
+           {},
+           c.network};
   // The schedule as its own type: a grid may ask for its sigma_min.
   s.levels = std::visit(
       [&](auto const& g, auto const& of) { return g.levels(of, static_cast<int>(o.steps)); }, grid,
-      schedule.which);
-  return std::visit([&](auto p) { return make_plan(p, s); }, predicted);
+      c.schedule.which);
+  if (c.encoding) std::ranges::reverse(s.levels);
+  return std::visit([&](auto one) { return make_plan(one, s); }, sampler);
 }
 
 std::string words_of(pipeline_options const& o, double guidance) {
@@ -97,7 +125,9 @@ std::string words_of(pipeline_options const& o, double guidance) {
   if (o.eta) words += fmt::format(", eta {}", *o.eta);
   if (!o.variance.empty()) words += ", variance " + o.variance;
   words += guidance != 0 ? fmt::format(", guidance {}", guidance) : ", no guidance";
-  words += o.clip != 0 ? fmt::format(", clip {}", o.clip) : ", no clip";
+  if (o.rescale != 0) words += fmt::format(", rescale {}", o.rescale);
+  if (o.dynamic) words += fmt::format(", dynamic threshold {}", *o.dynamic);
+  else words += o.clip != 0 ? fmt::format(", clip {}", o.clip) : ", no clip";
   return words;
 }
 

@@ -2,19 +2,13 @@
 // schedule.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
 
-#include <tweedie/io/npy.hpp>
-#include <tweedie/io/png.hpp>
-#include <tweedie/networks/unet_file.hpp>
 #include <tweedie/networks/unet_network.hpp>
 
 #include "checks.hpp"
+#include "drawing.hpp"
 #include "interrupt.hpp"
-#include "pipeline_options.hpp"
-#include "progress.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -22,72 +16,39 @@ namespace {
 
 struct options {
   pipeline_options pipeline;
-  std::string model, out, label;
-  long long count = 100, batch = 50, threads = 1, columns = 0;
+  std::string model, out, label, inpaint, known, from;
+  long long count = 100, batch = 50, threads = 1, columns = 0, resamplings = 10;
   std::uint64_t seed = 0;
 };
 
-/// The labels of `--label`: all, none, or classes by index or name between commas.
-std::vector<int> labels_of(std::string const& text, networks::model const& m) {
-  int const classes = m.network->config().classes;
-  if (text == "none") return {no_label};
-  if (classes == 0)
-    throw error(
-        fmt::format("--label {} was given, but the network is unconditional; expected none", text));
-  std::vector<int> chosen;
-  if (text == "all") {
-    for (int i = 0; i < classes; ++i) chosen.push_back(i);
-    return chosen;
-  }
-  for (auto const& word : CLI::detail::split(text, ',')) {
-    auto const name = std::find(m.labels.begin(), m.labels.end(), word);
-    int index = name == m.labels.end() ? -1 : static_cast<int>(name - m.labels.begin());
-    if (index < 0 && !word.empty() && word.size() < 7 &&
-        word.find_first_not_of("0123456789") == std::string::npos)
-      index = std::stoi(word);
-    if (index < 0 || index >= classes) {
-      std::string names;
-      for (auto const& label : m.labels) names += ", " + label;
-      throw error(fmt::format("--label '{}' was given; expected all, none, or from 0 to {}{}", word,
-                              classes - 1, names.empty() ? "" : ":" + names.substr(1)));
-    }
-    chosen.push_back(index);
-  }
-  return chosen;
-}
+/// Known pictures and where they are known; nothing without --inpaint.
+struct known_part {
+  images pictures, mask;
+};
 
-void write(options const& o, images const& result, std::size_t rows) {
-  std::string const ending = std::filesystem::path(o.out).extension().string();
-  if (ending == ".npy") {
-    io::write_npy(o.out, result.shape, result.data);
-    return;
-  }
-  io::grid_layout layout;
-  layout.upscale = 2;
-  layout.columns = static_cast<std::size_t>(o.columns);
-  if (layout.columns == 0 && rows > 1 && result.count() % rows == 0)
-    layout.columns = result.count() / rows;  // a row per label
-  io::write_png(o.out, result.data,
-                {result.shape[0], result.shape[1], result.shape[2], result.shape[3]}, layout);
+known_part read_known(options const& o, networks::unet_config const& c) {
+  if (o.inpaint.empty() != o.known.empty())
+    throw error(o.inpaint.empty()
+                    ? "--known was given without --inpaint; expected both, or none of them"
+                    : "--inpaint was given without --known; expected the pictures that are known");
+  if (o.inpaint.empty()) return {};
+  return {read_pictures("--known", o.known, c), read_mask("--inpaint", o.inpaint, c)};
 }
 
 int run(options const& o) {
-  auto const ending = std::filesystem::path(o.out).extension();
-  if (ending != ".png" && ending != ".npy")
-    throw error(
-        fmt::format("--out '{}' was given; expected a name that ends in .png or .npy", o.out));
-  check_writable("--out", o.out);
+  check_output(o.out);
   check_whole("--count", o.count, 1, 10'000'000);
   check_whole("--batch", o.batch, 1, 65536);
   check_whole("--threads", o.threads, 1, 1024);
   check_whole("--columns", o.columns, 0, 10'000);
+  check_whole("--resamplings", o.resamplings, 1, 1000);
 
   auto const m = networks::load_model(o.model);
   auto const& config = m.network->config();
-  auto const predicted = choose("'" + o.model + "': predicts", m.predicts, prediction_choices);
   bool const conditional = config.classes > 0;
-  auto const chosen = labels_of(o.label.empty() ? (conditional ? "all" : "none") : o.label, m);
-  bool const labelled = chosen[0] != no_label;
+  auto const chosen_labels =
+      labels_of(o.label.empty() ? (conditional ? "all" : "none") : o.label, m);
+  bool const labelled = chosen_labels[0] != no_label;
   double const guidance = o.pipeline.guidance.value_or(labelled ? usual_guidance : 0);
   if (guidance != 0 && !conditional)
     throw error(
@@ -96,62 +57,59 @@ int run(options const& o) {
   if (guidance != 0 && !labelled)
     throw error(
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
+  auto const known = read_known(o, config);
+  bool const inpainting = !o.inpaint.empty();
+  images const latents =
+      o.from.empty() ? images{} : read_pictures("--from", o.from, config);
+  if (inpainting && !o.from.empty())
+    throw error("--from was given with --inpaint; expected one of them");
 
   networks::unet::set_threads(static_cast<int>(o.threads));
   timed_network network{networks::unet_network{m.network}};
-  auto const plan =
-      make_plan(o.pipeline, guidance, predicted, schedule_of(m.schedule, o.model), network);
+  auto const plan = make_plan(
+      o.pipeline,
+      {.guidance = guidance,
+       .predicts = choose("'" + o.model + "': predicts", m.predicts, prediction_choices),
+       .schedule = schedule_of(m.schedule, o.model),
+       .network = network,
+       .resamplings = inpainting ? static_cast<int>(o.resamplings) : 0});
 
-  auto const size = static_cast<std::size_t>(config.size);
-  auto const count = static_cast<std::size_t>(o.count), batch = static_cast<std::size_t>(o.batch);
-  images result;
-  result.shape = {count, static_cast<std::size_t>(config.channels), size, size};
-  result.data.reserve(count * m.network->elements());
+  loop_options loop{.count = static_cast<std::size_t>(o.count),
+                    .batch = static_cast<std::size_t>(o.batch),
+                    .seed = o.seed,
+                    .labels = {}};
+  if (!o.from.empty()) loop.count = latents.count();
+  for (std::size_t i = 0; i < loop.count; ++i)
+    loop.labels.push_back(chosen_labels[i * chosen_labels.size() / loop.count]);
+  double seconds = 0;  // in the loop, the network's share of it in network.seconds
+  auto const result = run_plan(
+      "sample", *plan, config, loop,
+      [&](any_plan const& p, request r, std::size_t begin, labels const& given) {
+        if (!o.from.empty()) return p.start_at(slice(latents, begin, r.shape[0]), r, given);
+        if (inpainting) {  // the known pictures over and over
+          r.mask = known.mask;
+          r.known.shape = r.shape;
+          for (std::size_t i = 0; i < r.shape[0]; ++i) {
+            auto const one = known.pictures[(begin + i) % known.pictures.count()];
+            r.known.data.insert(r.known.data.end(), one.begin(), one.end());
+          }
+        }
+        return p.start(r, given);
+      },
+      seconds);
+  if (!result) return interrupted_exit_code();
 
-  catch_interrupts();
-  progress bar("sample", count * plan->steps());
-  double loop = 0;  // seconds in the loop, the network's share of it in network.seconds
-  for (std::size_t begin = 0; begin < count; begin += batch) {
-    std::size_t const here = std::min(batch, count - begin);
-    labels conditions(here);
-    for (std::size_t i = 0; i < here; ++i)
-      conditions[i] = chosen[(begin + i) * chosen.size() / count];
-    request r;
-    r.shape = result.shape;
-    r.shape[0] = here;
-    r.seed = o.seed;
-    r.first_id = begin;
-    auto const before = progress::clock::now();
-    state s = plan->start(r, conditions);
-    for (std::size_t step = 1; !plan->finished(s); ++step) {
-      if (interrupted()) {
-        bar.clear();
-        fmt::print(stderr, "interrupted after {} of {} pictures: nothing was written\n", begin,
-                   count);
-        return interrupted_exit_code();
-      }
-      plan->advance(s);
-      bar.update(begin * plan->steps() + step * here, [&] {
-        return fmt::format("steps of all pictures, {} evaluations each", plan->evaluations());
-      });
-    }
-    auto const done = plan->take(s);
-    loop += std::chrono::duration<double>(progress::clock::now() - before).count();
-    result.data.insert(result.data.end(), done.data.begin(), done.data.end());
-  }
-  bar.clear();
-  if (!std::all_of(result.data.begin(), result.data.end(),
-                   [](float v) { return std::isfinite(v); }))
-    throw error(
-        "the pictures have values that are not finite: nothing was written; expected a smaller "
-        "guidance, or --clip 1");
-  write(o, result, chosen.size());
+  std::size_t columns = static_cast<std::size_t>(o.columns);
+  std::size_t const rows = chosen_labels.size();
+  if (columns == 0 && rows > 1 && loop.count % rows == 0) columns = loop.count / rows;
+  write_pictures(o.out, *result, columns);
   fmt::print(
-      "'{}': {} picture{} by {}, from {} on {}: {:.1f} s, {:.3g} pictures/s, network "
+      "'{}': {} picture{} by {}{}, from {} on {}: {:.1f} s, {:.3g} pictures/s, network "
       "{:.2f} %, sampler {:.2f} %\n",
-      o.out, count, count == 1 ? "" : "s", words_of(o.pipeline, guidance), m.predicts,
-      m.schedule.name, loop, static_cast<double>(count) / loop, 100 * *network.seconds / loop,
-      100 * (loop - *network.seconds) / loop);
+      o.out, loop.count, loop.count == 1 ? "" : "s", words_of(o.pipeline, guidance),
+      inpainting ? fmt::format(", RePaint with {} resamplings", o.resamplings) : "", m.predicts,
+      m.schedule.name, seconds, static_cast<double>(loop.count) / seconds,
+      100 * *network.seconds / seconds, 100 * (seconds - *network.seconds) / seconds);
   return 0;
 }
 
@@ -164,12 +122,19 @@ action add_sample(CLI::App& app, std::string const&) {
   app.add_option("--label", o->label,
                  "all, none, or classes by number or name with commas between: rows of the "
                  "picture (all)");
-  app.add_option("--count", o->count, "pictures, shared out among the labels")
-      ->capture_default_str();
+  auto* count = app.add_option("--count", o->count, "pictures, shared out among the labels")
+                    ->capture_default_str();
   add_seed(app, o->seed, "of the noise; picture i has its own, whatever the batch");
   app.add_option("--batch", o->batch, "pictures at a time")->capture_default_str();
   app.add_option("--threads", o->threads, "threads")->capture_default_str();
   app.add_option("--columns", o->columns, "of a PNG (one row per label, else about square)");
+  app.add_option("--inpaint", o->inpaint,
+                 "mask.png: white where --known is kept, black where it is drawn anew, by RePaint");
+  app.add_option("--known", o->known, "x.png, x.npy or test:3,7 (pictures of the test set)");
+  app.add_option("--resamplings", o->resamplings, "of RePaint: times each step is done")
+      ->capture_default_str();
+  app.add_option("--from", o->from, "x.npy of tweedie encode: decode these in place of noise")
+      ->excludes(count);
   app.add_option("--out", o->out, "x.png, one grid, or x.npy, floats in [-1, 1]")->required();
   return [o] { return run(*o); };
 }

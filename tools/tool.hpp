@@ -12,6 +12,9 @@ using action = std::function<int()>;
 /// `command` is the whole line as typed, for the files that remember it.
 action add_train(CLI::App& app, std::string const& command);
 action add_sample(CLI::App& app, std::string const& command);
+action add_encode(CLI::App& app, std::string const& command);
+action add_interpolate(CLI::App& app, std::string const& command);
+action add_likelihood(CLI::App& app, std::string const& command);
 action add_explain(CLI::App& app, std::string const& command);
 
 }  // namespace tweedie::tool

@@ -1,0 +1,28 @@
+// The numbers that prove a method, for the table of docs/methods.md: a test records what it
+// measured, and the test `docs.methods` holds the table to it.
+#pragma once
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <fmt/format.h>
+
+namespace laws {
+
+/// `record("heun", "order", 2.004)`: under the key, with the test's own name. Nothing happens where
+/// $TWEEDIE_NUMBERS names no folder.
+inline void record(std::string const& key, std::string const& what, double value) {
+  BOOST_TEST_MESSAGE(key << ": " << what << " " << value);
+  char const* folder = std::getenv("TWEEDIE_NUMBERS");
+  if (!folder) return;
+  auto const& test = boost::unit_test::framework::current_test_case();
+  auto const& module = boost::unit_test::framework::master_test_suite().p_name.get();
+  std::filesystem::create_directories(folder);
+  std::ofstream(std::filesystem::path(folder) / key)
+      << fmt::format("{}\t{}\t{}\t{:.3g}\n", module, test.p_name.get(), what, value);
+}
+
+}  // namespace laws

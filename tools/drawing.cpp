@@ -1,0 +1,195 @@
+#include "drawing.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include <tweedie/io/fashion_mnist.hpp>
+#include <tweedie/io/npy.hpp>
+#include <tweedie/io/png.hpp>
+
+#include "checks.hpp"
+#include "interrupt.hpp"
+#include "progress.hpp"
+
+namespace tweedie::tool {
+
+std::vector<int> labels_of(std::string const& text, networks::model const& m) {
+  int const classes = m.network->config().classes;
+  if (text == "none") return {no_label};
+  if (classes == 0)
+    throw error(
+        fmt::format("--label {} was given, but the network is unconditional; expected none", text));
+  std::vector<int> chosen;
+  if (text == "all") {
+    for (int i = 0; i < classes; ++i) chosen.push_back(i);
+    return chosen;
+  }
+  for (auto const& word : CLI::detail::split(text, ',')) {
+    auto const name = std::find(m.labels.begin(), m.labels.end(), word);
+    int index = name == m.labels.end() ? -1 : static_cast<int>(name - m.labels.begin());
+    if (index < 0 && !word.empty() && word.size() < 7 &&
+        word.find_first_not_of("0123456789") == std::string::npos)
+      index = std::stoi(word);
+    if (index < 0 || index >= classes) {
+      std::string names;
+      for (auto const& label : m.labels) names += ", " + label;
+      throw error(fmt::format("--label '{}' was given; expected all, none, or from 0 to {}{}", word,
+                              classes - 1, names.empty() ? "" : ":" + names.substr(1)));
+    }
+    chosen.push_back(index);
+  }
+  return chosen;
+}
+
+void check_output(std::string const& out) {
+  auto const ending = std::filesystem::path(out).extension();
+  if (ending != ".png" && ending != ".npy")
+    throw error(
+        fmt::format("--out '{}' was given; expected a name that ends in .png or .npy", out));
+  check_writable("--out", out);
+}
+
+void write_pictures(std::string const& out, images const& pictures, std::size_t columns) {
+  if (std::filesystem::path(out).extension() == ".npy") {
+    io::write_npy(out, pictures.shape, pictures.data);
+    return;
+  }
+  io::grid_layout layout;
+  layout.upscale = 2;
+  layout.columns = columns;
+  auto const& shape = pictures.shape;
+  io::write_png(out, pictures.data, {shape[0], shape[1], shape[2], shape[3]}, layout);
+}
+
+namespace {
+
+std::size_t whole_number(char const* option, std::string const& text, std::size_t below) {
+  std::size_t value = 0;
+  auto const end = text.data() + text.size();
+  auto const read = std::from_chars(text.data(), end, value);
+  if (read.ec != std::errc() || read.ptr != end || value >= below)
+    throw error(fmt::format("{}: picture '{}' was given; expected 0 to {}", option, text,
+                            below - 1));
+  return value;
+}
+
+images test_pictures(char const* option, std::string const& list) {
+  auto const all = io::read_fashion_mnist(io::fashion_mnist_part::test);
+  images r{{0, 1, 28, 28}, {}};
+  for (auto const& word : CLI::detail::split(list, ',')) {
+    std::size_t const i = whole_number(option, word, all.count);
+    r.data.insert(r.data.end(), all.images.begin() + static_cast<std::ptrdiff_t>(i * 784),
+                  all.images.begin() + static_cast<std::ptrdiff_t>((i + 1) * 784));
+    ++r.shape[0];
+  }
+  return r;
+}
+
+}  // namespace
+
+images read_pictures(char const* option, std::string const& text, networks::unet_config const& c) {
+  auto const channels = static_cast<std::size_t>(c.channels),
+             size = static_cast<std::size_t>(c.size);
+  images r;
+  std::string const ending = std::filesystem::path(text).extension().string();
+  if (text.rfind("test:", 0) == 0) {
+    r = test_pictures(option, text.substr(5));
+  } else if (ending == ".npy") {
+    auto const array = io::read_npy(text);
+    r = {{array.shape.begin(), array.shape.end()}, array.floats()};
+    if (r.shape.size() == 3) r.shape.insert(r.shape.begin(), 1);
+  } else if (ending == ".png") {
+    auto const picture = io::read_png(text);
+    r = {{1, picture.shape.channels, picture.shape.height, picture.shape.width}, picture.values};
+  } else {
+    throw error(fmt::format(
+        "{} '{}' was given; expected a name that ends in .png or .npy, or test:0,1", option, text));
+  }
+  if (r.shape.size() != 4 || r.shape[0] == 0 || r.shape[1] != channels || r.shape[2] != size ||
+      r.shape[3] != size)
+    throw error(fmt::format(
+        "{} '{}' has pictures of shape {{{}}}; expected {{count, {}, {}, {}}}, the network's",
+        option, text, fmt::join(r.shape, ", "), channels, size, size));
+  auto const bad = std::ranges::find_if(r.data, [](float v) { return !std::isfinite(v); });
+  if (bad != r.data.end())
+    throw error(fmt::format("{} '{}': value {} is {}; expected finite ones", option, text,
+                            bad - r.data.begin(), *bad));
+  return r;
+}
+
+images read_mask(char const* option, std::string const& path, networks::unet_config const& c) {
+  auto const size = static_cast<std::size_t>(c.size);
+  auto const picture = io::read_png(path);
+  if (picture.shape.channels != 1 || picture.shape.height != size || picture.shape.width != size)
+    throw error(fmt::format(
+        "{} '{}' is of {} channel(s) and {}x{} pixels; expected a gray picture of {}x{}, white "
+        "where the pictures are known",
+        option, path, picture.shape.channels, picture.shape.width, picture.shape.height, size,
+        size));
+  images r{{1, size, size}, picture.values};
+  for (float& v : r.data) {
+    if (v != -1 && v != 1)
+      throw error(fmt::format("{} '{}' has a gray pixel; expected white where the pictures are "
+                              "known, black where not",
+                              option, path));
+    v = (v + 1) / 2;
+  }
+  return r;
+}
+
+images slice(images const& all, std::size_t begin, std::size_t count) {
+  images r{all.shape, {}};
+  r.shape[0] = count;
+  std::size_t const n = all.data.size() / all.count();
+  r.data.assign(all.data.begin() + static_cast<std::ptrdiff_t>(begin * n),
+                all.data.begin() + static_cast<std::ptrdiff_t>((begin + count) * n));
+  return r;
+}
+
+std::optional<images> run_plan(char const* what, any_plan const& plan,
+                               networks::unet_config const& c, loop_options const& o,
+                               start_function const& start, double& seconds) {
+  auto const size = static_cast<std::size_t>(c.size);
+  images result{{o.count, static_cast<std::size_t>(c.channels), size, size}, {}};
+  catch_interrupts();
+  progress bar(what, o.count * plan.steps());
+  for (std::size_t begin = 0; begin < o.count; begin += o.batch) {
+    std::size_t const here = std::min(o.batch, o.count - begin);
+    labels const given(o.labels.begin() + static_cast<std::ptrdiff_t>(begin),
+                       o.labels.begin() + static_cast<std::ptrdiff_t>(begin + here));
+    request r;
+    r.shape = result.shape;
+    r.shape[0] = here;
+    r.seed = o.seed;
+    r.first_id = begin;
+    auto const before = progress::clock::now();
+    state s = start(plan, r, begin, given);
+    for (std::size_t step = 1; !plan.finished(s); ++step) {
+      if (interrupted()) {
+        bar.clear();
+        fmt::print(stderr, "interrupted after {} of {} pictures: nothing was written\n", begin,
+                   o.count);
+        return std::nullopt;
+      }
+      plan.advance(s);
+      bar.update(begin * plan.steps() + step * here, [&] {
+        return fmt::format("steps of all pictures, {} evaluations each", plan.evaluations());
+      });
+    }
+    auto const done = plan.take(s);
+    seconds += std::chrono::duration<double>(progress::clock::now() - before).count();
+    result.data.insert(result.data.end(), done.data.begin(), done.data.end());
+  }
+  bar.clear();
+  if (!std::ranges::all_of(result.data, [](float v) { return std::isfinite(v); }))
+    throw error(
+        "the pictures have values that are not finite: nothing was written; expected a smaller "
+        "guidance, or --clip 1");
+  return result;
+}
+
+}  // namespace tweedie::tool

@@ -1,0 +1,52 @@
+// What the commands that run a plan on a model share: pictures in and out, labels, the loop with its
+// progress.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tweedie/networks/unet_file.hpp>
+
+#include "pipeline_options.hpp"
+
+namespace tweedie::tool {
+
+/// The labels of `--label`: all, none, or classes by index or name between commas.
+std::vector<int> labels_of(std::string const& text, networks::model const& m);
+
+/// Throws unless the name ends in .png or .npy and can be written.
+void check_output(std::string const& out);
+
+/// x.png, one grid, or x.npy; `columns` 0: about square.
+void write_pictures(std::string const& out, images const& pictures, std::size_t columns);
+
+/// Pictures for a network: x.npy with values in [-1, 1] (or what is at a noisier level), x.png, or
+/// test:3,7, the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not
+/// of the network's size.
+images read_pictures(char const* option, std::string const& text, networks::unet_config const& c);
+
+/// A mask of one channel for all pictures: white where they are known, black where not.
+images read_mask(char const* option, std::string const& path, networks::unet_config const& c);
+
+struct loop_options {
+  std::size_t count = 0, batch = 50;
+  std::uint64_t seed = 0;
+  std::vector<int> labels;  ///< one per picture
+};
+
+/// What a batch starts from: the request has its shape, seed and first id.
+using start_function =
+    std::function<state(any_plan const&, request const&, std::size_t begin, labels const&)>;
+
+/// Runs a plan on `count` pictures, some at a time, with a progress bar. Nothing where it was
+/// interrupted; adds the seconds to `seconds`. Throws where a picture is not finite.
+std::optional<images> run_plan(char const* what, any_plan const& plan,
+                               networks::unet_config const& c, loop_options const& o,
+                               start_function const& start, double& seconds);
+
+/// The samples begin, begin + 1, ... of some pictures.
+images slice(images const& all, std::size_t begin, std::size_t count);
+
+}  // namespace tweedie::tool

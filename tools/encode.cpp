@@ -1,0 +1,156 @@
+// tweedie encode and interpolate: pictures to their noise along the deterministic flow, and back
+// from between two of them (Song et al. 2021, DDIM, sections 4.3 and 5.3).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include <tweedie/networks/unet_network.hpp>
+#include <tweedie/pipelines/slerp.hpp>
+
+#include "checks.hpp"
+#include "drawing.hpp"
+#include "interrupt.hpp"
+#include "tool.hpp"
+
+namespace tweedie::tool {
+namespace {
+
+struct options {
+  pipeline_options pipeline;
+  std::string model, in, out, label = "none";
+  long long batch = 50, threads = 1, count = 10;
+};
+
+/// A model ready to encode and decode with the same options.
+struct both_ways {
+  networks::model m;
+  std::vector<int> labels;
+  double guidance;
+  timed_network network;
+  std::unique_ptr<any_plan> encoder, decoder;
+
+  explicit both_ways(options const& o) : m(networks::load_model(o.model)) {
+    check_whole("--batch", o.batch, 1, 65536);
+    check_whole("--threads", o.threads, 1, 1024);
+    labels = labels_of(o.label, m);
+    bool const labelled = labels[0] != no_label;
+    guidance = o.pipeline.guidance.value_or(0);
+    if (guidance != 0 && !labelled)
+      throw error(fmt::format("--guidance {} was given for pictures without a label; expected 0",
+                              guidance));
+    networks::unet::set_threads(static_cast<int>(o.threads));
+    network.call = networks::unet_network{m.network};
+    chosen c{.guidance = guidance,
+             .predicts = choose("'" + o.model + "': predicts", m.predicts, prediction_choices),
+             .schedule = schedule_of(m.schedule, o.model),
+             .network = network};
+    decoder = make_plan(o.pipeline, c);
+    if (!decoder->deterministic())
+      throw error(fmt::format(
+          "--sampler {} was given, which draws noise; expected ddim, euler, heun, rk4 or another "
+          "that follows the deterministic flow",
+          o.pipeline.sampler));
+    c.encoding = true;
+    encoder = make_plan(o.pipeline, c);
+  }
+
+  /// One label for all, or one for each.
+  std::vector<int> labels_for(std::size_t count) const {
+    if (labels.size() != 1 && labels.size() != count)
+      throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
+                              labels.size(), count));
+    std::vector<int> r(count);
+    for (std::size_t i = 0; i < count; ++i) r[i] = labels[labels.size() == 1 ? 0 : i];
+    return r;
+  }
+
+  std::optional<images> go(char const* what, any_plan const& plan, images const& from,
+                           std::vector<int> const& given, std::size_t batch) {
+    double seconds = 0;
+    return run_plan(
+        what, plan, m.network->config(), {.count = from.count(), .batch = batch, .labels = given},
+        [&](any_plan const& p, request r, std::size_t begin, tweedie::labels const& one) {
+          return p.start_at(slice(from, begin, r.shape[0]), r, one);
+        },
+        seconds);
+  }
+};
+
+int encode(options const& o) {
+  if (std::filesystem::path(o.out).extension() != ".npy")
+    throw error(fmt::format("--out '{}' was given; expected a name that ends in .npy", o.out));
+  check_output(o.out);
+  both_ways both(o);
+  auto const pictures = read_pictures("--in", o.in, both.m.network->config());
+  auto const latents = both.go("encode", *both.encoder, pictures, both.labels_for(pictures.count()),
+                               static_cast<std::size_t>(o.batch));
+  if (!latents) return interrupted_exit_code();
+  write_pictures(o.out, *latents, 0);
+  fmt::print("'{}': {} picture{} encoded by {}\n", o.out, latents->count(),
+             latents->count() == 1 ? "" : "s", words_of(o.pipeline, both.guidance));
+  return 0;
+}
+
+int interpolate(options const& o) {
+  check_output(o.out);
+  check_whole("--count", o.count, 2, 10'000);
+  both_ways both(o);
+  auto const ends = read_pictures("--between", o.in, both.m.network->config());
+  if (ends.count() != 2)
+    throw error(
+        fmt::format("--between '{}' has {} picture(s); expected two", o.in, ends.count()));
+  auto const given = both.labels_for(2);
+  auto const latents =
+      both.go("encode", *both.encoder, ends, given, static_cast<std::size_t>(o.batch));
+  if (!latents) return interrupted_exit_code();
+  images between{latents->shape, {}};
+  std::vector<int> labels;
+  auto const count = static_cast<std::size_t>(o.count);
+  between.shape[0] = count;
+  for (std::size_t i = 0; i < count; ++i) {
+    double const share = static_cast<double>(i) / static_cast<double>(count - 1);
+    auto const one = slerp(slice(*latents, 0, 1), slice(*latents, 1, 1), share);
+    between.data.insert(between.data.end(), one.data.begin(), one.data.end());
+    labels.push_back(given[share < 0.5 ? 0 : 1]);
+  }
+  auto const pictures =
+      both.go("decode", *both.decoder, between, labels, static_cast<std::size_t>(o.batch));
+  if (!pictures) return interrupted_exit_code();
+  write_pictures(o.out, *pictures, count);
+  fmt::print("'{}': {} pictures between two, by {}\n", o.out, count,
+             words_of(o.pipeline, both.guidance));
+  return 0;
+}
+
+void add_shared(CLI::App& app, options& o) {
+  app.add_option("--model", o.model, "the model file of tweedie train")->required();
+  o.pipeline.clip = 0;  // a clipped flow has no way back
+  add_pipeline_options(app, o.pipeline);
+  app.add_option("--label", o.label, "none, or the classes of the pictures, one for all or each")
+      ->capture_default_str();
+  app.add_option("--batch", o.batch, "pictures at a time")->capture_default_str();
+  app.add_option("--threads", o.threads, "threads")->capture_default_str();
+}
+
+}  // namespace
+
+action add_encode(CLI::App& app, std::string const&) {
+  auto const o = std::make_shared<options>();
+  add_shared(app, *o);
+  app.add_option("--in", o->in, "x.png, x.npy or test:3,7 (pictures of the test set)")->required();
+  app.add_option("--out", o->out, "x.npy: what `tweedie sample --from` decodes")->required();
+  return [o] { return encode(*o); };
+}
+
+action add_interpolate(CLI::App& app, std::string const&) {
+  auto const o = std::make_shared<options>();
+  add_shared(app, *o);
+  app.add_option("--between", o->in, "two pictures: x.npy or test:3,7 (of the test set)")
+      ->required();
+  app.add_option("--count", o->count, "pictures, the two ends among them")->capture_default_str();
+  app.add_option("--out", o->out, "x.png, one row, or x.npy, floats in [-1, 1]")->required();
+  return [o] { return interpolate(*o); };
+}
+
+}  // namespace tweedie::tool
