@@ -35,7 +35,8 @@ def sample(*words, out="a.npy"):
 # Every sampler on both models by the same line but for the file's name; every grid.
 seen = {}
 for model in ["v.safetensors", "epsilon.safetensors"]:
-    for sampler in ["ddim", "ddim_eta", "ancestral", "euler", "heun", "dpmpp_2m"]:
+    for sampler in ["ddim", "ddim_eta", "ancestral", "euler", "heun", "rk4", "dpmpp_2m", "unipc_2", "sde_dpmpp_2m",
+                    "euler_maruyama"]:
         seen[model, sampler] = sample("--model", model, "--sampler", sampler)
 for grid in ["uniform", "quadratic", "quadratic_ddim", "leading", "leading_solver", "trailing", "linspace",
              "linspace_solver", "karras", "exponential"]:
