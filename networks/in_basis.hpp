@@ -74,8 +74,8 @@ struct channel_basis {
 /// channels.
 template <class Network> struct in_basis {
   using kind = kinds::network;
-  static constexpr bool floats = !requires { typename Network::input; } &&
-                                 !requires { typename Network::output; };
+  static constexpr bool floats = !requires { typename Network::input; }
+  &&!requires { typename Network::output; };
   static_assert(floats, "in_basis takes a network that reads and writes floats");
   Network network;
   channel_basis basis;
@@ -95,8 +95,9 @@ template <class Network> struct in_basis {
 
   void operator()(batch const& b) const {
     if (b.variance)
-      throw error("in_basis: a network that learns its variance was given, which is one number for "
-                  "each channel and cannot be turned");
+      throw error(
+          "in_basis: a network that learns its variance was given, which is one number for "
+          "each channel and cannot be turned");
     std::vector<float> x(b.samples * b.pitch);
     for (std::size_t row = 0; row < b.samples; ++row)
       basis.turn(b.x_of(row), {x.data() + row * b.pitch, b.elements}, true);

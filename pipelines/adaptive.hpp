@@ -86,10 +86,10 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
   static constexpr double safety = 0.9, least = 0.2, most = 2;
   static constexpr double longest = 1. / 8, shortest = 1e-6;  // of the whole
 
-  adaptive_loop(Stages const& of, Network const& network, level first, level last, double tolerance,
+  adaptive_loop(Stages const& of, Network const& net, level first, level last, double tolerance,
                 int most_evaluations)
       : stages_(of),
-        network_(network),
+        network_(net),
         first_(first),
         last_(last),
         from_(angle(first)),
@@ -410,11 +410,10 @@ namespace samplers {
 template <class Tableau> struct adaptive {
   using kind = kinds::sampler;
   static constexpr bool is_capturable = false;
-  static constexpr bool is_pair = requires { Tableau::b_low; }
-  &&tableaux::first_same_as_last<Tableau>();
-  static_assert(is_pair,
-                "adaptive steps need an embedded pair whose last slope is the next step's first: "
-                "tableaux::bogacki_shampine or tableaux::dormand_prince");
+  static constexpr bool is_pair = [] {
+    if constexpr (requires { Tableau::b_low; }) return tableaux::first_same_as_last<Tableau>();
+    else return false;
+  }();
 
   double tolerance = 1e-3;                               ///< of y's root mean square over a sample
   std::optional<double> sigma_min = {}, sigma_max = {};  ///< in rho; by default the schedule's
@@ -433,7 +432,12 @@ template <class Tableau> struct adaptive {
   template <class Stages, class Network>
   adaptive_result integrate(Stages const& stages, Network const& network, request const& r,
                             conditions const& given) const {
-    if constexpr (is_pair && tweedie::detail::can_be_adaptive<Stages>()) {
+    constexpr bool pair = is_pair;
+    static_assert(pair,
+                  "adaptive steps need an embedded pair whose last slope is the next step's first: "
+                  "tableaux::bogacki_shampine or tableaux::dormand_prince");
+    if constexpr (!pair) return {};
+    else if constexpr (tweedie::detail::can_be_adaptive<Stages>()) {
       check();
       for_each_check(stages);
       auto const& schedule = stages.schedule;

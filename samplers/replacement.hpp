@@ -61,18 +61,18 @@ template <class Sampler> struct replacement {
     if constexpr (requires { inner.check(); }) inner.check();
   }
   template <class... Levels>
-  auto step(Levels const&... l) const requires requires(Sampler const& i) { i.step(l...); } {
-    return detail::replaced(inner.step(l...), detail::arrival(l...));
+  auto step(Levels const&... l) const requires requires(Sampler const& i) {
+    i.step(l...);
   }
-  auto first(level t, level s) const requires requires(Sampler const& i) { i.first(t, s); } {
-    return detail::replaced(inner.first(t, s), s);
-  }
+  { return detail::replaced(inner.step(l...), detail::arrival(l...)); }
+  auto first(level t, level s) const requires requires(Sampler const& i) { i.first(t, s); }
+  { return detail::replaced(inner.first(t, s), s); }
   auto last(level t, level s) const { return detail::replaced_last(inner, t, s); }
   template <class... Path>
-  auto enter(level t, level s, Path const&... p) const
-      requires requires(Sampler const& i) { i.enter(t, s, p...); } {
-    return inner.enter(t, s, p...);
+  auto enter(level t, level s, Path const&... p) const requires requires(Sampler const& i) {
+    i.enter(t, s, p...);
   }
+  { return inner.enter(t, s, p...); }
 };
 template <class Sampler> replacement(Sampler) -> replacement<Sampler>;
 
@@ -89,24 +89,26 @@ template <class Sampler> struct repaint {
                               resamplings));
     if constexpr (requires { inner.check(); }) inner.check();
   }
-  auto step(level t, level s, path const& p) const
-      requires requires(Sampler const& i) { i.step(t, s); } ||
-      requires(Sampler const& i) { i.step(t, s, p); } {
+  auto step(level t, level s, path const& p) const requires requires(Sampler const& i) {
+    i.step(t, s);
+  } || requires(Sampler const& i) {
+    i.step(t, s, p);
+  }
+  {
     auto const once = detail::replaced(inner_step(t, s, p), s);
     double const alpha = t.alpha / s.alpha;
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
     auto const back = then(once, x = alpha * x + std::sqrt(beta) * noise_stream<19>);
     return stages(repeat(resamplings - 1, entered(back, t, s, p)), repeat(1, once));
   }
-  auto first(level t, level s) const requires requires(Sampler const& i) { i.first(t, s); } {
-    return detail::replaced(inner.first(t, s), s);
-  }
+  auto first(level t, level s) const requires requires(Sampler const& i) { i.first(t, s); }
+  { return detail::replaced(inner.first(t, s), s); }
   auto last(level t, level s) const { return detail::replaced_last(inner, t, s); }
   template <class... Path>
-  auto enter(level t, level s, Path const&... p) const
-      requires requires(Sampler const& i) { i.enter(t, s, p...); } {
-    return inner.enter(t, s, p...);
+  auto enter(level t, level s, Path const&... p) const requires requires(Sampler const& i) {
+    i.enter(t, s, p...);
   }
+  { return inner.enter(t, s, p...); }
 
  private:
   auto inner_step(level t, level s, path const& p) const {

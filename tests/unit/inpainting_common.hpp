@@ -36,8 +36,8 @@ struct pixel_network {
     three mean;        ///< alpha m
     double precision;  ///< 1 / (alpha^2 v + sigma^2)
     double log_weight;
-    double gain;       ///< alpha v / (alpha^2 v + sigma^2)
-    three offset;      ///< m - gain alpha m
+    double gain;   ///< alpha v / (alpha^2 v + sigma^2)
+    three offset;  ///< m - gain alpha m
   };
   void answer(std::span<float const> x, level const& t, std::span<float> out) const {
     std::vector<noised> of;

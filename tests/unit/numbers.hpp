@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include <fmt/format.h>
@@ -23,6 +24,14 @@ inline void record(std::string const& key, std::string const& what, double value
   std::filesystem::create_directories(folder);
   std::ofstream(std::filesystem::path(folder) / key)
       << fmt::format("{}\t{}\t{}\t{:.3g}\n", module, test.p_name.get(), what, value);
+}
+
+/// The largest of the values recorded so far under the key.
+inline void record_largest(std::string const& key, std::string const& what, double value) {
+  static std::map<std::string, double> largest;
+  auto const [there, fresh] = largest.emplace(key, value);
+  if (!(value <= there->second)) there->second = value;
+  record(key, what, there->second);
 }
 
 }  // namespace laws

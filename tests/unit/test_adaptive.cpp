@@ -11,6 +11,7 @@
 #include <tweedie/samplers/ddim.hpp>
 
 #include "laws_common.hpp"
+#include "numbers.hpp"
 
 using namespace laws;
 using samplers::adaptive;
@@ -138,6 +139,9 @@ BOOST_AUTO_TEST_CASE(error_is_within_the_tolerance) {
           BOOST_TEST_MESSAGE(s.called << ", " << data << ", " << name << ", " << tolerance << ": "
                                       << largest / tolerance << " of it, evaluations "
                                       << evaluations);
+          record_largest(std::is_same_v<Tableau, tableaux::dormand_prince> ? "dormand_prince"
+                                                                           : "bogacki_shampine",
+                         "error over tolerance, at most", largest / tolerance);
           BOOST_TEST(largest < 3 * tolerance,
                      s.called << " " << data << " " << name << " " << tolerance << ": " << largest);
           (tolerance == 1e-2 ? coarsest : finest) = evaluations;

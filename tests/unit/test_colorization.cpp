@@ -9,6 +9,7 @@
 
 #include "inpainting_common.hpp"
 #include "laws_common.hpp"
+#include "numbers.hpp"
 
 using namespace inpainting;
 using laws::contains;
@@ -19,9 +20,8 @@ using networks::channel_basis;
 namespace {
 
 // Colours: red cloth, blue sky, brown wood, each with a gray of its own.
-mixture const colours{{{0.5, -0.2, -0.3}, 0.16, 1},
-                      {{-0.2, 0.1, 0.5}, 0.2, 1},
-                      {{-0.3, -0.4, -0.5}, 0.18, 0.8}};
+mixture const colours{
+    {{0.5, -0.2, -0.3}, 0.16, 1}, {{-0.2, 0.1, 0.5}, 0.2, 1}, {{-0.3, -0.4, -0.5}, 0.18, 0.8}};
 
 /// M x in double, written out.
 three turned(channel_basis const& basis, three const& x) {
@@ -121,9 +121,8 @@ BOOST_AUTO_TEST_CASE(the_identity_changes_no_bit) {
         .sample({.shape = {2, 3, 5}, .steps = 6, .seed = 8});
   };
   channel_basis const identity{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
-  BOOST_TEST(
-      largest_difference(run(networks::in_basis{pixel_network{colours}, identity}).data,
-                         run(pixel_network{colours}).data) == 0);
+  BOOST_TEST(largest_difference(run(networks::in_basis{pixel_network{colours}, identity}).data,
+                                run(pixel_network{colours}).data) == 0);
 }
 
 // With 10,000 pixels the mean of a colour is known to 0.005.
@@ -143,12 +142,12 @@ BOOST_AUTO_TEST_CASE(colours_follow_the_gray) {
                      samplers::repaint{samplers::ancestral{samplers::variance::beta}, 20} |
                      networks::in_basis{pixel_network{colours}, basis})
                         .plan(50);
-  auto const coloured = networks::rotate_channels_back(
-      plan.sample({.shape = {3, 3, pixels},
-                   .seed = 5,
-                   .known = networks::rotate_channels(gray, basis),
-                   .mask = mask}),
-      basis);
+  auto const coloured =
+      networks::rotate_channels_back(plan.sample({.shape = {3, 3, pixels},
+                                                  .seed = 5,
+                                                  .known = networks::rotate_channels(gray, basis),
+                                                  .mask = mask}),
+                                     basis);
   double of_gray = 0, of_mean = 0;
   for (std::size_t i = 0; i < 3; ++i) {
     three mean{};
@@ -164,12 +163,12 @@ BOOST_AUTO_TEST_CASE(colours_follow_the_gray) {
     auto const given = exact_given(in_basis, std::sqrt(3.0) * grays[i]);
     three const exact =
         turned_back(basis, {std::sqrt(3.0) * grays[i], given.mean[0], given.mean[1]});
-    for (std::size_t c = 0; c < 3; ++c)
-      of_mean = std::max(of_mean, std::abs(mean[c] - exact[c]));
+    for (std::size_t c = 0; c < 3; ++c) of_mean = std::max(of_mean, std::abs(mean[c] - exact[c]));
     // The gray tells something: the colours given it are not those of all pixels.
     BOOST_TEST(std::hypot(exact[0] - grays[i], exact[1] - grays[i], exact[2] - grays[i]) > 0.1);
   }
   BOOST_TEST_MESSAGE("gray off by " << of_gray << ", mean colour by " << of_mean);
+  record("colorization", "error of the mean colour given the gray", of_mean);
   BOOST_TEST(of_gray < 5e-7);
   BOOST_TEST(of_mean < 0.03);
 }
@@ -191,7 +190,9 @@ BOOST_AUTO_TEST_CASE(what_is_refused) {
   expect(basis_of({{NAN, 0}, {0, 1}}), "have the product nan");
 
   auto const basis = channel_basis::gray();
-  expect(sentence([&] { networks::rotate_channels(pictures({2, 4, 5}), basis); }),
+  expect(sentence([&] {
+           networks::rotate_channels(pictures({2, 4, 5}), basis);
+         }),
          "rotate_channels: pictures of 4 channels were given, the basis has 3");
   expect(sentence([&] { networks::rotate_channels_back(pictures({6}), basis); }),
          "pictures of 0 channels were given");
@@ -199,7 +200,9 @@ BOOST_AUTO_TEST_CASE(what_is_refused) {
   short_one.data.pop_back();
   expect(sentence([&] { networks::rotate_channels(short_one, basis); }),
          "rotate_channels: 29 values were given, expected 30");
-  expect(sentence([&] { networks::rotate_channels(pictures({2, 2}), {{{1, 0}, {0, 2}}}); }),
+  expect(sentence([&] {
+           networks::rotate_channels(pictures({2, 2}), {{{1, 0}, {0, 2}}});
+         }),
          "an orthogonal matrix has 1");
 
   struct checked : pixel_network {
@@ -212,8 +215,12 @@ BOOST_AUTO_TEST_CASE(what_is_refused) {
             networks::in_basis{network, basis})
         .plan(3);
   };
-  expect(sentence([&] { plan_of(pixel_network{colours}).sample({.shape = {2, 1, 5}}); }),
+  expect(sentence([&] {
+           plan_of(pixel_network{colours}).sample({.shape = {2, 1, 5}});
+         }),
          "in_basis: samples of 1 channels were given, the basis has 3");
-  expect(sentence([&] { plan_of(checked{{colours}}).sample({.shape = {2, 3, 5}}); }),
+  expect(sentence([&] {
+           plan_of(checked{{colours}}).sample({.shape = {2, 3, 5}});
+         }),
          "the network was asked");
 }

@@ -58,7 +58,9 @@ struct by_path {
 };
 struct entering {
   using kind = kinds::sampler;
-  auto enter(level t, level) const { return tweedie::step(x = x + 0.1 * t.sigma * noise_stream<1>); }
+  auto enter(level t, level) const {
+    return tweedie::step(x = x + 0.1 * t.sigma * noise_stream<1>);
+  }
   auto step(level, level s) const { return tweedie::step(x = s.alpha * x0 + s.sigma * eps); }
 };
 struct remembering {
@@ -68,8 +70,7 @@ struct remembering {
     return tweedie::step(keep<0> = eps, x = s.alpha * x0 + s.sigma * eps);
   }
   auto step(level, level, level s) const {
-    return tweedie::step(keep<0> = eps,
-                         x = s.alpha * x0 + s.sigma * (0.5 * eps + 0.5 * keep<0>));
+    return tweedie::step(keep<0> = eps, x = s.alpha * x0 + s.sigma * (0.5 * eps + 0.5 * keep<0>));
   }
 };
 struct with_first {
@@ -145,9 +146,8 @@ BOOST_AUTO_TEST_CASE(a_mask_of_ones_gives_back_what_is_known) {
                                   r.known.data) == 0,
                name);
   });
-  BOOST_TEST(
-      largest_difference(pipeline_of(samplers::repaint{samplers::heun{}, 3}).sample(r).data,
-                         r.known.data) == 0);
+  BOOST_TEST(largest_difference(pipeline_of(samplers::repaint{samplers::heun{}, 3}).sample(r).data,
+                                r.known.data) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_mask_of_zeros_is_the_sampler_alone) {
@@ -155,10 +155,9 @@ BOOST_AUTO_TEST_CASE(a_mask_of_zeros_is_the_sampler_alone) {
   request const bare{.shape = r.shape, .steps = r.steps, .seed = r.seed};
   for_each_sampler([&](char const* name, auto sampler) {
     auto const alone = pipeline_of(sampler).sample(bare);
-    BOOST_TEST(
-        largest_difference(pipeline_of(samplers::replacement{sampler}).sample(r).data, alone.data) ==
-            0,
-        name);
+    BOOST_TEST(largest_difference(pipeline_of(samplers::replacement{sampler}).sample(r).data,
+                                  alone.data) == 0,
+               name);
   });
 }
 
@@ -204,8 +203,7 @@ BOOST_AUTO_TEST_CASE(a_step_by_its_formula) {
           double const m = double{mask.data[j]};
           double const noised = s.alpha * double{r.known[i][j]} + s.sigma * double{of_known[j]};
           now[j] = m * noised + (1 - m) * (s.alpha * p.x0[j] + s.sigma * p.eps[j]);
-          if (u + 1 < resamplings)
-            now[j] = ratio * now[j] + std::sqrt(beta) * double{of_back[j]};
+          if (u + 1 < resamplings) now[j] = ratio * now[j] + std::sqrt(beta) * double{of_back[j]};
         }
       }
       for (std::size_t j = 0; j < elements; ++j)
@@ -223,7 +221,8 @@ BOOST_AUTO_TEST_CASE(a_repetition_enters_again) {
     auto step(level, level) const { return tweedie::step(x = 0.5 * x); }
     auto last(level, level) const { return tweedie::step(x = 0.5 * x); }
   };
-  auto const plan = pipeline_of(samplers::repaint{doubling{}, 2}).plan(grids::custom{{600, 350, 0}}, 2);
+  auto const plan =
+      pipeline_of(samplers::repaint{doubling{}, 2}).plan(grids::custom{{600, 350, 0}}, 2);
   state const start = plan.start(asked(filled({2, 2}, 0)));
   auto const samples = plan.run(start);
   level const t = plan.levels()[0], s = plan.levels()[1];
@@ -232,9 +231,8 @@ BOOST_AUTO_TEST_CASE(a_repetition_enters_again) {
   std::vector<float> n(elements);
   fill_normals(n.data(), 0, elements / 4, start.keys[0], 19);
   for (std::size_t j = 0; j < elements; ++j)
-    BOOST_TEST(std::abs(double{samples[0][j]} -
-                        (ratio * double{start.x.data()[j]} / 2 + std::sqrt(beta) * double{n[j]})) <
-               1e-5);
+    BOOST_TEST(std::abs(double{samples[0][j]} - (ratio * double{start.x.data()[j]} / 2 +
+                                                 std::sqrt(beta) * double{n[j]})) < 1e-5);
 }
 
 BOOST_AUTO_TEST_CASE(repetitions_nest) {
@@ -252,7 +250,9 @@ BOOST_AUTO_TEST_CASE(repetitions_nest) {
     for (auto const& row : plan.rows()) r += std::to_string(row.structure);
     return r;
   };
-  auto const plan_of = [](auto sampler) { return pipeline_of(sampler).plan(grids::custom{{600, 0}}, 1); };
+  auto const plan_of = [](auto sampler) {
+    return pipeline_of(sampler).plan(grids::custom{{600, 0}}, 1);
+  };
   grids::custom const two{{600, 350, 0}};
   BOOST_TEST(order(pipeline_of(corrected{}).plan(two, 2)) == "00012");
   BOOST_TEST(order(pipeline_of(corrected{0}).plan(two, 2)) == "12");
@@ -332,8 +332,11 @@ BOOST_AUTO_TEST_CASE(what_is_refused) {
   };
   expect(said([](request& r) { r.known = {}; }),
          "known samples of shape {} with 0 values were given, expected shape {5, 3, 2, 2}");
-  expect(said([](request& r) { r.known = some_known({5, 1, 2, 2}); }),
-         "known samples of shape {5, 1, 2, 2} with 20 values were given, expected shape {5, 3, 2, 2}");
+  expect(
+      said([](request& r) {
+        r.known = some_known({5, 1, 2, 2});
+      }),
+      "known samples of shape {5, 1, 2, 2} with 20 values were given, expected shape {5, 3, 2, 2}");
   expect(said([](request& r) { r.known.data.pop_back(); }), "with 59 values were given");
   expect(said([](request& r) { r.known.data[7] = NAN; }),
          "known samples: value 7 is nan, expected finite ones");
@@ -356,9 +359,11 @@ BOOST_AUTO_TEST_CASE(what_is_refused) {
   expect(sentence([&] { plan.start_at(bad.known, bad); }), "a mask of shape {} with 0 values");
 
   for (int n : {0, -3})
-    expect(sentence([&] { pipeline_of(samplers::repaint{samplers::ddim{}, n}).plan(4); }),
-           "samplers::repaint: " + std::to_string(n) +
-               " resamplings were given, expected 1 or more");
+    expect(
+        sentence([&] {
+          pipeline_of(samplers::repaint{samplers::ddim{}, n}).plan(4);
+        }),
+        "samplers::repaint: " + std::to_string(n) + " resamplings were given, expected 1 or more");
   struct never : samplers::ddim {
     void check() const { throw error("the inner sampler was asked"); }
   };

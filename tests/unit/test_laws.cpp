@@ -9,6 +9,7 @@
 #include <tweedie/samplers/heun.hpp>
 
 #include "laws_common.hpp"
+#include "numbers.hpp"
 
 using namespace laws;
 
@@ -91,6 +92,7 @@ BOOST_AUTO_TEST_CASE(ddim_with_eta_1_is_ancestral_sample_for_sample) {
     double const d = largest_difference(a.data, b.data);
     BOOST_TEST_MESSAGE(schedule.called << ": samples differ by " << d);
     BOOST_TEST(d < 1e-5, schedule.called << " " << d);
+    record_largest("ddim_eta", "samples from ancestral's at eta = 1, at most", d);
   }
 }
 
@@ -227,6 +229,8 @@ BOOST_AUTO_TEST_CASE(guidance_within_an_interval) {
   BOOST_TEST(rows_of_never == rows_of_none, "one branch is evaluated outside");
   BOOST_TEST(rows_of_all == rows_of_always);
   BOOST_TEST(rows_of_some == (20u + 9) * 7, "300, 350, ..., 700: both ends are in");
+  record("within", "branches evaluated of 40",
+         static_cast<double>(rows_of_some) / static_cast<double>(r.shape[0]));
   BOOST_TEST(largest_difference(never.data, none.data) == 0);
   BOOST_TEST(largest_difference(all.data, always.data) == 0);
   BOOST_TEST(largest_difference(some.data, none.data) > 1e-3);
@@ -253,7 +257,9 @@ BOOST_AUTO_TEST_CASE(clipping_with_and_without_eps_derived_again) {
         clipped += x0 != p.x0[j];
         double const e = again ? (x[j] - t.alpha * x0) / t.sigma : p.eps[j];
         double const expected = to.alpha * x0 + to.sigma * e;
-        BOOST_TEST(std::abs(static_cast<double>(samples[i][j]) - expected) < 1e-5);
+        double const off = std::abs(static_cast<double>(samples[i][j]) - expected);
+        record_largest("clip", "from the formula in double, at most", off);
+        BOOST_TEST(off < 1e-5);
       }
     }
     BOOST_TEST(clipped > 0);

@@ -8,6 +8,7 @@
 #include <tweedie/samplers/unipc_2.hpp>
 #include <tweedie/schedules/edm.hpp>
 
+#include "numbers.hpp"
 #include "orders_common.hpp"
 
 using namespace laws;
@@ -216,6 +217,8 @@ BOOST_AUTO_TEST_CASE(runge_kutta_methods_have_their_orders_on_the_mixture) {
         BOOST_TEST_MESSAGE(schedule.called << ", two Gaussians, " << name << ": order " << r.order
                                            << ", last halving " << r.last_halving << ", error "
                                            << r.error << ", float within " << r.of_float);
+        if (schedule.called == schedules::continuous::linear::name)
+          record(name, "order", r.order);
         if (high) BOOST_TEST(r.order > T::order - 0.2);
         else
           BOOST_TEST(std::abs(r.order - T::order) < 0.2,
@@ -256,6 +259,8 @@ BOOST_AUTO_TEST_CASE(unipc_has_its_order) {
                                            << ", unipc_2: order " << r.order << ", last halving "
                                            << r.last_halving << ", error " << r.error
                                            << ", float within " << r.of_float);
+        if (schedule.called == schedules::continuous::linear::name)
+          record("unipc_2", "order", r.order);
         BOOST_TEST(std::abs(r.order - 3) < 0.2, schedule.called << " has order " << r.order);
         BOOST_TEST(r.of_float < 1e-5);
         BOOST_TEST(r.of_640 < 640 * 0x1p-25);
