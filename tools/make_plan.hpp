@@ -48,21 +48,27 @@ std::unique_ptr<any_plan> instantiate(Sampler sampler, stages const& s) {
     auto plan = pipeline.plan(given_levels{s.levels}, static_cast<int>(s.levels.size()) - 1);
     return std::make_unique<forgotten<decltype(plan)>>(std::move(plan));
   };
-  auto const with_sampler = [&](auto const& pipeline) {
-    if constexpr (can_repaint<Sampler>)
-      if (s.resamplings > 0) return finish(pipeline | samplers::repaint{sampler, s.resamplings});
-    return finish(pipeline | sampler);
-  };
-  auto const with_threshold = [&](auto const& pipeline) {
-    if (s.quantile != 0) return with_sampler(pipeline | thresholds::dynamic{s.quantile});
-    if (s.clip != 0) return with_sampler(pipeline | thresholds::clip{s.clip});
-    return with_sampler(pipeline);
-  };
+  // Not every product of stages: those with reductions are two or three kernels a structure, and a
+  // minute of the compiler for each sampler. pipeline_options.cpp says what goes together.
   auto const bare = s.schedule | s.predicts | s.network;
+  auto const guided = [&] { return bare | guidance::classifier_free{.w = s.guidance}; };
+  auto const clip = thresholds::clip{s.clip};
+  if constexpr (can_repaint<Sampler>)
+    if (s.resamplings > 0) {
+      samplers::repaint const again{sampler, s.resamplings};
+      if (s.guidance != 0) return finish(guided() | clip | again);
+      return finish(bare | clip | again);
+    }
   if (s.rescale != 0)
-    return with_threshold(bare | guidance::rescaled{.s = 1 + s.guidance, .phi = s.rescale});
-  if (s.guidance != 0) return with_threshold(bare | guidance::classifier_free{.w = s.guidance});
-  return with_threshold(bare);
+    return finish(bare | guidance::rescaled{.s = 1 + s.guidance, .phi = s.rescale} | clip |
+                  sampler);
+  if (s.quantile != 0) {
+    thresholds::dynamic const dynamic{s.quantile};
+    if (s.guidance != 0) return finish(guided() | dynamic | sampler);
+    return finish(bare | dynamic | sampler);
+  }
+  if (s.guidance != 0) return s.clip != 0 ? finish(guided() | clip | sampler) : finish(guided() | sampler);
+  return s.clip != 0 ? finish(bare | clip | sampler) : finish(bare | sampler);
 }
 
 }  // namespace tweedie::tool

@@ -94,6 +94,14 @@ std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c) 
   if (o.rescale != 0 && c.guidance == 0)
     throw error(fmt::format(
         "--rescale {} was given without a guidance; expected --guidance too", o.rescale));
+  if (o.rescale != 0 && (o.dynamic || o.clip == 0))
+    throw error(fmt::format("--rescale {} was given with {}; expected it with --clip", o.rescale,
+                            o.dynamic ? "--dynamic" : "--clip 0"));
+  if (c.resamplings > 0 && (o.dynamic || o.rescale != 0 || o.clip == 0))
+    throw error(fmt::format("--inpaint was given with {}; expected it with --clip",
+                            o.dynamic      ? "--dynamic"
+                            : o.clip == 0 ? "--clip 0"
+                                          : "--rescale"));
   bool const can = std::visit(
       []<class S>(S const&) { return can_repaint<S>; }, sampler);
   if (c.resamplings > 0 && !can)

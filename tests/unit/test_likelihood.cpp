@@ -69,7 +69,8 @@ template <class Predicts> any_exact network_of(Predicts) { return mixture.predic
 
 // Even in ln rho, from the data's end to the schedule's. There the model's density is that of its
 // start, N(0, I), not that of the noised data, p_T, and no error of the ODE: with p_T in its place
-// every schedule is within 1e-3; by the start alone those that preserve the variance and end far out.
+// every schedule is within 1e-3, by the start alone those that preserve the variance and end far
+// out.
 BOOST_AUTO_TEST_CASE(is_the_exact_density_on_every_schedule) {
   images const x = samples_of(mixture, 12);
   auto all = tables();

@@ -215,14 +215,14 @@ BOOST_AUTO_TEST_CASE(euler_maruyama_is_the_papers_sdes) {
 }
 
 // Karras et al. 2022, Algorithm 2, line by line in sigma, on the float samples of the library.
-BOOST_AUTO_TEST_CASE(edm_stochastic_is_algorithm_2) {
+static void compare_with_algorithm_2(double s_tmin, double sigma_min) {
   int const n = 12;
-  double const s_churn = 4, s_tmin = 0.05, s_tmax = 20, s_noise = 1.003;
+  double const s_churn = 4, s_tmax = 20, s_noise = 1.003;
   samplers::edm_stochastic const sampler{samplers::edm_stochastic::churn(s_churn, n), s_tmin,
                                          s_tmax, s_noise};
   auto const plan =
       (schedules::edm{} | predicts::v{} | sampler | any_network(two.predicting<predicts::v>()))
-          .plan(grids::karras{}, n);
+          .plan(grids::karras{.sigma_min = sigma_min}, n);
   std::size_t const count = 8;
   auto const samples = plan.sample({.shape = {count, 1}, .seed = 21});
   auto const denoised = [](double x, double sigma) {
@@ -249,6 +249,10 @@ BOOST_AUTO_TEST_CASE(edm_stochastic_is_algorithm_2) {
     double const d = std::abs(static_cast<double>(samples.data[id]) - x);
     BOOST_TEST(d < 2e-5, "sample " << id << " differs by " << d);
   }
+}
+BOOST_AUTO_TEST_CASE(edm_stochastic_is_algorithm_2) {
+  compare_with_algorithm_2(0.05, 0.002);
+  compare_with_algorithm_2(0, 0.5);  // the last step is raised too, and it shows
 }
 
 BOOST_AUTO_TEST_CASE(edm_stochastic_without_churn_is_heun_bit_for_bit) {
@@ -367,6 +371,19 @@ BOOST_AUTO_TEST_CASE(forward_chain_reverse_sde_and_flow_share_mean_and_covarianc
   reverse("reverse SDE by euler_maruyama", samplers::euler_maruyama{}, 950);
   reverse("reverse SDE by sde_dpmpp_2m", samplers::sde_dpmpp_2m{}, 95);
   reverse("flow by heun", samplers::heun{}, 95);
+}
+
+// At alpha = 0 the posterior knows nothing of x_t.
+BOOST_AUTO_TEST_CASE(euler_maruyama_begins_with_fresh_noise) {
+  auto const network = [](std::vector<double> const& x, level const& t, bool) {
+    return answer<predicts::v>(two, x, t);
+  };
+  auto const plan = (any_schedule(schedules::continuous::cosine{}) | predicts::v{} |
+                     samplers::euler_maruyama{} | silent)
+                        .plan(evenly(1, 0.5, 1), 1);
+  level const s = plan.levels()[1];
+  double const expected = s.alpha * two.mean()[0] + s.sigma * normal_of({.seed = 9});
+  BOOST_TEST(std::abs(run_in_double(plan, {1.3}, network, {.seed = 9})[0] - expected) < 1e-12);
 }
 
 // From alpha = 0, where f and rho are infinite, to the clean end: the data's moments.
