@@ -109,11 +109,7 @@ template <class... P, class... R> struct phased_kernel<phased<list<P...>, list<R
   }
   template <class... One>
   void reduce(std::tuple<detail::placed_reduction<One>...> const& all, std::uint64_t row) const {
-    std::apply(
-        [&](auto const&... one) {
-          ((one.value[row] = value_of(one, row)), ...);
-        },
-        all);
+    std::apply([&](auto const&... one) { ((one.value[row] = value_of(one, row)), ...); }, all);
   }
   template <class One>
   float value_of(detail::placed_reduction<One> const& one, std::uint64_t row) const {
@@ -131,8 +127,7 @@ namespace detail {
 template <class... One>
 reduction_pack<One...> pack_of(std::tuple<placed_reduction<One>...> const& all) {
   if constexpr (sizeof...(One) == 0) return {};
-  else
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+  else return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return reduction_pack<One...>{std::get<0>(all), pack_of(std::tuple{std::get<I + 1>(all)...})};
     }
   (std::make_index_sequence<sizeof...(One) - 1>{});
@@ -168,9 +163,10 @@ void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std:
   // Few samples on many cores: the elements of each phase are spread instead.
   if (rows < std::thread::hardware_concurrency() && rows * k.pitch >= serial_below) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((execute(std::get<I>(k.programs), rows), [&] {
-         for (std::uint64_t row = 0; row < rows; ++row) k.reduce(std::get<I>(k.reductions), row);
-       }()),
+      ((execute(std::get<I>(k.programs), rows),
+        [&] {
+          for (std::uint64_t row = 0; row < rows; ++row) k.reduce(std::get<I>(k.reductions), row);
+        }()),
        ...);
     }
     (std::make_index_sequence<sizeof...(R)>{});

@@ -289,8 +289,7 @@ constexpr auto assemble_split(std::tuple<U...> const& uniform, std::tuple<N...> 
   using reads = decltype(filter<loads>(Symbols{}));
   using noises = decltype(filter<draws>(Symbols{}));
   using rows = decltype(extras_of<list<typename U::line...>>(Symbols{}));
-  using type =
-      program<reads, noises, list<typename N::line...>, list<typename W::line...>, rows>;
+  using type = program<reads, noises, list<typename N::line...>, list<typename W::line...>, rows>;
   fused<type> r;
   auto to = r.c.begin();
   auto pour = [&](auto const& line) { to = std::copy(line.c.begin(), line.c.end(), to); };
@@ -369,15 +368,16 @@ constexpr auto over_scratch(valued<reduction<T, R, Sums...>> const& line) {
     };
     // Braces: in this order.
     std::tuple sums{take(sym::scratch<Scratch + static_cast<int>(I)>{}, Sums{})...};
-    return std::pair{valued<reduction_over<T, R, sym::scratch<Scratch + static_cast<int>(I)>...>>{
-                         parameters},
-                     sums};
+    return std::pair{
+        valued<reduction_over<T, R, sym::scratch<Scratch + static_cast<int>(I)>...>>{parameters},
+        sums};
   }
   (std::index_sequence_for<Sums...>{});
 }
 
-template <class T, class R, class... Sums>
-constexpr int arguments_of(reduction<T, R, Sums...>*) { return sizeof...(Sums); }
+template <class T, class R, class... Sums> constexpr int arguments_of(reduction<T, R, Sums...>*) {
+  return sizeof...(Sums);
+}
 template <class Line> constexpr int scratches_of() {
   if constexpr (is_reduction<Line>) return arguments_of(static_cast<Line*>(nullptr));
   else return 0;
@@ -420,8 +420,7 @@ constexpr auto assemble_phases(std::tuple<L...> const& lines, std::tuple<W...> c
     (std::index_sequence_for<L...>{});
   };
   auto const with = [&](auto const& stored) {
-    auto const live =
-        std::apply([&](auto const&... w) { return live_nodes(plain, w...); }, stored);
+    auto const live = std::apply([&](auto const&... w) { return live_nodes(plain, w...); }, stored);
     return assemble(live, stored);
   };
   return [&]<int... P>(std::integer_sequence<int, P...>) {
@@ -519,9 +518,8 @@ constexpr auto fuse(A const& a, Before const& before, std::tuple<Statements...> 
 namespace detail {
 
 template <class Storage, class S>
-using stored_symbol =
-    std::conditional_t<std::is_same_v<typename Storage::template of<S>, float>, S,
-                       as<S, typename Storage::template of<S>>>;
+using stored_symbol = std::conditional_t<std::is_same_v<typename Storage::template of<S>, float>, S,
+                                         as<S, typename Storage::template of<S>>>;
 template <class Storage, class... S>
 auto store_symbols(list<S...>) -> list<stored_symbol<Storage, S>...>;
 template <class Storage, class T, class... S>
@@ -530,8 +528,8 @@ template <class Storage, class... W>
 auto store_targets(list<W...>) -> list<decltype(store_target<Storage>(W{}))...>;
 
 template <class Storage, class R, class Z, class N, class W, class E>
-auto store_as(program<R, Z, N, W, E>)
-    -> program<decltype(store_symbols<Storage>(R{})), Z, N, decltype(store_targets<Storage>(W{})), E>;
+auto store_as(program<R, Z, N, W, E>) -> program<decltype(store_symbols<Storage>(R{})), Z, N,
+                                                 decltype(store_targets<Storage>(W{})), E>;
 template <class Storage, class... P, class R>
 auto store_as(phased<list<P...>, R>) -> phased<list<decltype(store_as<Storage>(P{}))...>, R>;
 

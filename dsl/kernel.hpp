@@ -35,7 +35,6 @@ TWEEDIE_HD void store4(float* p, quad const& q) {
 #endif
 }
 
-
 // Four elements of a buffer of T's, and one.
 
 template <class T> TWEEDIE_HD quad load_four(float const* buffer, std::uint64_t at) {
@@ -163,8 +162,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   }
 
   template <class... R>
-  TWEEDIE_HD void load_quads(quad* in, [[maybe_unused]] std::uint64_t offset,
-                             list<R...>) const {
+  TWEEDIE_HD void load_quads(quad* in, [[maybe_unused]] std::uint64_t offset, list<R...>) const {
     int i = 0;
     ((in[i] = detail::load_four<element_of<R>>(read[i], offset), ++i), ...);
   }
@@ -173,7 +171,8 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     int i = 0;
     ((detail::store_four<element_of<typename W::target>>(write[i], offset, result[i]), ++i), ...);
   }
-  template <class... R> void load_values(float* v, [[maybe_unused]] std::uint64_t at, list<R...>) const {
+  template <class... R>
+  void load_values(float* v, [[maybe_unused]] std::uint64_t at, list<R...>) const {
     int i = 0;
     ((v[i] = detail::load_one<element_of<R>>(read[i], at), ++i), ...);
   }

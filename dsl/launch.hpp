@@ -35,9 +35,7 @@ struct bound_mask {
 };
 
 /// Where each symbol of a program lies: `bind(x, p)`; several with a comma in `bindings{...}`.
-template <class... Bound> struct bindings : Bound... {
-  using Bound::pointer...;
-};
+template <class... Bound> struct bindings : Bound... { using Bound::pointer...; };
 template <class... Bound> bindings(Bound...) -> bindings<Bound...>;
 
 template <symbol S> constexpr bound<S> bind(S, float* data) { return {data}; }
@@ -70,14 +68,12 @@ kernel<Program, width> make_kernel(Where&& where, rows const& r, list<R...>, lis
     [&]<class... M>(list<M...>) {
       std::size_t j = 0;
       ((k.mask[j++] = where.view(M{})), ...);
-    }
-  (typename Program::mask_list{});
+    }(typename Program::mask_list{});
   if constexpr (Program::scalars > 0)
     [&]<class... S>(list<S...>) {
       std::size_t j = 0;
       ((k.scalar[j++] = where.pointer(S{})), ...);
-    }
-  (typename Program::scalar_list{});
+    }(typename Program::scalar_list{});
   k.keys = r.keys;
   k.pitch = r.pitch;
   k.chunks_per_row = (k.pitch + width - 1) / width;
@@ -98,7 +94,8 @@ template <class Program> void run(kernel<Program, width>& k, std::size_t count) 
 
 /// The kernels of all phases, with the numbers of all rows.
 template <class Phased, class Where> struct phases;
-template <class... P, class... R, class Where> struct phases<phased<list<P...>, list<R...>>, Where> {
+template <class... P, class... R, class Where>
+struct phases<phased<list<P...>, list<R...>>, Where> {
   using type = phased<list<P...>, list<R...>>;
 
   static void launch(float const* numbers, Where& where, rows const& r) {
@@ -113,8 +110,9 @@ template <class... P, class... R, class Where> struct phases<phased<list<P...>, 
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       using programs = std::tuple<P...>;
       // Braces: the numbers lie in this order.
-      std::tuple<decltype(part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{}))...>
-          const parts{part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{})...};
+      std::tuple<decltype(part(std::type_identity<std::tuple_element_t<I, programs>>{},
+                               R{}))...> const parts{
+          part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{})...};
       auto const end =
           program_of<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r, first);
       phased_kernel<type> const k{{std::get<I>(parts).first..., end},
@@ -128,8 +126,8 @@ template <class... P, class... R, class Where> struct phases<phased<list<P...>, 
 
  private:
   template <class Program>
-  static kernel<Program, width> program_of(float const* numbers, Where& where,
-                                           rows const& r, std::size_t& first) {
+  static kernel<Program, width> program_of(float const* numbers, Where& where, rows const& r,
+                                           std::size_t& first) {
     auto k = make_kernel<Program>(where, r, typename Program::read_list{},
                                   typename Program::write_list{});
     std::copy_n(numbers + first, Program::coefficients, k.c);
@@ -137,14 +135,12 @@ template <class... P, class... R, class Where> struct phases<phased<list<P...>, 
     return k;
   }
   template <class One>
-  static placed_reduction<One> place(float const* numbers, Where& where,
-                                     std::size_t& first) {
+  static placed_reduction<One> place(float const* numbers, Where& where, std::size_t& first) {
     placed_reduction<One> p{};
     [&]<class... S>(list<S...>) {
       std::size_t i = 0;
       ((p.read[i++] = where.pointer(S{})), ...);
-    }
-    (typename One::arguments{});
+    }(typename One::arguments{});
     p.value = where.pointer(typename One::target{});
     std::copy_n(numbers + first, One::coefficients, p.c);
     first += One::coefficients;

@@ -34,7 +34,7 @@ struct sample_key {
 /// Streams are 16 bits: `noise_stream<k>` of a formula is stream k, those from
 /// `first_reserved_stream` are the library's.
 inline constexpr std::uint32_t first_reserved_stream = 0xff00;
-inline constexpr std::uint32_t start_stream = 0xffff;  ///< x_T, the start of sampling
+inline constexpr std::uint32_t start_stream = 0xffff;    ///< x_T, the start of sampling
 inline constexpr std::uint32_t noising_stream = 0xfffb;  ///< clean samples noised to a level
 inline constexpr std::uint32_t training_time_stream =
     0xfffe;  ///< the level drawn for a training example

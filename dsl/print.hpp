@@ -76,8 +76,7 @@ std::string reduction_text(reduction_over<T, R, S...>, double const*& c) {
                      parameters);
 }
 template <class... One>
-void append_reductions(list<One...>, double const*& c, std::string const& indent,
-                       std::string& to) {
+void append_reductions(list<One...>, double const*& c, std::string const& indent, std::string& to) {
   (to.append(indent).append(reduction_text(One{}, c)).append("\n"), ...);
 }
 template <class... P, class... R>

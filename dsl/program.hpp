@@ -108,9 +108,9 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
   static constexpr bool mixed = ((sizeof(element_of<R>) != sizeof(float)) || ...) ||
                                 ((sizeof(element_of<typename W::target>) != sizeof(float)) || ...);
   /// Traffic with memory; a mask that all channels share counts as a whole one.
-  static constexpr std::size_t bytes_per_element = (sizeof(element_of<R>) + ... + 0) +
-                                                   sizeof(float) * masks +
-                                                   (sizeof(element_of<typename W::target>) + ... + 0);
+  static constexpr std::size_t bytes_per_element =
+      (sizeof(element_of<R>) + ... + 0) + sizeof(float) * masks +
+      (sizeof(element_of<typename W::target>) + ... + 0);
 
   using read_list = list<R...>;
   using mask_list = list<M...>;
@@ -123,7 +123,7 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
   /// Where a symbol's value lies among the values of an element.
   template <class T>
   static constexpr std::size_t slot = [] {
-    constexpr int ranks[] = {R::rank..., M::rank..., Z::rank..., S::rank...,
+    constexpr int ranks[] = {R::rank...,         M::rank...,         Z::rank..., S::rank...,
                              U::target::rank..., N::target::rank..., -1};
     std::size_t i = 0;
     while (ranks[i] != T::rank) ++i;
@@ -195,7 +195,8 @@ template <class... P, class... R> struct phased<list<P...>, list<R...>> {
 };
 
 template <class P> inline constexpr bool is_phased = false;
-template <class... P, class... R> inline constexpr bool is_phased<phased<list<P...>, list<R...>>> = true;
+template <class... P, class... R>
+inline constexpr bool is_phased<phased<list<P...>, list<R...>>> = true;
 
 /// Buffers that the reductions of a program run over.
 template <class P> constexpr std::size_t scratches_of() {

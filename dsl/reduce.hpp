@@ -239,21 +239,28 @@ inline bool select_by_bracket(float const* row, std::uint64_t n, std::uint64_t k
   std::uint64_t const most = n / 4;
   std::uint32_t* const v = room_for(most + lanes + 1);
   if (!v) return false;
+  // So short that of a high quantile most blocks lie below and nothing of them is collected.
+  constexpr std::uint64_t block = 16;
   std::uint64_t below = 0, inside = 0;
-  for (std::uint64_t start = 0; start < n; start += lanes) {
-    std::uint64_t const count = std::min<std::uint64_t>(n - start, lanes);
+  auto const take = [&](std::uint64_t start, std::uint64_t count) {
     std::uint32_t less = 0;
     for (std::uint64_t i = start; i < start + count; ++i) less += magnitude(row[i]) < low;
     below += less;
+    if (less == count) return;
     if (low < high) {
       inside += collect(row + start, count, low, high, v + inside);
-      if (inside > most) return false;
     } else {  // many equal elements
       std::uint32_t same = 0;
       for (std::uint64_t i = start; i < start + count; ++i) same += magnitude(row[i]) == low;
       inside += same;
     }
+  };
+  std::uint64_t start = 0;
+  for (; start + block <= n; start += block) {
+    take(start, block);
+    if (low < high && inside > most) return false;
   }
+  take(start, n - start);
   if (k < below || std::min(k + 1, n - 1) >= below + inside) return false;
   if (low < high) found = select_among(v, inside, k - below);
   else found = {low, low};
@@ -306,7 +313,7 @@ TWEEDIE_HD neighbours select(float const* row, std::uint64_t n, std::uint64_t k,
 #if defined(__CUDA_ARCH__)
   return select_by_block(row, n, k, shared);
 #else
-  constexpr std::uint64_t few = 128, many = 32768;  // between them radix select is the fastest
+  constexpr std::uint64_t few = 128, many = 8192;  // between them radix select is the fastest
   if (n <= few) {
     std::uint32_t v[few + 1] = {};
     return select_among(v, collect(row, n, 0, 0x7fffffffu, v), k);

@@ -174,9 +174,10 @@ template <assignable M, assignable A, assignable B> constexpr auto blend(M m, A 
 /// f(a, ...) of one element each, f your own: floats in, a float out, trivially copyable. The same
 /// bits on every machine only if f calls no libm.
 template <class F, assignable... A> auto pointwise(F f, A... a) {
-  static_assert(std::is_trivially_copyable_v<F>,
-                "a pointwise function must be trivially copyable, since it travels to the kernel as "
-                "bytes: capture numbers, not containers or references");
+  static_assert(
+      std::is_trivially_copyable_v<F>,
+      "a pointwise function must be trivially copyable, since it travels to the kernel as "
+      "bytes: capture numbers, not containers or references");
   if constexpr (std::is_trivially_copyable_v<F>)
     return detail::pointwise_of<detail::users_function_of<F, sizeof...(A)>>(
         detail::users_function<F>::packed(f), a...);
@@ -252,8 +253,7 @@ template <class... E> constexpr auto evaluations_of(repeated<E...> const& r) {
 }
 
 /// The repetitions of a part that begins at evaluation `first`, those inside another before it.
-template <class... S>
-std::vector<repetition> repetitions_of(evaluation<S...> const&, std::size_t) {
+template <class... S> std::vector<repetition> repetitions_of(evaluation<S...> const&, std::size_t) {
   return {};
 }
 template <class... E>
@@ -371,8 +371,7 @@ constexpr auto statements_then(std::tuple<S...> const& statements,
     auto const value = x_renamed<name>(s.value);
     return [&]<class Target, class V>(assignment<Target, V> const&) {
       return assignment<Target, std::remove_const_t<decltype(value)>>{value};
-    }
-    (s);
+    }(s);
   };
   constexpr bool sets_x = (assigns_x<S> || ...);
   constexpr bool resets_x = (assigns_x<After> || ...);
@@ -400,8 +399,7 @@ template <class... S, class... After>
 auto evaluation_then(evaluation<S...> const& e, std::tuple<After...> const& after) {
   return [&]<class... T>(std::tuple<T...> statements) {
     return evaluation<T...>{e.where, std::move(statements)};
-  }
-  (statements_then(e.statements, after));
+  }(statements_then(e.statements, after));
 }
 
 }  // namespace detail

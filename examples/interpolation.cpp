@@ -45,7 +45,9 @@ int main() {
   grids::karras const grid{.sigma_max = 80};
   int const steps = std::getenv("TWEEDIE_SMOKE") ? 3 : 40;
   auto const encoder = pipeline.encoder(grid, steps);
-  auto const encode = [&](images const& x) { return encoder.run(encoder.start_at(x, {}, classes)); };
+  auto const encode = [&](images const& x) {
+    return encoder.run(encoder.start_at(x, {}, classes));
+  };
   images const a = encode(left), b = encode(right);
 
   std::size_t const columns = 9;

@@ -22,9 +22,8 @@ struct dpmpp_2s {  // m is halfway from t to s in lambda = ln(alpha / sigma)
   auto step(level t, level s, path const& between) const {
     double const h = s.lambda() - t.lambda();
     level const m = between.at_rho(std::exp(-(t.lambda() + h / 2)));
-    return stages(
-        at(t, keep<0> = x, x = m.sigma / t.sigma * x - m.alpha * std::expm1(-h / 2) * x0),
-        at(m, x = s.sigma / t.sigma * keep<0> - s.alpha * std::expm1(-h) * x0));
+    return stages(at(t, keep<0> = x, x = m.sigma / t.sigma * x - m.alpha * std::expm1(-h / 2) * x0),
+                  at(m, x = s.sigma / t.sigma * keep<0> - s.alpha * std::expm1(-h) * x0));
   }
 };
 
@@ -43,7 +42,9 @@ double error_of(int steps) {
   state const start = plan.start({.shape = {64, 1}, .seed = 1});
   images const end = plan.run(start);
   level const t = plan.levels().front(), s = plan.levels().back();
-  auto const std_at = [&](level const& l) { return std::hypot(l.alpha * std::sqrt(variance), l.sigma); };
+  auto const std_at = [&](level const& l) {
+    return std::hypot(l.alpha * std::sqrt(variance), l.sigma);
+  };
   double worst = 0;
   for (std::size_t i = 0; i < end.count(); ++i) {
     double const from = static_cast<double>(start.x.data()[i * start.pitch]);
@@ -69,9 +70,8 @@ int main() {
   auto const network =
       networks::unet_network{networks::load_model("models/fashion-v.safetensors").network};
   auto const drawn_by = [&](auto sampler, int count) {
-    auto const pipeline = schedules::cosine{} | predicts::v{} |
-                          guidance::classifier_free{.w = 1} | thresholds::clip{1} | sampler |
-                          network;
+    auto const pipeline = schedules::cosine{} | predicts::v{} | guidance::classifier_free{.w = 1} |
+                          thresholds::clip{1} | sampler | network;
     return pipeline.plan(grids::karras{.sigma_max = 80}, count)
         .sample({.shape = {10, 1, 28, 28}, .seed = 7}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
   };

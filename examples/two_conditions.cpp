@@ -17,7 +17,8 @@ int main() {
   auto const network =
       networks::unet_network{networks::load_model("models/fashion-v.safetensors").network};
   int const steps = std::getenv("TWEEDIE_SMOKE") ? 2 : 50;
-  labels const first{0, 0, 3, 2}, second{3, 1, 4, 8};  // t-shirt and dress, trouser; dress and coat; ...
+  labels const first{0, 0, 3, 2},
+      second{3, 1, 4, 8};  // t-shirt and dress, trouser; dress and coat; ...
   std::size_t const columns = 9, rows = first.size();
   std::vector<float> grid(rows * columns * 784);
   for (std::size_t column = 0; column < columns; ++column) {

@@ -321,7 +321,8 @@ template <class Predicts> struct exact_target {
       for (std::size_t row = 0; row < b.rows(); ++row) {
         level const& t = b.level_of(row);
         auto const seen = b.x_of(row);
-        for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(seen[i]) / input_scale(t);
+        for (std::size_t i = 0; i < x.size(); ++i)
+          x[i] = static_cast<double>(seen[i]) / input_scale(t);
         auto const p = mixture.given(x, t, b.label_of(row));
         auto const of = lift(predicts.target(t));
         double const of_x0 = coefficient<sym::x0>(of), of_eps = coefficient<sym::eps>(of);

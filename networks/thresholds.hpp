@@ -55,7 +55,9 @@ struct scaled_clip {
 struct at_least {
   static constexpr std::size_t parameters = 1;
   static constexpr char const* name = "at least";
-  TWEEDIE_HD static float apply(float const* p, float const* a) { return a[0] < p[0] ? p[0] : a[0]; }
+  TWEEDIE_HD static float apply(float const* p, float const* a) {
+    return a[0] < p[0] ? p[0] : a[0];
+  }
 };
 
 }  // namespace detail

@@ -38,8 +38,8 @@ template <class Stages, class Network> std::string explain(plan<Stages, Network>
           Structure::kind::name(),
           Structure::evaluation ? fmt::format(", evaluation {}", Structure::evaluation + 1) : "",
           Structure::guided ? "" : ", guidance off", uses, p.rows().size(), Program::kernels,
-          Program::kernels == 1 ? "" : "s", p.levels()[row.step].t,
-          p.levels()[row.step + 1].t, row.where.t, row.branches, row.branches == 1 ? "" : "es");
+          Program::kernels == 1 ? "" : "s", p.levels()[row.step].t, p.levels()[row.step + 1].t,
+          row.where.t, row.branches, row.branches == 1 ? "" : "es");
       r += formulas(program, numbers, "  ");
       r += fmt::format("  {}\n", traffic(program));
     });

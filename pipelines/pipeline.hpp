@@ -47,8 +47,7 @@ template <class Kept, class Named, int Seen> struct readable {
   template <class S>
   static constexpr bool has =
       is_answered<S> || is_noise<S> || is_broadcast<S> || std::is_same_v<S, sym::x> ||
-      std::is_same_v<S, sym::known> ||
-      seen(S::rank, sym::past_x0<0>::rank) ||
+      std::is_same_v<S, sym::known> || seen(S::rank, sym::past_x0<0>::rank) ||
       seen(S::rank, sym::past_eps<0>::rank) || among<S>(Kept{}) || among<S>(Named{});
 };
 
@@ -110,7 +109,9 @@ struct no_plan {
   no_plan from(std::size_t) const { return {}; }
   state start(request const&, conditions const& = {labels{}}) const { return {}; }
   state start_at(images const&, request const&, conditions const& = {labels{}}) const { return {}; }
-  state start_from(images const&, request const&, conditions const& = {labels{}}) const { return {}; }
+  state start_from(images const&, request const&, conditions const& = {labels{}}) const {
+    return {};
+  }
   void advance(state&) const {}
   bool finished(state const&) const { return true; }
   images run(state const&) const { return {}; }
@@ -276,7 +277,8 @@ template <class... Stages> struct pipeline {
         static_assert(
             all,
             "a sampler uses a symbol that nobody defines: it may use x, x0, eps, score, v, "
-            "velocity, raw, noise, known and mask, past_x0<k> and past_eps<k> for the k levels that its "
+            "velocity, raw, noise, known and mask, past_x0<k> and past_eps<k> for the k levels "
+            "that its "
             "step takes before t, a keep<k> of an earlier evaluation of the step and a "
             "let<k> of an earlier statement");
         return all;

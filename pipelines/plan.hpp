@@ -221,7 +221,8 @@ template <class Stages, class Network> class plan {
     // And so does what a guidance asks elsewhere.
     if constexpr (requires { stages_.guidance.check(r.shape, given.of_all()); })
       stages_.guidance.check(r.shape, given.of_all());
-    constexpr std::size_t outputs = static_cast<std::size_t>(code::branches + code::extras) + code::learns_variance;
+    constexpr std::size_t outputs =
+        static_cast<std::size_t>(code::branches + code::extras) + code::learns_variance;
     s.branches = code::branches;
     s.out = buffer(outputs * s.x.size());
     s.keep.assign(code::keeps, buffer(s.x.size()));
@@ -239,14 +240,15 @@ template <class Stages, class Network> class plan {
 
   /// Runs what stands at the start of a sample and what comes before its first evaluation.
   template <class Step> void launch_start(state& s, Step const& first) const {
-    auto const statements = code::started(stages_, std::get<0>(first.evaluations).statements,
-                                          between_, upcoming_at(0));
+    auto const statements =
+        code::started(stages_, std::get<0>(first.evaluations).statements, between_, upcoming_at(0));
     auto const f = [&] {
       detail::stage_branches<Stages> const branches{&stages_, levels_[0]};
-      return fuse(make_answers(levels_[0], form<>{}, form<>{}, form<>{}, branches),
-                  nothing_before, statements);
+      return fuse(make_answers(levels_[0], form<>{}, form<>{}, form<>{}, branches), nothing_before,
+                  statements);
     }();
-    using program = typename decltype(code::template in_buffers<typename decltype(f)::type>())::type;
+    using program =
+        typename decltype(code::template in_buffers<typename decltype(f)::type>())::type;
     std::vector<float> numbers;
     for (double c : f.c) numbers.push_back(static_cast<float>(c));
     launch<program>(numbers, s, rows_of(s));
@@ -259,12 +261,14 @@ template <class Stages, class Network> class plan {
       return b.size() >= static_cast<std::size_t>(count) &&
              std::ranges::all_of(b, [&](buffer const& one) { return one.size() >= n; });
     };
-    if (s.x.size() < n || s.out.size() < (code::branches + code::extras + code::learns_variance) * n || !fits(s.keep, code::keeps) ||
-        !fits(s.past_x0, code::past_x0) || !fits(s.past_eps, code::past_eps) ||
-        !fits(s.memory, code::memories) || !fits(s.given_noise, code::streams) ||
-        !fits(s.scratch, code::scratches) || (code::writes_input && s.net_in.size() < n) ||
-        (code::uses_known && s.known.size() < n) || (code::uses_mask && s.mask.size() == 0) ||
-        s.keys.size() != s.samples || s.labels.size() != s.samples * code::conditions)
+    if (s.x.size() < n ||
+        s.out.size() < (code::branches + code::extras + code::learns_variance) * n ||
+        !fits(s.keep, code::keeps) || !fits(s.past_x0, code::past_x0) ||
+        !fits(s.past_eps, code::past_eps) || !fits(s.memory, code::memories) ||
+        !fits(s.given_noise, code::streams) || !fits(s.scratch, code::scratches) ||
+        (code::writes_input && s.net_in.size() < n) || (code::uses_known && s.known.size() < n) ||
+        (code::uses_mask && s.mask.size() == 0) || s.keys.size() != s.samples ||
+        s.labels.size() != s.samples * code::conditions)
       throw error(
           fmt::format("a state of {} samples with {} kept buffers and histories of {} and {} was "
                       "given; expected one "
@@ -300,8 +304,7 @@ template <class Stages, class Network> class plan {
     };
     [&]<class... Kind>(list<Kind...>) {
       (void)((chosen(list<Kind>{}) && (f(Kind{}), true)) || ...);
-    }
-    (typename code::kinds{});
+    }(typename code::kinds{});
   }
 
   template <class K> static bool is_inner(int before) {
@@ -324,8 +327,8 @@ template <class Stages, class Network> class plan {
         auto const order = detail::unrolled(count, formula.repetitions);
         [&]<std::size_t... E>(std::index_sequence<E...>) {
           (void)((!order.empty() && E == order[0] &&
-                  (next.where =
-                       std::get<E>(formula.evaluations).where.value_or(levels_[k]), true)) ||
+                  (next.where = std::get<E>(formula.evaluations).where.value_or(levels_[k]),
+                   true)) ||
                  ...);
         }
         (std::make_index_sequence<count>{});
@@ -342,9 +345,10 @@ template <class Stages, class Network> class plan {
                                 k + 1, steps(), r.times));
     auto const order = detail::unrolled(count, formula.repetitions);
     if (order.empty())
-      throw error(fmt::format("step {} of {}: 0 repetitions were given and nothing besides, "
-                              "expected one evaluation at least",
-                              k + 1, steps()));
+      throw error(
+          fmt::format("step {} of {}: 0 repetitions were given and nothing besides, "
+                      "expected one evaluation at least",
+                      k + 1, steps()));
     std::array<level, count> where;
     [&]<std::size_t... E>(std::index_sequence<E...>) {
       ((where[E] = std::get<E>(formula.evaluations).where.value_or(levels_[k])), ...);

@@ -98,7 +98,7 @@ struct state {
   std::size_t mask_period = 0, mask_stride = 0;
   std::vector<buffer> scratch;  ///< what reductions run over
   buffer reduced;               ///< and what they give, one number a sample each
-  std::size_t evaluated = 0;  ///< evaluations so far: turns the rings past_x0 and past_eps
+  std::size_t evaluated = 0;    ///< evaluations so far: turns the rings past_x0 and past_eps
   std::vector<sample_key> keys;
   std::vector<int> labels;  ///< conditions x samples
 
@@ -207,8 +207,8 @@ inline buffer padded(std::vector<float> const& data, std::size_t elements) {
 inline void check_finite(std::vector<float> const& data, char const* what) {
   auto const bad = std::ranges::find_if(data, [](float a) { return !std::isfinite(a); });
   if (bad != data.end())
-    throw error(fmt::format("{}: value {} is {}, expected finite ones", what, bad - data.begin(),
-                            *bad));
+    throw error(
+        fmt::format("{}: value {} is {}, expected finite ones", what, bad - data.begin(), *bad));
 }
 
 inline void take_known(state& s, request const& r, bool used) {
@@ -246,7 +246,8 @@ inline void take_mask(state& s, request const& r, bool used) {
   bool const for_each = !for_all && !shape.empty() && shape[0] == s.samples && fits(inner);
   if ((!for_all && !for_each) || r.mask.data.size() != product_of(shape))
     throw error(fmt::format(
-        "a mask of shape {{{}}} with {} values was given for samples of shape {{{}}}, expected that "
+        "a mask of shape {{{}}} with {} values was given for samples of shape {{{}}}, expected "
+        "that "
         "shape, or one with a single channel, and perhaps the number of samples before it",
         fmt::join(shape, ", "), r.mask.data.size(), fmt::join(s.shape, ", ")));
   for (float m : r.mask.data)
@@ -265,8 +266,7 @@ inline void put(state& s, images const& from) {
     throw error(fmt::format("samples of shape {{{}}} with {} values were given, expected {{{}}}",
                             fmt::join(from.shape, ", "), from.data.size(),
                             fmt::join(expected, ", ")));
-  for (std::size_t i = 0; i < s.samples; ++i)
-    std::ranges::copy(from[i], s.x.data() + i * s.pitch);
+  for (std::size_t i = 0; i < s.samples; ++i) std::ranges::copy(from[i], s.x.data() + i * s.pitch);
 }
 
 }  // namespace detail

@@ -37,10 +37,11 @@ template <class Input, class Output, bool Duplicates> struct network_buffers {
       std::is_same_v<Input, float> && std::is_same_v<Output, float> && !Duplicates;
   /// What a symbol's buffer holds.
   template <class S>
-  using of = std::conditional_t<
-      S::rank >= sym::net_in<0>::rank && S::rank < sym::net_in<0>::rank + 20, Input,
-      std::conditional_t<S::rank >= sym::out<0>::rank && S::rank < sym::out<0>::rank + 20, Output,
-                         float>>;
+  using of =
+      std::conditional_t < S::rank >= sym::net_in<0>::rank &&S::rank < sym::net_in<0>::rank + 20,
+        Input,
+        std::conditional_t<S::rank >= sym::out<0>::rank &&
+                           S::rank<sym::out<0>::rank + 20, Output, float>>;
 };
 
 namespace detail {
@@ -55,8 +56,8 @@ template <class Network> constexpr auto buffers_of() {
     else return float{};
   }();
   constexpr bool duplicates = requires { requires Network::input_per_branch; };
-  return network_buffers<std::remove_const_t<decltype(input)>, std::remove_const_t<decltype(output)>,
-                         duplicates>{};
+  return network_buffers<std::remove_const_t<decltype(input)>,
+                         std::remove_const_t<decltype(output)>, duplicates>{};
 }
 
 }  // namespace detail
@@ -125,8 +126,8 @@ struct last_step {
 /// How many levels before t the sampler's longest `step` takes; -1 without any step(t, s).
 template <class Sampler, int Before = 0> constexpr int longest() {
   constexpr bool takes = []<std::size_t... I>(std::index_sequence<I...>) {
-    return requires(Sampler const& s, level const* l) { s.step(l[I]...); } ||
-        requires(Sampler const& s, level const* l, path const& p) { s.step(l[I]..., p); };
+    return requires(Sampler const& s, level const* l) { s.step(l[I]...); }
+    || requires(Sampler const& s, level const* l, path const& p) { s.step(l[I]..., p); };
   }
   (std::make_index_sequence<Before + 2>{});
   if constexpr (takes) return longest<Sampler, Before + 1>();
@@ -146,9 +147,8 @@ using kinds_of_step =
     decltype(kinds_of<Sampler>(std::make_integer_sequence<int, longest<Sampler>() + 1>{}));
 
 template <class Sampler, class Kind>
-using formula_of =
-    decltype(Kind::formula(std::declval<Sampler const&>(), std::declval<level const*>(),
-                           std::declval<path const&>()));
+using formula_of = decltype(Kind::formula(
+    std::declval<Sampler const&>(), std::declval<level const*>(), std::declval<path const&>()));
 
 // What a sampler's formulas mention, before anything is answered.
 
@@ -229,8 +229,9 @@ template <class Before, class Value> struct answered {
 /// A value of a stage: a form stays one, an expression becomes a node under `Name`.
 template <class Name, class A, class Before, class Value>
 auto answer_of_stage(A const& a, Before const& before, Value const& value) {
-  if constexpr (linear<Value>) return answered<Before, decltype(substitute(a, lift(value)))>{
-      before, substitute(a, lift(value))};
+  if constexpr (linear<Value>)
+    return answered<Before, decltype(substitute(a, lift(value)))>{before,
+                                                                  substitute(a, lift(value))};
   else {
     auto const one = lower<Before::nodes, Before::reduced>(a, assignment<Name, Value>{value});
     using type = std::remove_const_t<decltype(one)>;
@@ -243,10 +244,22 @@ template <class Before, class Value> answered<Before, Value> answer_by(Before be
   return {before, value};
 }
 
-template <class G> concept guides_raw = requires(G const& g, level t) { g.raw_of(t); };
-template <class G> concept guides_x0 = requires(G const& g, level t) { g.x0_of(t); };
-template <class G> concept guides_eps = requires(G const& g, level t) { g.eps_of(t); };
-template <class G> concept remembers = requires(G const& g, level t) { g.remember(t); };
+template <class G>
+concept guides_raw = requires(G const& g, level t) {
+  g.raw_of(t);
+};
+template <class G>
+concept guides_x0 = requires(G const& g, level t) {
+  g.x0_of(t);
+};
+template <class G>
+concept guides_eps = requires(G const& g, level t) {
+  g.eps_of(t);
+};
+template <class G>
+concept remembers = requires(G const& g, level t) {
+  g.remember(t);
+};
 
 /// What the kernel after an evaluation has to know of what comes next.
 struct upcoming {
@@ -261,8 +274,7 @@ auto fuse_evaluation(Stages const& stages, level t, std::tuple<Stored...> const&
   using namespace symbols;
   using guidance_type = std::remove_cvref_t<decltype(stages.guidance)>;
   stage_branches<Stages> const branches{&stages, t};
-  auto const of_branches =
-      make_answers(t, lift(out<0>), form<>{}, form<>{}, branches);
+  auto const of_branches = make_answers(t, lift(out<0>), form<>{}, form<>{}, branches);
 
   // What the guidance remembers is made of the branches.
   auto const remembered = [&] {
@@ -313,8 +325,9 @@ auto fuse_evaluation(Stages const& stages, level t, std::tuple<Stored...> const&
     auto const clipped =
         answer_of_stage<sym::thresholded>(guided, eps_now.before, stages.threshold.x0_of(t));
     auto const halfway = make_answers(t, raw_now.value, clipped.value, guided.eps, branches);
-    auto const after = make_answers(t, raw_now.value, clipped.value,
-                                    substitute(halfway, lift(stages.threshold.eps_of(t))), branches);
+    auto const after =
+        make_answers(t, raw_now.value, clipped.value,
+                     substitute(halfway, lift(stages.threshold.eps_of(t))), branches);
     return fuse(after, clipped.before, stored);
   }
 }
@@ -343,17 +356,18 @@ template <class Stages, class... Kind> auto structures_of(list<Kind...>) {
 }
 
 // What a sampler does before a step's first evaluation: part of the kernel before it.
-template <class Sampler> inline constexpr bool has_enter =
-    requires(Sampler const& s, level l) { s.enter(l, l); } ||
-    requires(Sampler const& s, level l, path const& p) { s.enter(l, l, p); };
+template <class Sampler> inline constexpr bool has_enter = requires(Sampler const& s, level l) {
+  s.enter(l, l);
+}
+|| requires(Sampler const& s, level l, path const& p) { s.enter(l, l, p); };
 template <class Sampler> auto enter_of(Sampler const& s, level t, level next, path const& p) {
   if constexpr (requires { s.enter(t, next, p); }) return s.enter(t, next, p);
   else return s.enter(t, next);
 }
 template <class Sampler> auto mentioned_on_entering() {
   if constexpr (has_enter<Sampler>)
-    return decltype(mentioned(enter_of(std::declval<Sampler const&>(), level{}, level{},
-                                       std::declval<path const&>()))){};
+    return decltype(mentioned(
+        enter_of(std::declval<Sampler const&>(), level{}, level{}, std::declval<path const&>()))){};
   else return list<>{};
 }
 
@@ -370,7 +384,8 @@ template <class Guidance> auto remembered_by() {
     return decltype(assigned(std::declval<Guidance const&>().remember(level{}))){};
   else return list<>{};
 }
-template <class Predicts> inline constexpr bool scales_input = requires(Predicts const& p, level t) {
+template <class Predicts>
+inline constexpr bool scales_input = requires(Predicts const& p, level t) {
   p.input_of(t);
 };
 
@@ -386,7 +401,7 @@ struct kernel_facts {
   std::size_t writes = 0;             ///< buffers stored
   std::size_t bytes_per_element = 0;  ///< float32 traffic
   std::size_t noise_streams = 0;      ///< normals drawn per element
-  std::size_t kernels = 1;            ///< one, and one more for each `reduce` that waits for another
+  std::size_t kernels = 1;  ///< one, and one more for each `reduce` that waits for another
   constexpr bool deterministic() const { return noise_streams == 0; }
 };
 
@@ -396,7 +411,7 @@ template <class Stages> struct compiled {
   using guidance = decltype(Stages::guidance);
   using kinds = detail::kinds_of_step<sampler>;
   using mentioned = decltype(detail::concat(detail::all_mentioned<sampler>(kinds{}),
-                                    detail::mentioned_on_entering<sampler>()));
+                                            detail::mentioned_on_entering<sampler>()));
   static constexpr int longest = detail::longest<sampler>();
   static constexpr int past_x0 =
       std::max(0, detail::largest_index<sym::past_x0<0>::rank>(mentioned{}));
@@ -405,7 +420,8 @@ template <class Stages> struct compiled {
   static constexpr int keeps = 1 + detail::largest_index<sym::keep<0>::rank>(
                                        decltype(detail::all_assigned<sampler>(kinds{})){});
   static constexpr int branches = guidance::branches;  ///< of the network
-  static constexpr int extras = detail::extras_of<guidance>();  ///< outputs a guidance asks elsewhere
+  static constexpr int extras =
+      detail::extras_of<guidance>();  ///< outputs a guidance asks elsewhere
   static constexpr int conditions = detail::conditions_of<guidance>();  ///< labels of a sample
   static constexpr int memories = decltype(detail::remembered_by<guidance>())::size;
   static constexpr bool enters = detail::has_enter<sampler>;
@@ -485,8 +501,7 @@ template <class Stages> struct compiled {
       if constexpr (enters) return detail::statements_then(statements, entering(stages, p, next));
       else return statements;
     }();
-    if constexpr (writes_input)
-      return detail::statements_then(entered, input(stages, next.where));
+    if constexpr (writes_input) return detail::statements_then(entered, input(stages, next.where));
     else return entered;
   }
 
@@ -509,9 +524,11 @@ template <class Stages> struct compiled {
     else return std::type_identity<stored_as<buffers, Program>>{};
   }
   template <class Structure>
-  using program_of = typename decltype(in_buffers<typename decltype(fuse<Structure>(
-      std::declval<Stages const&>(), level{}, std::declval<statements_of<Structure> const&>(),
-      std::declval<path const&>(), detail::upcoming{}))::type>())::type;
+  using program_of =
+      typename decltype(in_buffers<typename decltype(fuse<Structure>(
+                            std::declval<Stages const&>(), level{},
+                            std::declval<statements_of<Structure> const&>(),
+                            std::declval<path const&>(), detail::upcoming{}))::type>())::type;
 
   template <class... S> static auto programs_in(list<S...>) -> list<program_of<S>...>;
   using programs = decltype(programs_in(structures{}));

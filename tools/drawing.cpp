@@ -72,8 +72,8 @@ std::size_t whole_number(char const* option, std::string const& text, std::size_
   auto const end = text.data() + text.size();
   auto const read = std::from_chars(text.data(), end, value);
   if (read.ec != std::errc() || read.ptr != end || value >= below)
-    throw error(fmt::format("{}: picture '{}' was given; expected 0 to {}", option, text,
-                            below - 1));
+    throw error(
+        fmt::format("{}: picture '{}' was given; expected 0 to {}", option, text, below - 1));
   return value;
 }
 
@@ -133,9 +133,10 @@ images read_mask(char const* option, std::string const& path, networks::unet_con
   images r{{1, size, size}, picture.values};
   for (float& v : r.data) {
     if (v != -1 && v != 1)
-      throw error(fmt::format("{} '{}' has a gray pixel; expected white where the pictures are "
-                              "known, black where not",
-                              option, path));
+      throw error(
+          fmt::format("{} '{}' has a gray pixel; expected white where the pictures are "
+                      "known, black where not",
+                      option, path));
     v = (v + 1) / 2;
   }
   return r;

@@ -98,8 +98,7 @@ int interpolate(options const& o) {
   both_ways both(o);
   auto const ends = read_pictures("--between", o.in, both.m.network->config());
   if (ends.count() != 2)
-    throw error(
-        fmt::format("--between '{}' has {} picture(s); expected two", o.in, ends.count()));
+    throw error(fmt::format("--between '{}' has {} picture(s); expected two", o.in, ends.count()));
   auto const given = both.labels_for(2);
   auto const latents =
       both.go("encode", *both.encoder, ends, given, static_cast<std::size_t>(o.batch));

@@ -30,8 +30,7 @@ struct options {
 
 std::vector<double> likelihoods(options const& o, networks::model const& m, images const& pictures,
                                 labels const& given) {
-  auto const predicted =
-      choose("'" + o.model + "': predicts", m.predicts, prediction_choices);
+  auto const predicted = choose("'" + o.model + "': predicts", m.predicts, prediction_choices);
   auto const schedule = schedule_of(m.schedule, o.model);
   grids::karras grid;
   grid.sigma_min = o.sigma_min;
@@ -42,8 +41,7 @@ std::vector<double> likelihoods(options const& o, networks::model const& m, imag
   return std::visit(
       [&](auto sampler) {
         return log_likelihood(
-            schedule | run_time_prediction{predicted} | sampler |
-                networks::unet_network{m.network},
+            schedule | run_time_prediction{predicted} | sampler | networks::unet_network{m.network},
             pictures, detail::these_levels{levels}, static_cast<int>(o.steps), given,
             divergence::hutchinson{.count = static_cast<int>(o.probes)}, {.seed = o.seed});
       },
@@ -66,7 +64,8 @@ int run(options const& o) {
   double sum = 0, squares = 0;
   for (std::size_t i = 0; i < nats.size(); ++i) {
     if (!std::isfinite(nats[i]))
-      throw error(fmt::format("the likelihood of picture {} is {}; expected more --steps", i, nats[i]));
+      throw error(
+          fmt::format("the likelihood of picture {} is {}; expected more --steps", i, nats[i]));
     double const bits = bits_per_dimension(nats[i], n);
     sum += bits;
     squares += bits * bits;
@@ -77,8 +76,8 @@ int run(options const& o) {
   if (nats.size() > 1)
     fmt::print(", standard error {:.4f}",
                std::sqrt(std::max(squares / count - mean * mean, 0.0) / (count - 1)));
-  fmt::print(" ({}, {} steps, {} probe{}, the density at the last noisy level)\n", o.sampler, o.steps,
-             o.probes, o.probes == 1 ? "" : "s");
+  fmt::print(" ({}, {} steps, {} probe{}, the density at the last noisy level)\n", o.sampler,
+             o.steps, o.probes, o.probes == 1 ? "" : "s");
   return 0;
 }
 

@@ -48,7 +48,8 @@ int main(int argc, char** argv) {
     };
     add(tweedie::tool::add_train, "train", "train a U-Net on Fashion-MNIST");
     add(tweedie::tool::add_sample, "sample", "draw pictures with a trained model");
-    add(tweedie::tool::add_encode, "encode", "pictures to their noise, along the deterministic flow");
+    add(tweedie::tool::add_encode, "encode",
+        "pictures to their noise, along the deterministic flow");
     add(tweedie::tool::add_interpolate, "interpolate", "pictures between two, through their noise");
     add(tweedie::tool::add_likelihood, "likelihood", "how probable pictures are to a model");
     add(tweedie::tool::add_explain, "explain",
@@ -58,9 +59,10 @@ int main(int argc, char** argv) {
       return entry.first->get_name() == argv[1];
     };
     if (argc > 1 && argv[1][0] != '-' && !std::ranges::any_of(actions, is_first_word))
-      throw tweedie::error(fmt::format(
-          "'{}' was given; expected one of: train, sample, encode, interpolate, likelihood, explain",
-          argv[1]));
+      throw tweedie::error(
+          fmt::format("'{}' was given; expected one of: train, sample, encode, interpolate, "
+                      "likelihood, explain",
+                      argv[1]));
     app.parse(argc, argv);
     return actions.at(app.get_subcommands().front())();
   } catch (CLI::ParseError const& stop) {

@@ -18,8 +18,7 @@ template <class Plan> class forgotten final : public any_plan {
   std::size_t steps() const override { return plan_.steps(); }
   std::size_t evaluations() const override { return plan_.network_evaluations(); }
   bool deterministic() const override {
-    return std::ranges::all_of(Plan::code::facts,
-                               [](auto const& f) { return f.deterministic(); });
+    return std::ranges::all_of(Plan::code::facts, [](auto const& f) { return f.deterministic(); });
   }
   std::string explain() const override { return tweedie::explain(plan_); }
   state start(request const& r, conditions const& given) const override {
@@ -42,8 +41,7 @@ struct given_levels {
   template <class Schedule> std::vector<level> levels(Schedule const&, int) const { return chosen; }
 };
 
-template <class Sampler>
-std::unique_ptr<any_plan> instantiate(Sampler sampler, stages const& s) {
+template <class Sampler> std::unique_ptr<any_plan> instantiate(Sampler sampler, stages const& s) {
   auto const finish = [&](auto const& pipeline) -> std::unique_ptr<any_plan> {
     auto plan = pipeline.plan(given_levels{s.levels}, static_cast<int>(s.levels.size()) - 1);
     return std::make_unique<forgotten<decltype(plan)>>(std::move(plan));
@@ -67,7 +65,8 @@ std::unique_ptr<any_plan> instantiate(Sampler sampler, stages const& s) {
     if (s.guidance != 0) return finish(guided() | dynamic | sampler);
     return finish(bare | dynamic | sampler);
   }
-  if (s.guidance != 0) return s.clip != 0 ? finish(guided() | clip | sampler) : finish(guided() | sampler);
+  if (s.guidance != 0)
+    return s.clip != 0 ? finish(guided() | clip | sampler) : finish(guided() | sampler);
   return s.clip != 0 ? finish(bare | clip | sampler) : finish(bare | sampler);
 }
 

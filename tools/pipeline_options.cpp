@@ -92,22 +92,22 @@ std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c) 
   if (!(o.rescale >= 0 && o.rescale <= 1))
     throw error(fmt::format("--rescale {} was given; expected 0 to 1", o.rescale));
   if (o.rescale != 0 && c.guidance == 0)
-    throw error(fmt::format(
-        "--rescale {} was given without a guidance; expected --guidance too", o.rescale));
+    throw error(fmt::format("--rescale {} was given without a guidance; expected --guidance too",
+                            o.rescale));
   if (o.rescale != 0 && (o.dynamic || o.clip == 0))
     throw error(fmt::format("--rescale {} was given with {}; expected it with --clip", o.rescale,
                             o.dynamic ? "--dynamic" : "--clip 0"));
   if (c.resamplings > 0 && (o.dynamic || o.rescale != 0 || o.clip == 0))
     throw error(fmt::format("--inpaint was given with {}; expected it with --clip",
-                            o.dynamic      ? "--dynamic"
+                            o.dynamic     ? "--dynamic"
                             : o.clip == 0 ? "--clip 0"
                                           : "--rescale"));
-  bool const can = std::visit(
-      []<class S>(S const&) { return can_repaint<S>; }, sampler);
+  bool const can = std::visit([]<class S>(S const&) { return can_repaint<S>; }, sampler);
   if (c.resamplings > 0 && !can)
-    throw error(fmt::format(
-        "--inpaint was given with --sampler {}; expected ddim, ddim_eta, ancestral or euler_maruyama",
-        o.sampler));
+    throw error(
+        fmt::format("--inpaint was given with --sampler {}; expected ddim, ddim_eta, ancestral or "
+                    "euler_maruyama",
+                    o.sampler));
   stages s{c.schedule,
            {c.predicts},
            c.guidance,

@@ -31,8 +31,8 @@ namespace tweedie::tool {
 using rk4 = samplers::runge_kutta<tableaux::rk4>;
 using any_sampler =
     std::variant<samplers::ddim, samplers::ddim_eta, samplers::ancestral, samplers::euler,
-                 samplers::heun, rk4, samplers::dpmpp_2m, samplers::unipc_2,
-                 samplers::sde_dpmpp_2m, samplers::euler_maruyama>;
+                 samplers::heun, rk4, samplers::dpmpp_2m, samplers::unipc_2, samplers::sde_dpmpp_2m,
+                 samplers::euler_maruyama>;
 inline std::initializer_list<named<any_sampler>> const sampler_choices{
     {"ddim", samplers::ddim{}},
     {"ddim_eta", samplers::ddim_eta{}},
@@ -70,12 +70,12 @@ struct timed_network {
 struct stages {
   any_schedule schedule;
   run_time_prediction predicts;
-  double guidance = 0;         ///< w of (1 + w) conditional - w unconditional; 0: one branch
-  double rescale = 0;          ///< phi of guidance::rescaled; 0: off
-  double clip = 0;             ///< 0: off
-  double quantile = 0;         ///< of dynamic thresholding, in place of clip; 0: off
-  int resamplings = 0;         ///< of RePaint; 0: no inpainting
-  std::vector<level> levels;   ///< from clean to noisy for encoding
+  double guidance = 0;        ///< w of (1 + w) conditional - w unconditional; 0: one branch
+  double rescale = 0;         ///< phi of guidance::rescaled; 0: off
+  double clip = 0;            ///< 0: off
+  double quantile = 0;        ///< of dynamic thresholding, in place of clip; 0: off
+  int resamplings = 0;        ///< of RePaint; 0: no inpainting
+  std::vector<level> levels;  ///< from clean to noisy for encoding
   timed_network network;
 };
 

@@ -59,20 +59,19 @@ int run(options const& o) {
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
   auto const known = read_known(o, config);
   bool const inpainting = !o.inpaint.empty();
-  images const latents =
-      o.from.empty() ? images{} : read_pictures("--from", o.from, config);
+  images const latents = o.from.empty() ? images{} : read_pictures("--from", o.from, config);
   if (inpainting && !o.from.empty())
     throw error("--from was given with --inpaint; expected one of them");
 
   networks::unet::set_threads(static_cast<int>(o.threads));
   timed_network network{networks::unet_network{m.network}};
-  auto const plan = make_plan(
-      o.pipeline,
-      {.guidance = guidance,
-       .predicts = choose("'" + o.model + "': predicts", m.predicts, prediction_choices),
-       .schedule = schedule_of(m.schedule, o.model),
-       .network = network,
-       .resamplings = inpainting ? static_cast<int>(o.resamplings) : 0});
+  auto const plan =
+      make_plan(o.pipeline,
+                {.guidance = guidance,
+                 .predicts = choose("'" + o.model + "': predicts", m.predicts, prediction_choices),
+                 .schedule = schedule_of(m.schedule, o.model),
+                 .network = network,
+                 .resamplings = inpainting ? static_cast<int>(o.resamplings) : 0});
 
   loop_options loop{.count = static_cast<std::size_t>(o.count),
                     .batch = static_cast<std::size_t>(o.batch),

@@ -21,8 +21,7 @@ template <class... Stages> void row(pipeline<Stages...> const& p) {
           : void(),
       ++i),
      ...);
-  }
-  (typename code::structures{});
+  }(typename code::structures{});
   fmt::print("{}\n", text);
 }
 
@@ -59,9 +58,15 @@ int main() {
   // Runge-Kutta 4 | rk4
   row(vp | v | samplers::runge_kutta<tableaux::rk4>{} | network);
   // Adaptive steps, Bogacki-Shampine 2(3) | bogacki_shampine
-  row(4, [&] { return (vp | v | samplers::adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-3} | network).sample({.shape = {4, 1}}); });
+  row(4, [&] {
+    return (vp | v | samplers::adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-3} | network)
+        .sample({.shape = {4, 1}});
+  });
   // Adaptive steps, Dormand-Prince 5(4) | dormand_prince
-  row(7, [&] { return (vp | v | samplers::adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} | network).sample({.shape = {4, 1}}); });
+  row(7, [&] {
+    return (vp | v | samplers::adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} | network)
+        .sample({.shape = {4, 1}});
+  });
   // DPM-Solver++ 2M (Lu et al. 2022) | dpmpp_2m
   row(vp | v | samplers::dpmpp_2m{} | network);
   // UniPC of order 2, predictor and corrector (Zhao et al. 2023) | unipc_2
@@ -79,7 +84,8 @@ int main() {
   // Rectified flow (Liu et al. 2022; Lipman et al. 2022) | rectified_flow
   row(schedules::rectified_flow{} | predicts::velocity{} | samplers::euler{} | network);
   // Annealed Langevin dynamics (Song & Ermon 2019, Algorithm 1) | annealed_langevin
-  row(schedules::variance_exploding{} | predicts::score{} | samplers::annealed_langevin{} | network);
+  row(schedules::variance_exploding{} | predicts::score{} | samplers::annealed_langevin{} |
+      network);
   // Predictor-corrector (Song et al. 2021, Algorithms 2 to 5) | predictor_corrector
   row(vp | v | samplers::predictor_corrector{samplers::euler_maruyama{}} | network);
   // Learned variance (Nichol & Dhariwal 2021) | learned_variance
@@ -91,7 +97,8 @@ int main() {
   // Classifier-free guidance (Ho & Salimans 2022) | classifier_free
   row(vp | v | guidance::classifier_free{.w = 3} | samplers::ddim{} | network);
   // Guidance in an interval (Kynkaanniemi et al. 2024) | within
-  row(vp | v | guidance::within{guidance::classifier_free{.w = 3}, 0.2, 0.8} | samplers::ddim{} | network);
+  row(vp | v | guidance::within{guidance::classifier_free{.w = 3}, 0.2, 0.8} | samplers::ddim{} |
+      network);
   // Guidance rescale (Lin et al. 2023) | rescaled
   row(vp | v | guidance::rescaled{.s = 4, .phi = 0.7} | samplers::ddim{} | network);
   // Adaptive projected guidance (Sadat et al. 2024) | apg
@@ -111,15 +118,26 @@ int main() {
   // RePaint (Lugmayr et al. 2022, Algorithm 1) | repaint
   row(vp | v | samplers::repaint{samplers::ancestral{}, 10} | network);
   // Colorization by a linear operator (Song et al. 2021) | colorization
-  row(vp | v | samplers::repaint{samplers::ancestral{}, 10} | networks::in_basis{network, networks::channel_basis::gray()});
+  row(vp | v | samplers::repaint{samplers::ancestral{}, 10} |
+      networks::in_basis{network, networks::channel_basis::gray()});
   // img2img (Meng et al. 2022, SDEdit) | img2img
-  row(1, [&] { auto const p = (vp | v | samplers::ddim{} | network).plan(50).from(25); return p.run(p.start_from(pictures, {})); });
+  row(1, [&] {
+    auto const p = (vp | v | samplers::ddim{} | network).plan(50).from(25);
+    return p.run(p.start_from(pictures, {}));
+  });
   // Encoding (Song et al. 2021, DDIM, 4.3) | encoding
-  row(1, [&] { auto const p = (vp | v | samplers::ddim{} | network).encoder(50); return p.run(p.start_at(pictures, {})); });
+  row(1, [&] {
+    auto const p = (vp | v | samplers::ddim{} | network).encoder(50);
+    return p.run(p.start_at(pictures, {}));
+  });
   // Interpolation between two encoded pictures | slerp
   row(0, [&] { return slerp(pictures, pictures, 0.5); });
   // The log-likelihood (Song et al. 2021, eq. 39) | likelihood
-  row(2, [&] { return log_likelihood(vp | v | samplers::heun{} | network, pictures, grids::uniform{}, 50); });
+  row(2, [&] {
+    return log_likelihood(vp | v | samplers::heun{} | network, pictures, grids::uniform{}, 50);
+  });
   // Training for any prediction, any schedule (Ho et al. 2020, Algorithm 1) | training
-  row(1, [&] { return objective{schedules::cosine{}, predicts::v{}, weights::min_snr{.gamma = 5}}; });
+  row(1, [&] {
+    return objective{schedules::cosine{}, predicts::v{}, weights::min_snr{.gamma = 5}};
+  });
 }

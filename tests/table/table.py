@@ -28,8 +28,8 @@ whose network is exact, is the truth behind almost all numbers; in the lines `vp
 
 def rows_of(source):
     text = source[source.index("int main()"):]
-    for match in re.finditer(r"  // (.*?) \| ([\w ,]+)\n  row\((.*?)\);\n(?=\s*(//|\}))", text, re.S):
-        method, keys, line = match.group(1), match.group(2), " ".join(match.group(3).split())
+    for match in re.finditer(r"  // (.*?) \| ([\w ,]+)\n  row\((.*?)\);\n(?=  // |\})", text, re.S):
+        method, keys, line = match.group(1), match.group(2), " ".join(match.group(3).split()).replace(") .", ").").replace("} .", "}.")
         inside = re.match(r"\d+, \[&\] \{ (?:return )?(.*?);? \}$", line)
         if inside:
             line = inside.group(1).replace("return ", "")

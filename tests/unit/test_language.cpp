@@ -169,8 +169,8 @@ BOOST_AUTO_TEST_CASE(a_reduction_of_a_reduction) {
 
 BOOST_AUTO_TEST_CASE(a_reduction_is_one_more_kernel_and_two_independent_ones_are_not_more) {
   auto const kernels = [](auto const& s) {
-    using program = typename decltype(
-        fuse(no_answers, nothing_before, std::get<0>(s.evaluations).statements))::type;
+    using program = typename decltype(fuse(no_answers, nothing_before,
+                                           std::get<0>(s.evaluations).statements))::type;
     return program::kernels;
   };
   BOOST_TEST(kernels(step(x = clamp(x, -1, 1))) == 1u);
@@ -193,18 +193,20 @@ BOOST_AUTO_TEST_CASE(a_reduction_has_the_same_bits_alone_and_in_a_batch) {
     std::vector<float> alone(original.begin() + static_cast<std::ptrdiff_t>(row * n),
                              original.begin() + static_cast<std::ptrdiff_t>((row + 1) * n));
     launch(statement, bindings{bind(x, alone.data())}, {.count = 1, .pitch = n});
-    BOOST_TEST(std::equal(alone.begin(), alone.end(), batch_of.begin() + static_cast<std::ptrdiff_t>(row * n)));
+    BOOST_TEST(std::equal(alone.begin(), alone.end(),
+                          batch_of.begin() + static_cast<std::ptrdiff_t>(row * n)));
   }
 }
 
 BOOST_AUTO_TEST_CASE(then_reads_the_x_that_a_step_arrives_at) {
   two_rows now, two;
-  launch(then(step(x = 2 * x + known), x = clamp(x, -1, 1), keep<0> = 3 * x),
-         [&] {
-           static float kept[16];
-           return bindings{bind(x, now.x), bind(known, now.known), bind(keep<0>, kept)};
-         }(),
-         now.layout());
+  launch(
+      then(step(x = 2 * x + known), x = clamp(x, -1, 1), keep<0> = 3 * x),
+      [&] {
+        static float kept[16];
+        return bindings{bind(x, now.x), bind(known, now.known), bind(keep<0>, kept)};
+      }(),
+      now.layout());
   launch(step(x = 2 * x + known), two.where(), two.layout());
   launch(step(x = clamp(x, -1, 1)), two.where(), two.layout());
   each_value([&](std::size_t, std::size_t, std::size_t k) { BOOST_TEST(now.x[k] == two.x[k]); });
@@ -254,9 +256,8 @@ template <class T, bool PerBranch> struct narrow_network {
 };
 
 template <class T, bool PerBranch> images narrow_samples(std::size_t& inputs) {
-  auto const pipeline = schedules::cosine{} | predicts::v{} |
-                        guidance::classifier_free{.w = 1} | samplers::ddim{} |
-                        narrow_network<T, PerBranch>{two_classes(5), &inputs};
+  auto const pipeline = schedules::cosine{} | predicts::v{} | guidance::classifier_free{.w = 1} |
+                        samplers::ddim{} | narrow_network<T, PerBranch>{two_classes(5), &inputs};
   return pipeline.sample({.shape = {6, 5}, .steps = 12}, label{1});
 }
 
@@ -304,17 +305,16 @@ BOOST_AUTO_TEST_CASE(the_callers_noise_in_place_of_philox) {
       fill_normals(r.to + i * r.pitch, 0, r.pitch / 4, r.keys[i], r.stream);
   }});
   BOOST_TEST(same.data == drawn.data);
-  auto const none = of(noise_from{[](noise_request const& r) {
-    std::fill_n(r.to, r.keys.size() * r.pitch, 0.0f);
-  }});
+  auto const none = of(
+      noise_from{[](noise_request const& r) { std::fill_n(r.to, r.keys.size() * r.pitch, 0.0f); }});
   for (std::size_t i = 0; i < 5; ++i) BOOST_TEST(none[0][i] == none[2][i]);
   BOOST_TEST(none.data != drawn.data);
 }
 
 BOOST_AUTO_TEST_CASE(explain_names_the_kernels_of_a_reduction) {
-  auto const plan = (schedules::linear{} | predicts::v{} | thresholds::dynamic{0.9} |
-                     samplers::ddim{} | silent)
-                        .plan(4);
+  auto const plan =
+      (schedules::linear{} | predicts::v{} | thresholds::dynamic{0.9} | samplers::ddim{} | silent)
+          .plan(4);
   std::string const text = explain(plan);
   for (char const* part : {"8 kernels", "quantile_of_abs(scratch<0>", "over each sample",
                            "kernel 1: reads x out<0>, writes scratch<0>", "kernel 2: "})

@@ -48,8 +48,7 @@ BOOST_AUTO_TEST_CASE(inner_interval_has_the_solvers_order) {
                                            << name << ": order " << r.order << ", last halving "
                                            << r.last_halving << ", float within " << r.of_float
                                            << ", at 640 steps " << r.of_640);
-        if (schedule.called == schedules::continuous::linear::name)
-          record(name, "order", r.order);
+        if (schedule.called == schedules::continuous::linear::name) record(name, "order", r.order);
         if (schedule.called == schedules::rectified_flow::name && name == std::string("euler"))
           record("rectified_flow", "order", r.order);
         BOOST_TEST(std::abs(r.order - order) < 0.15,

@@ -217,8 +217,7 @@ BOOST_AUTO_TEST_CASE(runge_kutta_methods_have_their_orders_on_the_mixture) {
         BOOST_TEST_MESSAGE(schedule.called << ", two Gaussians, " << name << ": order " << r.order
                                            << ", last halving " << r.last_halving << ", error "
                                            << r.error << ", float within " << r.of_float);
-        if (schedule.called == schedules::continuous::linear::name)
-          record(name, "order", r.order);
+        if (schedule.called == schedules::continuous::linear::name) record(name, "order", r.order);
         if (high) BOOST_TEST(r.order > T::order - 0.2);
         else
           BOOST_TEST(std::abs(r.order - T::order) < 0.2,
