@@ -6,9 +6,9 @@
 //   logarithm: log variance = raw_variance
 //
 // Over range the standard deviation is (beta beta-tilde)^(1/4) exp(raw_variance log(beta /
-// beta-tilde) / 4), and beta / beta-tilde = sigma_t^2 / sigma_s^2. At the clean end beta-tilde is 0:
-// the paper takes the logarithm of the step before (beta-tilde_1 := beta-tilde_2), which is asked by
-// the likelihood alone, since the last step, x = alpha x0, has no noise on any grid.
+// beta-tilde) / 4), and beta / beta-tilde = sigma_t^2 / sigma_s^2. At the clean end beta-tilde is
+// 0: the paper takes the logarithm of the step before (beta-tilde_1 := beta-tilde_2), which is
+// asked by the likelihood alone, since the last step, x = alpha x0, has no noise on any grid.
 #pragma once
 
 #include <cmath>

@@ -3,10 +3,11 @@
 //
 //   x = x + (a / 2) score(x) + sqrt(a) noise,  a = epsilon sigma_t^2 / sigma_L^2,  n times a level
 //
-// sigma_L is the grid's smallest sigma above 0. x goes from level to level as it is, as in the paper,
-// where alpha = 1; on other schedules the dynamics bring alpha along. After the last level one
-// evaluation more takes its noise off, x = alpha x0 (Jolicoeur-Martineau et al. 2021, "Adversarial
-// score matching and improved sampling for image generation"), which Algorithm 1 leaves in.
+// sigma_L is the grid's smallest sigma above 0. x goes from level to level as it is, as in the
+// paper, where alpha = 1; on other schedules the dynamics bring alpha along. After the last level
+// one evaluation more takes its noise off, x = alpha x0 (Jolicoeur-Martineau et al. 2021,
+// "Adversarial score matching and improved sampling for image generation"), which Algorithm 1
+// leaves in.
 #pragma once
 
 #include <cmath>

@@ -3,10 +3,10 @@
 //
 //   x = x + e score(x) + sqrt(2 e) noise,  e = 2 a (r |noise| / |score|)^2,  n times
 //
-// The norms are those of one sample (the authors' code takes their means over the batch, which would
-// make a sample depend on its neighbours). a = 1 where alpha = 1; on VP the paper's is 1 - beta_i,
-// which is (alpha_t / alpha_s)^2 of the step just taken. The last step is the predictor's, which
-// takes the noise off.
+// The norms are those of one sample (the authors' code takes their means over the batch, which
+// would make a sample depend on its neighbours). a = 1 where alpha = 1; on VP the paper's is 1 -
+// beta_i, which is (alpha_t / alpha_s)^2 of the step just taken. The last step is the predictor's,
+// which takes the noise off.
 #pragma once
 
 #include <cmath>

@@ -1,11 +1,11 @@
-// Song, Dhariwal, Chen & Sutskever 2023, "Consistency Models", eq. 5 and appendix C: a network made
-// to obey the boundary condition f(u, rho_min) = u.
+// Song, Dhariwal, Chen & Sutskever 2023, "Consistency Models", eq. 5 and appendix C: a network
+// made to obey the boundary condition f(u, rho_min) = u.
 //
 //   f = c_skip u + c_out F(c_in u),  c_skip = sd^2 / ((rho - rho_min)^2 + sd^2),
 //   c_out = sd (rho - rho_min) / sqrt(rho^2 + sd^2),  c_in = 1 / sqrt(rho^2 + sd^2)
 //
-// u = x / alpha, rho = sigma / alpha (the paper's x and t, there alpha = 1), rho_min its epsilon, sd
-// = sigma_data. f is the end of the flow's path at rho_min, not the clean sample, and takes the
+// u = x / alpha, rho = sigma / alpha (the paper's x and t, there alpha = 1), rho_min its epsilon,
+// sd = sigma_data. f is the end of the flow's path at rho_min, not the clean sample, and takes the
 // place of x0; eps is (x - alpha f) / sigma, the mean slope to there. At rho_min and below f = u.
 // There is no target(level): such a network is trained on its own output at another level.
 #pragma once

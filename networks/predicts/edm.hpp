@@ -1,5 +1,5 @@
-// Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", eq. 7 and
-// table 1, column "Ours": what a network sees, F(c_in u, c_noise), and what is made of it.
+// Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", eq. 7
+// and table 1, column "Ours": what a network sees, F(c_in u, c_noise), and what is made of it.
 //
 //   D = c_skip u + c_out F,  c_in = 1 / sqrt(rho^2 + sd^2),  c_noise = ln(rho) / 4
 //   c_skip = sd^2 / (rho^2 + sd^2),  c_out = rho sd / sqrt(rho^2 + sd^2)

@@ -12,6 +12,7 @@
 #include "numbers.hpp"
 
 using namespace inpainting;
+using laws::record;
 using laws::contains;
 using laws::largest_difference;
 using laws::sentence;

@@ -176,10 +176,10 @@ BOOST_AUTO_TEST_CASE(annealed_langevin_by_its_formula) {
   }
 }
 
-// 4096 elements, 3 standard errors of sqrt(w (1 - w) / 4096) = 0.0072 each. 10 levels from rho = 2 to
-// 0.1 with 100 steps of epsilon / sigma_last^2 = 0.4: the chain of these steps itself, its transition
-// density multiplied up on a grid, has 0.3119 above 0, 0.4 standard errors from 0.3091; with 50 steps
-// it would be 0.9.
+// 4096 elements, 3 standard errors of sqrt(w (1 - w) / 4096) = 0.0072 each. 10 levels from rho = 2
+// to 0.1 with 100 steps of epsilon / sigma_last^2 = 0.4: the chain of these steps itself, its
+// transition density multiplied up on a grid, has 0.3119 above 0, 0.4 standard errors from 0.3091;
+// with 50 steps it would be 0.9.
 BOOST_AUTO_TEST_CASE(annealed_langevin_finds_the_weights) {
   double largest = 0;
   samplers::annealed_langevin const sampler{.n = 100, .epsilon = 0.4, .sigma_last = 1};
@@ -196,8 +196,8 @@ BOOST_AUTO_TEST_CASE(annealed_langevin_finds_the_weights) {
   record("annealed_langevin", "standard errors of the modes' weights, at most", largest);
 }
 
-// The same with the corrector's steps, 1024 elements a sample: with the predictor that only rescales,
-// 100 steps of r = 0.3 a level; with the ancestral one and Euler-Maruyama, 10.
+// The same with the corrector's steps, 1024 elements a sample: with the predictor that only
+// rescales, 100 steps of r = 0.3 a level; with the ancestral one and Euler-Maruyama, 10.
 BOOST_AUTO_TEST_CASE(predictor_corrector_finds_the_weights) {
   double largest = 0;
   grids::karras const grid{.sigma_min = 0.1, .sigma_max = 2};
@@ -220,8 +220,8 @@ BOOST_AUTO_TEST_CASE(predictor_corrector_finds_the_weights) {
 }
 
 // At as few predictor's steps, end to end: the distance to the data's distribution, of 65,536
-// elements. (Of as many evaluations, ancestral steps alone make more on VP and sub-VP: 0.077 at 20,
-// against 0.107 at 10 with 2 corrections each.)
+// elements. (Of as many evaluations, ancestral steps alone make more on VP and sub-VP: 0.077 at
+// 20, against 0.107 at 10 with 2 corrections each.)
 BOOST_AUTO_TEST_CASE(a_corrector_improves_on_its_predictor) {
   for (auto const& schedule : vp_ve_and_sub_vp())
     for (int steps : {10, 20}) {

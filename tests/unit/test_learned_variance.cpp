@@ -1,5 +1,5 @@
-// The variance that a network learns: its two ends are those of ancestral sampling, and the best one
-// has the better likelihood.
+// The variance that a network learns: its two ends are those of ancestral sampling, and the best
+// one has the better likelihood.
 #define BOOST_TEST_MODULE learned_variance
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
@@ -58,8 +58,8 @@ static_assert(learned::facts[1].kernels == 1 && learned::facts[1].reads == 2 &&
 
 }  // namespace
 
-// v = 0 and v = 1, step for step from the same x with the same noise, to 1e-6 of the largest |x|; and
-// over the whole run, where roundings add up.
+// v = 0 and v = 1, step for step from the same x with the same noise, to 1e-6 of the largest |x|;
+// and over the whole run, where roundings add up.
 BOOST_AUTO_TEST_CASE(both_ends_are_ancestral) {
   auto const m = two_classes(3);
   double largest = 0;
@@ -95,7 +95,8 @@ BOOST_AUTO_TEST_CASE(both_ends_are_ancestral) {
   record("learned_variance", "largest difference from ancestral at v = 0 and 1, a step", largest);
 }
 
-// What two runs of a step with noise 0 and with noise z differ by is z times the standard deviation.
+// What two runs of a step with noise 0 and with noise z differ by is z times the standard
+// deviation.
 namespace {
 
 struct measured_step {
@@ -233,9 +234,9 @@ BOOST_AUTO_TEST_CASE(the_steps_have_the_variance_asked_for) {
     }
 }
 
-// Of N(0, 1), beta is the best variance on every step: what is left is log(beta / beta-tilde) / 2 =
-// log(sigma_t / sigma_s), which adds up to the ratio of the ends. beta-tilde costs 0.67 bits more
-// (1000 steps of the linear table).
+// Of N(0, 1), beta is the best variance on every step: what is left is log(beta / beta-tilde) / 2
+// = log(sigma_t / sigma_s), which adds up to the ratio of the ends. beta-tilde costs 0.67 bits
+// more (1000 steps of the linear table).
 BOOST_AUTO_TEST_CASE(likelihood_of_one_gaussian) {
   auto const m = centred(1);
   any_schedule const schedule(schedules::linear{});

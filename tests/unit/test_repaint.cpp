@@ -15,6 +15,7 @@
 #include "numbers.hpp"
 
 using namespace inpainting;
+using laws::record;
 
 namespace {
 
