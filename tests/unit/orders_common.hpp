@@ -115,6 +115,34 @@ measured order_of(Sampler sampler, any_schedule const& schedule, gaussian_mixtur
 
 inline std::vector<int> const doublings{40, 80, 160, 320, 640};
 
+/// The order of a multistep method, its warm-up of lower order taken in steps so short (h^1.5) that
+/// their error is of the method's order.
+template <class Sampler>
+double multistep_order(Sampler sampler, any_schedule const& schedule, double from, double to) {
+  auto const pipeline =
+      schedule | predicts::v{} | sampler | any_network(one.predicting<predicts::v>());
+  auto const network = [](std::vector<double> const& x, level const& t, bool) {
+    std::vector<double> r;
+    for (double one_x : x) r.push_back(answer<predicts::v>(one, std::vector{one_x}, t)[0]);
+    return r;
+  };
+  auto const start = starts(one, schedule.at(from));
+  std::vector<int> const steps{320, 640, 1280};  // below, the errors of two starts cross
+  std::vector<double> errors;
+  for (int n : steps) {
+    double const h = (from - to) / n, brief = std::pow(h, 1.5);
+    grids::custom g{{from, from - brief, from - 2 * brief}};
+    for (int k = 1; k <= n; ++k) g.times.push_back(k == n ? to : from - h * k);
+    auto const end = run_in_double(pipeline.plan(g, n + 2), start, network);
+    double error = 0;
+    for (std::size_t i = 0; i < end.size(); ++i)
+      error = std::max(error,
+                       std::abs(end[i] - exact_flow(start[i], schedule.at(from), schedule.at(to))));
+    errors.push_back(error);
+  }
+  return fitted_order(steps, errors);
+}
+
 /// The mean and variance of a sample.
 struct moments {
   double mean, variance;
