@@ -30,6 +30,7 @@
 #include <tweedie/samplers/consistency.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
+#include <tweedie/samplers/dpmpp_3m.hpp>
 #include <tweedie/samplers/edm_stochastic.hpp>
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
