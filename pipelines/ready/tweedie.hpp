@@ -29,6 +29,7 @@
 #include <tweedie/samplers/annealed_langevin.hpp>
 #include <tweedie/samplers/consistency.hpp>
 #include <tweedie/samplers/ddim.hpp>
+#include <tweedie/samplers/dpm_solver_2.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/dpmpp_3m.hpp>
 #include <tweedie/samplers/edm_stochastic.hpp>
