@@ -36,6 +36,7 @@
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/lms_3.hpp>
 #include <tweedie/samplers/predictor_corrector.hpp>
 #include <tweedie/samplers/replacement.hpp>
 #include <tweedie/samplers/runge_kutta.hpp>

@@ -1,0 +1,58 @@
+// The linear multistep method of order 3 on du/drho = eps, u = x / alpha, rho = sigma / alpha: the
+// three-step Adams-Bashforth method for steps of any length ("LMS" in Karras et al. 2022's
+// comparison and in k-diffusion; Hairer, Norsett & Wanner, Solving ODEs I, III.5).
+//
+//   u_s = u_t + sum_i eps_i integral from rho_t to rho_s of l_i(rho) drho
+//
+// l_i are Lagrange's polynomials through the last slopes' rho.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <tweedie/dsl/stage.hpp>
+#include <tweedie/dsl/statement.hpp>
+
+namespace tweedie::samplers {
+
+using namespace symbols;
+
+struct lms_3 {
+  using kind = kinds::sampler;
+  auto step(level t, level s) const {  // warm-up: orders 1 and 2
+    return tweedie::step(x = s.alpha * (x / t.alpha + (s.rho() - t.rho()) * eps));
+  }
+  auto step(level r, level t, level s) const {
+    auto const w = weights<2>({t.rho(), r.rho()}, s.rho());
+    return tweedie::step(x = s.alpha * (x / t.alpha + w[0] * eps + w[1] * past_eps<1>));
+  }
+  auto step(level q, level r, level t, level s) const {
+    auto const w = weights<3>({t.rho(), r.rho(), q.rho()}, s.rho());
+    return tweedie::step(x = s.alpha *
+                             (x / t.alpha + w[0] * eps + w[1] * past_eps<1> + w[2] * past_eps<2>));
+  }
+  auto first(level, level s) const {  // alpha_t = 0: rho is infinite
+    return tweedie::step(x = s.alpha * x0 + s.sigma * eps);
+  }
+
+ private:
+  /// The integrals from at[0] to `end`, each of a polynomial of degree N - 1 < 3: Simpson's rule is
+  /// exact for it.
+  template <std::size_t N>
+  static std::array<double, N> weights(std::array<double, N> const& at, double end) {
+    std::array<double, N> w{};
+    for (std::size_t i = 0; i < N; ++i) {
+      auto const lagrange = [&](double rho) {
+        double r = 1;
+        for (std::size_t j = 0; j < N; ++j)
+          if (j != i) r *= (rho - at[j]) / (at[i] - at[j]);
+        return r;
+      };
+      w[i] =
+          (end - at[0]) / 6 * (lagrange(at[0]) + 4 * lagrange((at[0] + end) / 2) + lagrange(end));
+    }
+    return w;
+  }
+};
+
+}  // namespace tweedie::samplers

@@ -1,0 +1,17 @@
+#define BOOST_TEST_MODULE lms_3
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+#include <tweedie/samplers/lms_3.hpp>
+
+#include "numbers.hpp"
+#include "orders_common.hpp"
+
+using namespace laws;
+
+BOOST_AUTO_TEST_CASE(order_3_on_the_inner_interval) {
+  for (auto const& schedule : continuous_ones()) {
+    double const order = multistep_order(samplers::lms_3{}, schedule, 0.95, 0.05);
+    BOOST_TEST(order > 2.8, schedule.called << " has order " << order);
+    if (schedule.called == schedules::continuous::linear::name) record("lms_3", "order", order);
+  }
+}
