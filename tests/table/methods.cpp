@@ -69,6 +69,12 @@ int main() {
   });
   // DPM-Solver++ 2M (Lu et al. 2022) | dpmpp_2m
   row(vp | v | samplers::dpmpp_2m{} | network);
+  // DPM-Solver++ 3M (Lu et al. 2022) | dpmpp_3m
+  row(vp | v | samplers::dpmpp_3m{} | network);
+  // DPM-Solver-2 (Lu et al. 2022, Algorithm 1) | dpm_solver_2
+  row(vp | v | samplers::dpm_solver_2{} | network);
+  // Linear multistep of order 3 (LMS) | lms_3
+  row(vp | v | samplers::lms_3{} | network);
   // UniPC of order 2, predictor and corrector (Zhao et al. 2023) | unipc_2
   row(vp | v | samplers::unipc_2{} | network);
   // SDE-DPM-Solver++ 2M (Lu et al. 2022) | sde_dpmpp_2m

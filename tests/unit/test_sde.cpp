@@ -214,8 +214,10 @@ BOOST_AUTO_TEST_CASE(euler_maruyama_is_the_papers_sdes) {
       [](double t) { return 2 * std::pow(0.01 * std::pow(5000, t), 2) * std::log(5000.0); });
 }
 
+namespace {
+
 // Karras et al. 2022, Algorithm 2, line by line in sigma, on the float samples of the library.
-static void compare_with_algorithm_2(double s_tmin, double sigma_min) {
+void compare_with_algorithm_2(double s_tmin, double sigma_min) {
   int const n = 12;
   double const s_churn = 4, s_tmax = 20, s_noise = 1.003;
   samplers::edm_stochastic const sampler{samplers::edm_stochastic::churn(s_churn, n), s_tmin,
@@ -250,6 +252,9 @@ static void compare_with_algorithm_2(double s_tmin, double sigma_min) {
     BOOST_TEST(d < 2e-5, "sample " << id << " differs by " << d);
   }
 }
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(edm_stochastic_is_algorithm_2) {
   compare_with_algorithm_2(0.05, 0.002);
   compare_with_algorithm_2(0, 0.5);  // the last step is raised too, and it shows
