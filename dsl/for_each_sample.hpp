@@ -18,13 +18,20 @@
 
 namespace tweedie {
 
-/// f(row) for each row, in any order.
+/// f(row) for each row on the host, in any order.
 template <class F> void for_each_sample(std::uint64_t rows, std::uint64_t elements, F const& f) {
-  if (rows * elements < serial_below || rows == 1) {
+#if defined(THRUST_DEVICE_SYSTEM) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
+  constexpr bool serial = true;
+#else
+  bool const serial = rows * elements < serial_below || rows == 1;
+#endif
+  if (serial) {
     for (std::uint64_t i = 0; i < rows; ++i) f(i);
     return;
   }
+#if !defined(THRUST_DEVICE_SYSTEM) || THRUST_DEVICE_SYSTEM != THRUST_DEVICE_SYSTEM_CUDA
   thrust::for_each_n(thrust::device, thrust::counting_iterator<std::uint64_t>(0), rows, f);
+#endif
 }
 
 namespace detail {

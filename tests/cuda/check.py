@@ -4,7 +4,7 @@ No GPU is needed. The PTX is read for
   - the number of kernels, if the source says `// kernels: N` (Thrust's EmptyKernel does not count);
   - `.local`: an array that did not fit registers, or a slow path of libm;
   - floats stored to global memory one at a time instead of four, and floats so loaded unless the source says why they
-    must be: `// scalar: <reason>`.
+    must be: `// scalar: <reason>`, or `// scalar store: <reason>`.
 
 Exit code 77: skipped.
 """
@@ -63,6 +63,7 @@ def main():
         wrong.append(f"{len(kernels)} kernels instead of {wanted.group(1)}")
 
     scalar_allowed = re.search(r"//\s*scalar:\s*\S", source)
+    store_allowed = re.search(r"//\s*scalar store:\s*\S", source)
     for m in kernels:
         name, body = m.group(1), body_of(ptx, m.start())
         for line in body.splitlines():
@@ -71,7 +72,7 @@ def main():
                 wrong.append(f"{name}: local memory: {line}")
             # Untyped .b32 is how newer compilers write a float's move.
             elif scalar := re.match(r"(?:@%p\d+\s+)?(ld|st)\.global(?!\S*\.v4)\S*\.[fb]32\b", line):
-                if scalar.group(1) == "st" or not scalar_allowed:
+                if not (store_allowed if scalar.group(1) == "st" else scalar_allowed):
                     wrong.append(f"{name}: one float at a time: {line}")
         vectors = len(re.findall(r"\b(?:ld|st)\.global\S*\.v4", body))
         print(f"kernel {kernels.index(m) + 1}: {vectors} accesses of four, {len(body.splitlines())} lines")

@@ -2,6 +2,7 @@
 // then a block per sample that reduces and goes on.
 // kernels: 8
 // scalar: a reduction adds strided elements, a selection counts them, one at a time; a mask has a period
+// scalar store: the value of a reduction is one float a sample
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/thresholds.hpp>
 #include <tweedie/pipelines/pipeline.hpp>

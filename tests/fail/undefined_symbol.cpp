@@ -11,7 +11,7 @@ struct my_sampler {
   auto step(level, level s) const {
     using namespace symbols;
 #ifdef MISTAKE
-    return tweedie::step(x = s.alpha * known + s.sigma * eps);
+    return tweedie::step(x = s.alpha * target + s.sigma * eps);
 #else
     return tweedie::step(x = s.alpha * x0 + s.sigma * eps);
 #endif
