@@ -57,13 +57,13 @@ int main() {
   row(vp | v | samplers::runge_kutta<tableaux::kutta_3>{} | network);
   // Runge-Kutta 4 | rk4
   row(vp | v | samplers::runge_kutta<tableaux::rk4>{} | network);
-  // Adaptive steps, Bogacki-Shampine 2(3) | bogacki_shampine
-  row(4, [&] {
+  // Adaptive steps, Bogacki-Shampine 2(3) | adaptive_23
+  row(5, [&] {
     return (vp | v | samplers::adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-3} | network)
         .sample({.shape = {4, 1}});
   });
-  // Adaptive steps, Dormand-Prince 5(4) | dormand_prince
-  row(7, [&] {
+  // Adaptive steps, Dormand-Prince 5(4) | adaptive_54
+  row(8, [&] {
     return (vp | v | samplers::adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} | network)
         .sample({.shape = {4, 1}});
   });

@@ -131,6 +131,19 @@ BOOST_AUTO_TEST_CASE(is_the_exact_density_from_end_to_end) {
   check(schedules::rectified_flow{}, predicts::v{}, samplers::runge_kutta<tableaux::rk4>{});
 }
 
+// The last step, to alpha = 0, from w = alpha / sigma = 1 / 4: for N(0, I) at x0 = 0 nothing else
+// changes, and the exact change of the density is D / 2 ln(1 + w^2) = 0.12 nats, of which the step
+// leaves one of order w^4.
+BOOST_AUTO_TEST_CASE(step_to_infinite_rho) {
+  auto const data = centred(1, dimension);
+  auto const pipeline = any_schedule(schedules::rectified_flow{}) | predicts::v{} |
+                        samplers::heun{} | any_exact(data.predicting<predicts::v>());
+  images const origin{{1, dimension}, std::vector<float>(dimension)};
+  double const nats = log_likelihood(pipeline, origin, grids::custom{{1, 0.8, 0.79}}, 2)[0];
+  double const truth = exact(data, origin[0], {.alpha = 1, .sigma = 0.79 / 0.21});
+  BOOST_TEST(std::abs(nats - truth) < 0.005);
+}
+
 // A first-order sampler gets there too, and a guidance mixes the traces as it mixes the outputs:
 // with w = 0 and a label it is the density of that class.
 BOOST_AUTO_TEST_CASE(ddim_and_a_guidance) {
