@@ -223,8 +223,8 @@ int main(int argc, char** argv) {
     return 1;
   }
   bool const smoke = std::getenv("TWEEDIE_SMOKE");
-  std::size_t const width = photograph.shape.width / 4;
-  images const taught = halved(photograph, 0, width), truth = halved(photograph, width, width);
+  std::size_t const part = photograph.shape.width / 4;
+  images const taught = halved(photograph, 0, part), truth = halved(photograph, part, part);
 
   // In the basis the gray is the first channel, and all that is known.
   auto const basis = networks::channel_basis::gray();
@@ -250,6 +250,6 @@ int main(int argc, char** argv) {
   for (auto const* one : std::initializer_list<images const*>{&gray, &coloured, &truth})
     row.insert(row.end(), one->data.begin(), one->data.end());
   io::write_png("colorization.png", row,
-                {.count = 3, .channels = channels, .height = known.shape[2], .width = width},
+                {.count = 3, .channels = channels, .height = known.shape[2], .width = part},
                 {.rows = 1});
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,11 @@ namespace tweedie::thresholds {
 using namespace symbols;
 
 namespace detail {
+/// The eps that goes with x0; 0 at the clean end, which encoding leaves, as of predicts::x0.
+inline auto rederived(level t) {
+  double const infinity = std::numeric_limits<double>::infinity();
+  return (x - t.alpha * x0) / (t.sigma == 0 ? infinity : t.sigma);
+}
 inline void check_limit(double limit) {
   if (!(limit > 0 && std::isfinite(limit)))
     throw error(
@@ -28,7 +34,7 @@ struct clip {
   double limit = 1;
   void check() const { detail::check_limit(limit); }
   auto x0_of(level) const { return clamp(x0, -limit, limit); }
-  auto eps_of(level t) const { return (x - t.alpha * x0) / t.sigma; }  // x0 is the clipped one
+  auto eps_of(level t) const { return detail::rederived(t); }  // x0 is the clipped one
 };
 
 /// x0 clipped to [-limit, limit], eps left as the network gave it.
@@ -76,7 +82,7 @@ struct dynamic {
     auto const s = tweedie::detail::pointwise_of<detail::at_least>({1.0}, quantile_of_abs(x0, p));
     return tweedie::detail::pointwise_of<detail::scaled_clip>({}, x0, s);
   }
-  auto eps_of(level t) const { return (x - t.alpha * x0) / t.sigma; }
+  auto eps_of(level t) const { return detail::rederived(t); }
 };
 
 }  // namespace tweedie::thresholds

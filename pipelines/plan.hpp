@@ -96,6 +96,10 @@ template <class Stages, class Network> class plan {
                                   .pitch = s.pitch,
                                   .to = s.x.data()});
       launch_start(s, step(x = scale * x));
+    } else if constexpr (code::enters) {
+      launch(step(x = scale * noise_stream<start_stream>), bindings{bind(x, s.x.data())},
+             rows_of(s));
+      launch_start(s, step());
     } else launch_start(s, step(x = scale * noise_stream<start_stream>));
     return s;
   }
@@ -251,7 +255,14 @@ template <class Stages, class Network> class plan {
         typename decltype(code::template in_buffers<typename decltype(f)::type>())::type;
     std::vector<float> numbers;
     for (double c : f.c) numbers.push_back(static_cast<float>(c));
-    launch<program>(numbers, s, rows_of(s));
+    // What enters the first step draws other noise than what the first evaluation's kernel draws.
+    tweedie::rows rows = rows_of(s);
+    std::vector<sample_key> keys = s.keys;
+    if constexpr (code::enters) {
+      for (sample_key& key : keys) key.step = ~std::uint32_t{0};
+      rows.keys = keys.data();
+    }
+    launch<program>(numbers, s, rows);
   }
 
   /// Throws where a state was made for a plan of another kind.
@@ -266,9 +277,11 @@ template <class Stages, class Network> class plan {
         !fits(s.keep, code::keeps) || !fits(s.past_x0, code::past_x0) ||
         !fits(s.past_eps, code::past_eps) || !fits(s.memory, code::memories) ||
         !fits(s.given_noise, code::streams) || !fits(s.scratch, code::scratches) ||
-        (code::writes_input && s.net_in.size() < n) || (code::uses_known && s.known.size() < n) ||
-        (code::uses_mask && s.mask.size() == 0) || s.keys.size() != s.samples ||
-        s.labels.size() != s.samples * code::conditions)
+        s.net_in.size() < code::inputs * n ||
+        (code::scratches > 0 && s.reduced.size() < detail::most_reductions * s.samples) ||
+        (code::uses_known && s.known.size() < n) ||
+        (code::uses_mask && (s.mask_period == 0 || s.elements % s.mask_period != 0)) ||
+        s.keys.size() != s.samples || s.labels.size() != s.samples * code::conditions)
       throw error(
           fmt::format("a state of {} samples with {} kept buffers and histories of {} and {} was "
                       "given; expected one "
@@ -348,6 +361,15 @@ template <class Stages, class Network> class plan {
       throw error(
           fmt::format("step {} of {}: 0 repetitions were given and nothing besides, "
                       "expected one evaluation at least",
+                      k + 1, steps()));
+    // Entering the next step, and what a last step leaves out, belong to the last evaluation alone.
+    if (std::ranges::count(order, count - 1) != 1 &&
+        (code::enters ||
+         (Kind::is_last && (code::writes_input || code::past_x0 + code::past_eps > 0))))
+      throw error(
+          fmt::format("step {} of {}: its last evaluation is repeated, expected one that is done "
+                      "once, since the "
+                      "sampler enters the next step or the network sees another input after it",
                       k + 1, steps()));
     std::array<level, count> where;
     [&]<std::size_t... E>(std::index_sequence<E...>) {

@@ -430,6 +430,8 @@ template <class Stages> struct compiled {
   static constexpr bool writes_input = detail::scales_input<decltype(Stages::predicts)> ||
                                        !std::is_same_v<typename buffers::input, float> ||
                                        buffers::duplicates;
+  static_assert(extras == 0 || std::is_same_v<typename buffers::output, float>,
+                "a guidance that asks another network needs a network that writes floats");
   static constexpr int inputs = !writes_input ? 0 : buffers::duplicates ? branches : 1;
   static constexpr bool learns_variance = detail::mentions<sym::raw_variance>(mentioned{});
   static constexpr bool uses_known = detail::mentions<sym::known>(mentioned{});

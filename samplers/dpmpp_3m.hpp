@@ -33,7 +33,7 @@ struct dpmpp_3m {
  private:
   /// phi_k = sum over n >= k of (-h)^n / (n! h^(k - 1)): summed where subtracting would cancel.
   static double phi(int k, double h) {
-    if (h > 1) {
+    if (std::abs(h) > 1) {
       double const phi2 = std::expm1(-h) / h + 1;
       return k == 2 ? phi2 : phi2 / h - 0.5;
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 
 #include <tweedie/dsl/stage.hpp>
@@ -42,10 +43,11 @@ struct lms_3 {
   static std::array<double, N> weights(std::array<double, N> const& at, double end) {
     std::array<double, N> w{};
     for (std::size_t i = 0; i < N; ++i) {
+      if (std::isinf(at[i])) continue;  // after a first step from alpha = 0: a slope less
       auto const lagrange = [&](double rho) {
         double r = 1;
         for (std::size_t j = 0; j < N; ++j)
-          if (j != i) r *= (rho - at[j]) / (at[i] - at[j]);
+          if (j != i && !std::isinf(at[j])) r *= (rho - at[j]) / (at[i] - at[j]);
         return r;
       };
       w[i] =

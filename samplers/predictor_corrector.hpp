@@ -5,7 +5,8 @@
 //
 // The norms are those of one sample (the authors' code takes their means over the batch, which
 // would make a sample depend on its neighbours). a = 1 where alpha = 1; on VP the paper's is 1 -
-// beta_i, which is (alpha_t / alpha_s)^2 of the step just taken. The last step is the predictor's,
+// beta_i of the level arrived at; here it is (alpha_t / alpha_s)^2 of the step just taken, one index
+// off, since a step knows no level after s. The last step is the predictor's,
 // which takes the noise off.
 #pragma once
 
@@ -54,8 +55,13 @@ template <class Predictor> struct predictor_corrector {
   }
 
  private:
-  template <class Evaluation>
-  auto corrected(step_of<Evaluation> const& predicted, level t, level s) const {
+  template <class... Evaluation>
+  auto corrected(step_of<Evaluation...> const& predicted, level t, level s) const {
+    constexpr bool one = sizeof...(Evaluation) == 1;
+    constexpr bool looks_back = requires(Predictor const& p) { p.step(t, t, s); };
+    static_assert(one && !looks_back,
+                  "a predictor is a sampler of one evaluation that looks at no level before: "
+                  "write predictor_corrector{samplers::euler_maruyama{}}, or ancestral, ddim");
     double const a = std::pow(t.alpha / s.alpha, 2);
     auto const langevin =
         at(s, let<0> = pointwise(detail::ratio{}, norm(noise), norm(score)),

@@ -48,8 +48,12 @@ struct both_ways {
     decoder = make_plan(o.pipeline, c);
     if (!decoder->deterministic())
       throw error(fmt::format(
-          "--sampler {} was given, which draws noise; expected ddim, euler, heun, rk4 or another "
-          "that follows the deterministic flow",
+          "--sampler {} was given, which draws noise; expected ddim, euler, heun or rk4",
+          o.pipeline.sampler));
+    if (o.pipeline.sampler == "dpmpp_2m" || o.pipeline.sampler == "unipc_2")
+      throw error(fmt::format(
+          "--sampler {} was given, which cannot leave the clean end; expected ddim, euler, heun or "
+          "rk4",
           o.pipeline.sampler));
     c.encoding = true;
     encoder = make_plan(o.pipeline, c);

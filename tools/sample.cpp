@@ -47,7 +47,7 @@ int run(options const& o) {
   auto const& config = m.network->config();
   bool const conditional = config.classes > 0;
   auto const chosen_labels =
-      labels_of(o.label.empty() ? (conditional ? "all" : "none") : o.label, m);
+      labels_of(o.label.empty() ? (conditional && o.from.empty() ? "all" : "none") : o.label, m);
   bool const labelled = chosen_labels[0] != no_label;
   double const guidance = o.pipeline.guidance.value_or(labelled ? usual_guidance : 0);
   if (guidance != 0 && !conditional)
@@ -60,6 +60,14 @@ int run(options const& o) {
   auto const known = read_known(o, config);
   bool const inpainting = !o.inpaint.empty();
   images const latents = o.from.empty() ? images{} : read_pictures("--from", o.from, config);
+  if (!o.from.empty() && std::filesystem::path(o.from).extension() != ".npy")
+    throw error(fmt::format("--from '{}' was given; expected a name that ends in .npy", o.from));
+  if (!o.from.empty() && chosen_labels.size() > latents.count())
+    throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
+                            chosen_labels.size(), latents.count()));
+  if (inpainting && known.pictures.count() > static_cast<std::size_t>(o.count))
+    throw error(fmt::format("--count {} was given for {} known pictures; expected as many or more",
+                            o.count, known.pictures.count()));
   if (inpainting && !o.from.empty())
     throw error("--from was given with --inpaint; expected one of them");
 
@@ -127,11 +135,14 @@ action add_sample(CLI::App& app, std::string const&) {
   app.add_option("--batch", o->batch, "pictures at a time")->capture_default_str();
   app.add_option("--threads", o->threads, "threads")->capture_default_str();
   app.add_option("--columns", o->columns, "of a PNG (one row per label, else about square)");
-  app.add_option("--inpaint", o->inpaint,
-                 "mask.png: white where --known is kept, black where it is drawn anew, by RePaint");
-  app.add_option("--known", o->known, "x.png, x.npy or test:3,7 (pictures of the test set)");
+  auto* inpaint = app.add_option(
+      "--inpaint", o->inpaint,
+      "mask.png: white where --known is kept, black where it is drawn anew, by RePaint");
+  app.add_option("--known", o->known,
+                 "x.png, x.npy or test:3,7 (pictures of the test set), over and over");
   app.add_option("--resamplings", o->resamplings, "of RePaint: times each step is done")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->needs(inpaint);
   app.add_option("--from", o->from, "x.npy of tweedie encode: decode these in place of noise")
       ->excludes(count);
   app.add_option("--out", o->out, "x.png, one grid, or x.npy, floats in [-1, 1]")->required();

@@ -98,6 +98,11 @@ def no(expected, *words):
 
 
 no(["--sampler ddim_eta", "draws noise"], "encode", *model, "--in", "two.npy", "--sampler", "ddim_eta", "--out", "n.npy")
+no(["--sampler unipc_2", "clean end"], "encode", *model, "--in", "two.npy", "--sampler", "unipc_2", "--out", "n.npy")
+no(["--from 'small.png'", ".npy"], "sample", *model, "--from", "small.png", "--out", "n.npy")
+no(["4 labels", "2 pictures"], "sample", *model, "--from", "two.npy", "--label", "1,2,3,4", "--out", "n.npy")
+no(["--count 1", "2 known"], "sample", *model, *inpaint[:-2], "--count", "1", "--out", "n.npy")
+no(["--resamplings", "--inpaint"], "sample", *model, "--resamplings", "3", "--out", "n.npy")
 no(["--out 'n.png'", ".npy"], "encode", *model, "--in", "two.npy", "--out", "n.png")
 no(["--in 'two.txt'", ".png or .npy"], "encode", *model, "--in", "two.txt", "--out", "n.npy")
 no(["nope.npy"], "encode", *model, "--in", "nope.npy", "--out", "n.npy")

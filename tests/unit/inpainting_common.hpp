@@ -6,14 +6,40 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <tweedie/dsl/batch.hpp>
 #include <tweedie/pipelines/state.hpp>
+#include <utility>
 #include <vector>
 
 namespace inpainting {
 
 using namespace tweedie;
 using three = std::array<double, 3>;
+
+/// Known samples that no sampler would draw by chance.
+inline images some_known(std::vector<std::size_t> shape) {
+  images r{shape, {}};
+  std::size_t n = 1;
+  for (std::size_t extent : shape) n *= extent;
+  for (std::size_t i = 0; i < n; ++i)
+    r.data.push_back(static_cast<float>(std::sin(0.7 * static_cast<double>(i))));
+  return r;
+}
+inline images filled(std::vector<std::size_t> shape, float value) {
+  images r{shape, {}};
+  std::size_t n = 1;
+  for (std::size_t extent : shape) n *= extent;
+  r.data.assign(n, value);
+  return r;
+}
+inline request asked(images where) {
+  return {.shape = {5, 3, 2, 2},
+          .steps = 8,
+          .seed = 21,
+          .known = some_known({5, 3, 2, 2}),
+          .mask = std::move(where)};
+}
 
 struct component {
   three mean;
