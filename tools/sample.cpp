@@ -59,9 +59,9 @@ int run(options const& o) {
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
   auto const known = read_known(o, config);
   bool const inpainting = !o.inpaint.empty();
-  images const latents = o.from.empty() ? images{} : read_pictures("--from", o.from, config);
   if (!o.from.empty() && std::filesystem::path(o.from).extension() != ".npy")
     throw error(fmt::format("--from '{}' was given; expected a name that ends in .npy", o.from));
+  images const latents = o.from.empty() ? images{} : read_pictures("--from", o.from, config);
   if (!o.from.empty() && chosen_labels.size() > latents.count())
     throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
                             chosen_labels.size(), latents.count()));
