@@ -198,10 +198,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     alignas(64) float made[masks + noises > 0 ? masks + noises : 1][Width];
     if constexpr (masks > 0)
       for (int i = 0; i < masks; ++i) unroll(made[i], this->mask[i], row, start, n);
-    if constexpr (noises > 0 && Program::mixed)
-      fill(made + masks, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
-           typename Program::noise_list{});
-    else if constexpr (noises > 0) {
+    if constexpr (noises > 0) {
       // Memory brings the tile while its noise is computed.
       constexpr std::uint64_t line = 64 / sizeof(float);
       for (std::uint64_t j = 0; j < n; j += line) {

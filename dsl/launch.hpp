@@ -39,7 +39,7 @@ template <class... Bound> struct bindings : Bound... { using Bound::pointer...; 
 template <class... Bound> bindings(Bound...) -> bindings<Bound...>;
 
 template <symbol S> constexpr bound<S> bind(S, float* data) { return {data}; }
-/// A buffer of bfloat16 or half: the program's symbol is as<S, T>.
+/// A buffer of bfloat16 or float16: the program's symbol is as<S, T>.
 template <symbol S, stored T>
 requires(!std::same_as<T, float>) bound<as<S, T>> bind(S, T* data) {
   return {reinterpret_cast<float*>(data)};
@@ -155,7 +155,11 @@ template <class Where> struct with_scratch {
   std::vector<buffer> rows;
   buffer values;
   with_scratch(Where& w, std::size_t c, std::size_t p, std::size_t scratches)
-      : where(w), count(c), pitch(p), rows(scratches, buffer(c * p)), values(20 * c) {}
+      : where(w),
+        count(c),
+        pitch(p),
+        rows(scratches, buffer(c * p)),
+        values(sym::most_reductions * c) {}
 
   template <class S> float* pointer(S s) { return where.pointer(s); }
   template <int K> float* pointer(sym::scratch<K>) { return rows[K].data(); }

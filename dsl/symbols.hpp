@@ -152,8 +152,9 @@ template <int K> struct nameless : symbol_base {  // a node inside an expression
   static constexpr int rank = 520 + K;
   static std::string name() { return detail::indexed("node<", K); }
 };
+inline constexpr int most_reductions = 20;       // of an evaluation
 template <int K> struct reduced : symbol_base {  // one number a sample, made of the whole sample
-  static_assert(K >= 0 && K < 20, "an evaluation has at most 20 reductions");
+  static_assert(K >= 0 && K < most_reductions, "an evaluation has at most 20 reductions");
   static constexpr int rank = 580 + K;
   static std::string name() { return detail::indexed("reduced<", K); }
 };
@@ -242,6 +243,9 @@ template <symbol S> inline constexpr bool is_answered = S::rank >= 900 && S::ran
 template <symbol S> inline constexpr bool is_reduced = S::rank >= 580 && S::rank < 600;
 /// The value of a named expression, an element a time or (of a reduction) one a sample.
 template <symbol S> inline constexpr bool is_node = S::rank >= 400 && S::rank < 600;
+/// Whether a symbol is of the family of 20 that First begins: out<0> those of out<k>.
+template <symbol First, symbol S>
+inline constexpr bool is_family = S::rank >= First::rank&& S::rank - First::rank < 20;
 /// One number a row.
 template <symbol S>
 inline constexpr bool is_scalar = is_reduced<S> || (S::rank >= 80 && S::rank < 100);

@@ -235,7 +235,7 @@ template <class Stages, class Network> class plan {
     s.memory.assign(code::memories, buffer(s.x.size()));
     s.given_noise.assign(code::streams, buffer(s.x.size()));
     s.scratch.assign(code::scratches, buffer(s.x.size()));
-    if constexpr (code::scratches > 0) s.reduced = buffer(detail::most_reductions * s.samples);
+    if constexpr (code::scratches > 0) s.reduced = buffer(sym::most_reductions * s.samples);
     if constexpr (code::writes_input) s.net_in = buffer(code::inputs * s.x.size());
     detail::take_known(s, r, code::uses_known);
     detail::take_mask(s, r, code::uses_mask);
@@ -278,7 +278,7 @@ template <class Stages, class Network> class plan {
         !fits(s.past_eps, code::past_eps) || !fits(s.memory, code::memories) ||
         !fits(s.given_noise, code::streams) || !fits(s.scratch, code::scratches) ||
         s.net_in.size() < code::inputs * n ||
-        (code::scratches > 0 && s.reduced.size() < detail::most_reductions * s.samples) ||
+        (code::scratches > 0 && s.reduced.size() < sym::most_reductions * s.samples) ||
         (code::uses_known && s.known.size() < n) ||
         (code::uses_mask && (s.mask_period == 0 || s.elements % s.mask_period != 0)) ||
         s.keys.size() != s.samples || s.labels.size() != s.samples * code::conditions)

@@ -113,7 +113,7 @@ struct state {
   template <int K> float* pointer(sym::net_in<K>) { return net_in.data() + K * samples * pitch; }
   // A buffer of 16-bit elements: the K-th block of rows begins at half the bytes.
   template <class S, class T> float* pointer(as<S, T>) {
-    constexpr bool input = S::rank >= sym::net_in<0>::rank;
+    constexpr bool input = is_family<sym::net_in<0>, S>;
     constexpr int k = S::rank - (input ? sym::net_in<0>::rank : sym::out<0>::rank);
     float* const first = input ? net_in.data() : out.data();
     return reinterpret_cast<float*>(reinterpret_cast<T*>(first) + k * samples * pitch);
@@ -186,8 +186,6 @@ inline state make_state(request const& r, conditions const& given, std::size_t e
   s.x = buffer(s.samples * s.pitch);
   return s;
 }
-
-inline constexpr std::size_t most_reductions = 20;
 
 inline std::size_t product_of(std::vector<std::size_t> const& shape) {
   std::size_t r = 1;

@@ -1,0 +1,224 @@
+// What a formula may be besides linear: functions of an element, and numbers made of a whole sample.
+//
+//   clamp(x0, -1, 1)   product(norm(x), eps)   pointwise(f, x, exp(2 * x0))
+//
+// Expressions nest, and stand on any right-hand side; a form, which is linear, cannot hold one as a
+// term: let<k> names it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <tweedie/dsl/config.hpp>
+#include <tweedie/dsl/math.hpp>
+#include <tweedie/dsl/reduce.hpp>
+#include <tweedie/dsl/symbols.hpp>
+
+namespace tweedie {
+
+/// A pointwise node: a function of one element of several forms or nodes. `parameters` are its
+/// numbers, in double until they enter the kernel as its coefficients do.
+template <class Function, class... Arguments> struct pointwise_node {
+  std::array<double, Function::parameters> parameters;
+  std::tuple<Arguments...> arguments;
+};
+
+/// One number a sample, made of all its elements: Reduction is one of dsl/reduce.hpp. It ends a
+/// kernel: what reads it is computed by the next one.
+template <class Reduction, class... Arguments> struct reduction_node {
+  std::array<double, Reduction::parameters> parameters;
+  std::tuple<Arguments...> arguments;
+};
+
+namespace detail {
+
+template <class T> inline constexpr bool is_pointwise = false;
+template <class Function, class... Arguments>
+inline constexpr bool is_pointwise<pointwise_node<Function, Arguments...>> = true;
+template <class Function, class... Arguments>
+inline constexpr bool is_expression<pointwise_node<Function, Arguments...>> = true;
+template <class Reduction, class... Arguments>
+inline constexpr bool is_expression<reduction_node<Reduction, Arguments...>> = true;
+
+/// A symbol becomes a form, a form or a node stays what it is.
+template <assignable T> constexpr auto argument(T t) {
+  if constexpr (linear<T>) return lift(t);
+  else return t;
+}
+
+template <class Function, class... T>
+constexpr auto pointwise_of(std::array<double, Function::parameters> const& parameters, T... a) {
+  return pointwise_node<Function, decltype(argument(a))...>{parameters, {argument(a)...}};
+}
+template <class Reduction, class... T>
+constexpr auto reduction_of(std::array<double, Reduction::parameters> const& parameters, T... a) {
+  return reduction_node<Reduction, decltype(argument(a))...>{parameters, {argument(a)...}};
+}
+
+// A NaN stays a NaN: both comparisons are false.
+struct clamp_function {
+  static constexpr std::size_t parameters = 2;
+  static constexpr char const* name = "clamp";
+  TWEEDIE_HD static float apply(float const* p, float const* a) {
+    float const low = a[0] < p[0] ? p[0] : a[0];
+    return low > p[1] ? p[1] : low;
+  }
+};
+
+/// A form under a name.
+struct same_function {
+  static constexpr std::size_t parameters = 0;
+  static constexpr char const* name = "";
+  TWEEDIE_HD static float apply(float const*, float const* a) { return a[0]; }
+};
+
+struct exp_function {
+  static constexpr std::size_t parameters = 0;
+  static constexpr char const* name = "exp";
+  TWEEDIE_HD static float apply(float const*, float const* a) { return math::exp(a[0]); }
+};
+
+struct sqrt_function {
+  static constexpr std::size_t parameters = 0;
+  static constexpr char const* name = "sqrt";
+  TWEEDIE_HD static float apply(float const*, float const* a) { return std::sqrt(a[0]); }
+};
+
+struct product_function {
+  static constexpr std::size_t parameters = 0;
+  static constexpr char const* name = "product";
+  TWEEDIE_HD static float apply(float const*, float const* a) { return a[0] * a[1]; }
+};
+
+// Where the mask is 0 or 1 the other value does not enter, not even as a NaN.
+struct blend_function {
+  static constexpr std::size_t parameters = 0;
+  static constexpr char const* name = "blend";
+  TWEEDIE_HD static float apply(float const*, float const* a) {
+    float const mixed = std::fma(a[0], a[1] - a[2], a[2]);
+    return a[0] == 1 ? a[1] : a[0] == 0 ? a[2] : mixed;
+  }
+};
+
+/// A user's function of N values. Its bytes travel with the coefficients: 16 bits in each, which a
+/// float holds exactly.
+template <class F, std::size_t N> struct users_function {
+  static constexpr std::size_t parameters = std::is_empty_v<F> ? 0 : (sizeof(F) + 1) / 2;
+  static constexpr bool opaque = true;  // its parameters mean nothing to a reader
+  static constexpr char const* name = "pointwise";
+
+  static std::array<double, parameters> packed(F const& f) {
+    std::array<double, parameters> r{};
+    if constexpr (parameters > 0) {
+      std::uint16_t words[parameters] = {};
+      std::memcpy(words, &f, sizeof(F));
+      std::copy(words, words + parameters, r.begin());
+    }
+    return r;
+  }
+  TWEEDIE_HD static float apply(float const* p, float const* a) {
+    union storage {
+      std::uint16_t words[parameters > 0 ? parameters : 1];
+      F function;
+      TWEEDIE_HD storage() : words{} {}
+    } f;
+    for (std::size_t i = 0; i < parameters; ++i) f.words[i] = static_cast<std::uint16_t>(p[i]);
+    return call(f.function, a, std::make_index_sequence<N>{});
+  }
+
+ private:
+  template <std::size_t... I>
+  TWEEDIE_HD static float call(F const& f, float const* a, std::index_sequence<I...>) {
+    return f(a[I]...);
+  }
+};
+
+}  // namespace detail
+
+/// min(max(a, low), high), element by element.
+template <assignable A> constexpr auto clamp(A a, double low, double high) {
+  return detail::pointwise_of<detail::clamp_function>({low, high}, a);
+}
+/// e^a by the library's own polynomial: the same bits everywhere.
+template <assignable A> constexpr auto exp(A a) {
+  return detail::pointwise_of<detail::exp_function>({}, a);
+}
+template <assignable A> constexpr auto sqrt(A a) {
+  return detail::pointwise_of<detail::sqrt_function>({}, a);
+}
+/// a b, element by element: what a form, which is linear, cannot say.
+template <assignable A, assignable B> constexpr auto product(A a, B b) {
+  return detail::pointwise_of<detail::product_function>({}, a, b);
+}
+/// m a + (1 - m) b; exactly a where m is 1, b where it is 0.
+template <assignable M, assignable A, assignable B> constexpr auto blend(M m, A a, B b) {
+  return detail::pointwise_of<detail::blend_function>({}, m, a, b);
+}
+/// f(a, ...) of one element each, f your own: floats in, a float out, trivially copyable. The same
+/// bits on every machine only if f calls no libm.
+template <class F, assignable... A> auto pointwise(F f, A... a) {
+  static_assert(
+      std::is_trivially_copyable_v<F>,
+      "a pointwise function must be trivially copyable, since it travels to the kernel as "
+      "bytes: capture numbers, not containers or references");
+  if constexpr (std::is_trivially_copyable_v<F>) {
+    using function = detail::users_function<F, sizeof...(A)>;
+    return detail::pointwise_of<function>(function::packed(f), a...);
+  } else return detail::pointwise_of<detail::same_function>({}, a...);
+}
+
+/// Sum of a b over the sample.
+template <assignable A, assignable B> constexpr auto dot(A a, B b) {
+  return detail::reduction_of<reductions::dot>({}, a, b);
+}
+/// Root of the sum of squares over the sample.
+template <assignable A> constexpr auto norm(A a) {
+  return detail::reduction_of<reductions::norm>({}, a);
+}
+/// Mean over the sample.
+template <assignable A> constexpr auto mean(A a) {
+  return detail::reduction_of<reductions::mean>({}, a);
+}
+/// Standard deviation over the sample, with n - 1 below the sum.
+template <assignable A> constexpr auto deviation(A a) {
+  return detail::reduction_of<reductions::deviation>({}, a);
+}
+/// The p-quantile of |a| over the sample, interpolated linearly: p in (0, 1].
+template <assignable A> constexpr auto quantile_of_abs(A a, double p) {
+  double const rounded = static_cast<float>(p);
+  return detail::reduction_of<reductions::quantile_of_abs>({rounded, p - rounded}, a);
+}
+
+namespace detail {
+
+// Every x of an expression under another name.
+
+template <class To, class S> struct renamed_symbol { using type = S; };
+template <class To> struct renamed_symbol<To, sym::x> { using type = To; };
+
+template <class To, symbol... S>
+constexpr form<typename renamed_symbol<To, S>::type...> x_renamed(form<S...> const& f) {
+  return {f.c};
+}
+template <class To, class F, class... A>
+constexpr auto x_renamed(pointwise_node<F, A...> const& n) {
+  return std::apply(
+      [&](auto const&... a) { return pointwise_of<F>(n.parameters, x_renamed<To>(a)...); },
+      n.arguments);
+}
+template <class To, class R, class... A>
+constexpr auto x_renamed(reduction_node<R, A...> const& n) {
+  return std::apply(
+      [&](auto const&... a) { return reduction_of<R>(n.parameters, x_renamed<To>(a)...); },
+      n.arguments);
+}
+
+}  // namespace detail
+
+}  // namespace tweedie
