@@ -1,33 +1,65 @@
-// The door to the hardware: for_each_n over chunks, on Thrust's device system of the build.
+// The door to the hardware: every chunk of a kernel once, on Thrust's device system.
+//
+// On a host the door is a function of the library that is linked (dsl/backends/), so that a program
+// is compiled once whatever carries it: tweedie::core_cpp, core_omp, core_tbb or core_spy. Under
+// nvcc it is Thrust itself, for the kernel must be seen whole.
 #pragma once
 
 #include <cstdint>
 
+#include <tweedie/dsl/kernel.hpp>
+
+#if defined(__CUDACC__)
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
-
-#include <tweedie/dsl/kernel.hpp>
+#endif
 
 namespace tweedie {
 
-#if defined(THRUST_DEVICE_SYSTEM) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-inline constexpr std::uint64_t width = device_width;
+#if defined(__CUDACC__)
+inline constexpr bool on_cuda = true;
 #else
-inline constexpr std::uint64_t width = host_width;
+inline constexpr bool on_cuda = false;
 #endif
+inline constexpr std::uint64_t width = on_cuda ? device_width : host_width;
+
+/// The system that carries the kernels: "OMP", "TBB", "CPP", "SPY".
+char const* backend();
 
 /// Elements below which a state runs serially: waking a second thread costs more than such a step.
 inline constexpr std::uint64_t serial_below = 32768;
 
+namespace detail {
+
+/// The same of the backend that is linked: the spy has none.
+extern std::uint64_t const serially_below;
+
+/// body(what, i) for i = 0 .. count - 1, in any order.
+void for_each_index(std::uint64_t count, void (*body)(void const* what, std::uint64_t i),
+                    void const* what);
+
+}  // namespace detail
+
+/// f(i) for i = 0 .. count - 1 on the host, in any order; serially where `elements`, those of all,
+/// are few.
+template <class F> void for_each_on_host(std::uint64_t count, std::uint64_t elements, F const& f) {
+  if (on_cuda || elements < detail::serially_below) {
+    for (std::uint64_t i = 0; i < count; ++i) f(i);
+    return;
+  }
+  detail::for_each_index(
+      count, [](void const* what, std::uint64_t i) { (*static_cast<F const*>(what))(i); }, &f);
+}
+
 /// Runs a kernel over `rows` rows.
 template <class Program> void execute(kernel<Program, width> const& k, std::uint64_t rows) {
   std::uint64_t const chunks = rows * k.chunks_per_row;
-  if (width == host_width && rows * k.pitch < serial_below) {
-    for (std::uint64_t i = 0; i < chunks; ++i) k(i);
-    return;
-  }
+#if defined(__CUDACC__)
   thrust::for_each_n(thrust::device, thrust::counting_iterator<std::uint64_t>(0), chunks, k);
+#else
+  for_each_on_host(chunks, rows * k.pitch, k);
+#endif
 }
 
 }  // namespace tweedie

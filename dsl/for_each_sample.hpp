@@ -18,22 +18,6 @@
 
 namespace tweedie {
 
-/// f(row) for each row on the host, in any order.
-template <class F> void for_each_sample(std::uint64_t rows, std::uint64_t elements, F const& f) {
-#if defined(THRUST_DEVICE_SYSTEM) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-  constexpr bool serial = true;
-#else
-  bool const serial = rows * elements < serial_below || rows == 1;
-#endif
-  if (serial) {
-    for (std::uint64_t i = 0; i < rows; ++i) f(i);
-    return;
-  }
-#if !defined(THRUST_DEVICE_SYSTEM) || THRUST_DEVICE_SYSTEM != THRUST_DEVICE_SYSTEM_CUDA
-  thrust::for_each_n(thrust::device, thrust::counting_iterator<std::uint64_t>(0), rows, f);
-#endif
-}
-
 namespace detail {
 
 /// A reduction with its place: where its rows lie and where its value goes.
@@ -41,8 +25,12 @@ template <class Reduction> struct placed_reduction {
   static constexpr std::size_t arguments = Reduction::arguments::size;
   static constexpr std::size_t coefficients = Reduction::coefficients;
   float const* read[arguments];
-  float* value;  ///< one a row
+  float* value;        ///< one a row
+  float const* table;  ///< a line of numbers for each row, or null
+  std::uint64_t line;
   float c[coefficients > 0 ? coefficients : 1];
+
+  TWEEDIE_HD float const* numbers(std::uint64_t n) const { return table ? table + n * line : c; }
 };
 
 }  // namespace detail
@@ -53,20 +41,21 @@ namespace detail {
 
 // The reductions of a phase one after the other; std::tuple cannot be taken apart on a device.
 template <class... One> struct reduction_pack {
-  __device__ void run(std::uint64_t, std::uint64_t, std::uint64_t, reductions::scratch*) const {}
+  __device__ void run(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t,
+                      reductions::scratch*) const {}
 };
 template <class First, class... Rest> struct reduction_pack<First, Rest...> {
   placed_reduction<First> first;
   reduction_pack<Rest...> rest;
 
-  __device__ void run(std::uint64_t row, std::uint64_t pitch, std::uint64_t elements,
-                      reductions::scratch* shared) const {
+  __device__ void run(std::uint64_t n, std::uint64_t row, std::uint64_t pitch,
+                      std::uint64_t elements, reductions::scratch* shared) const {
     float const* rows[placed_reduction<First>::arguments];
     for (std::size_t i = 0; i < placed_reduction<First>::arguments; ++i)
       rows[i] = first.read[i] + row * pitch;
-    float const value = First::function::of_block(first.c, rows, elements, shared);
+    float const value = First::function::of_block(first.numbers(n), rows, elements, shared);
     if (threadIdx.x == 0) first.value[row] = value;
-    rest.run(row, pitch, elements, shared);
+    rest.run(n, row, pitch, elements, shared);
   }
 };
 
@@ -76,11 +65,11 @@ template <class Program, class... One> struct block_phase {
   kernel<Program, device_width> program;
   std::uint64_t pitch, elements;
 
-  __device__ void operator()(std::uint64_t row, reductions::scratch* shared) const {
-    reductions.run(row, pitch, elements, shared);
+  __device__ void operator()(std::uint64_t n, reductions::scratch* shared) const {
+    reductions.run(n, program.which ? program.which[n] : n, pitch, elements, shared);
     __syncthreads();  // the values, written by one thread, are read by all
     for (std::uint64_t i = threadIdx.x; i < program.chunks_per_row; i += blockDim.x)
-      program(row * program.chunks_per_row + i);
+      program(n * program.chunks_per_row + i);
   }
 };
 
@@ -103,31 +92,34 @@ template <class... P, class... R> struct phased_kernel<phased<list<P...>, list<R
   std::tuple<decltype(placed(R{}))...> reductions;
   std::uint64_t pitch, elements;
 
-  void operator()(std::uint64_t row) const {
+  void operator()(std::uint64_t n) const {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((run_program(std::get<I>(programs), row), reduce(std::get<I>(reductions), row)), ...);
+      ((run_program(std::get<I>(programs), n), reduce(std::get<I>(reductions), n)), ...);
     }
     (std::make_index_sequence<sizeof...(R)>{});
-    run_program(std::get<sizeof...(R)>(programs), row);
+    run_program(std::get<sizeof...(R)>(programs), n);
   }
 
-  template <class Kernel> static void run_program(Kernel const& k, std::uint64_t row) {
-    for (std::uint64_t i = 0; i < k.chunks_per_row; ++i) k(row * k.chunks_per_row + i);
+  template <class Kernel> static void run_program(Kernel const& k, std::uint64_t n) {
+    for (std::uint64_t i = 0; i < k.chunks_per_row; ++i) k(n * k.chunks_per_row + i);
   }
   template <class... One>
-  void reduce(std::tuple<detail::placed_reduction<One>...> const& all, std::uint64_t row) const {
-    std::apply([&](auto const&... one) { ((one.value[row] = value_of(one, row)), ...); }, all);
+  void reduce(std::tuple<detail::placed_reduction<One>...> const& all, std::uint64_t n) const {
+    auto const* which = std::get<0>(programs).which;
+    std::uint64_t const row = which ? which[n] : n;
+    std::apply([&](auto const&... one) { ((one.value[row] = value_of(one, n, row)), ...); }, all);
   }
   template <class One>
-  float value_of(detail::placed_reduction<One> const& one, std::uint64_t row) const {
+  float value_of(detail::placed_reduction<One> const& one, std::uint64_t n,
+                 std::uint64_t row) const {
     float const* rows[detail::placed_reduction<One>::arguments];
     for (std::size_t i = 0; i < detail::placed_reduction<One>::arguments; ++i)
       rows[i] = one.read[i] + row * pitch;
-    return One::function::of(one.c, rows, elements);
+    return One::function::of(one.numbers(n), rows, elements);
   }
 };
 
-#if defined(THRUST_DEVICE_SYSTEM) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
+#if defined(__CUDACC__)
 
 namespace detail {
 
@@ -168,11 +160,11 @@ void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std:
 template <class... P, class... R>
 void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std::uint64_t rows) {
   // Few samples on many cores: the elements of each phase are spread instead.
-  if (rows < std::thread::hardware_concurrency() && rows * k.pitch >= serial_below) {
+  if (rows < std::thread::hardware_concurrency() && rows * k.pitch >= detail::serially_below) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       ((execute(std::get<I>(k.programs), rows),
         [&] {
-          for (std::uint64_t row = 0; row < rows; ++row) k.reduce(std::get<I>(k.reductions), row);
+          for (std::uint64_t n = 0; n < rows; ++n) k.reduce(std::get<I>(k.reductions), n);
         }()),
        ...);
     }
@@ -180,7 +172,7 @@ void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std:
     execute(std::get<sizeof...(R)>(k.programs), rows);
     return;
   }
-  for_each_sample(rows, k.pitch, k);
+  for_each_on_host(rows, rows * k.pitch, k);
 }
 
 #endif

@@ -90,7 +90,8 @@ template <> struct kernel_extras<0, 0> {};
 }  // namespace detail
 
 /// Runs for chunks 0 .. rows * chunks_per_row - 1. A row is `pitch` floats, a multiple of 4; its
-/// padding is computed along. A row's numbers are `c`, or its line of `table` where samples differ.
+/// padding is computed along. The n-th row is which[n], or n itself; its numbers are `c`, or the
+/// n-th line of `table` where samples differ.
 template <class Program, std::uint64_t Width>
 struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   // Plain ints: nvcc warns of an unsigned index below a count of 0.
@@ -104,20 +105,23 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
 
   float const* read[reads > 0 ? reads : 1];
   float* write[writes];
-  float const* table;      ///< rows x coefficients, or null
-  sample_key const* keys;  ///< one per row; null for a deterministic program
+  float const* table;          ///< a line for each row, or null
+  std::uint64_t table_pitch;   ///< floats from one line to the next
+  std::uint32_t const* which;  ///< the rows, or null: all from the first on
+  sample_key const* keys;      ///< one per row; null for a deterministic program
   std::uint64_t pitch;
   std::uint64_t chunks_per_row;
   bool one_row;
   float c[numbered];
 
   TWEEDIE_HD void operator()(std::uint64_t chunk) const {
-    std::uint64_t const row = one_row ? 0 : chunk / chunks_per_row;
-    std::uint64_t const start = (chunk - row * chunks_per_row) * Width;
+    std::uint64_t const n = one_row ? 0 : chunk / chunks_per_row;
+    std::uint64_t const start = (chunk - n * chunks_per_row) * Width;
+    std::uint64_t const row = which ? which[n] : n;
     std::uint64_t const offset = row * pitch + start;
     float numbers[numbered];
     if (table)  // no pointer to c: an argument whose address is taken leaves a GPU's registers
-      for (int i = 0; i < coefficients; ++i) numbers[i] = (table + row * coefficients)[i];
+      for (int i = 0; i < coefficients; ++i) numbers[i] = (table + n * table_pitch)[i];
     else
       for (int i = 0; i < coefficients; ++i) numbers[i] = c[i];
     if constexpr (Width == device_width) quad_of(row, start, offset, numbers);

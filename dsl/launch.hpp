@@ -19,6 +19,7 @@ struct rows {
   std::size_t pitch = 0;
   sample_key const* keys = nullptr;
   std::size_t elements = 0;
+  std::uint32_t const* which = nullptr;  ///< the `count` rows meant; null: the first ones
 };
 
 /// The buffer a symbol stands for.
@@ -57,8 +58,15 @@ inline bound_mask bind(sym::mask, float const* data, std::uint64_t period,
 
 namespace detail {
 
+/// The numbers of a launch: one line for all rows, or one for each, `line` floats apart.
+struct launch_numbers {
+  float const* first;
+  std::uint64_t line = 0;  ///< 0: one for all
+};
+
 template <class Program, class Where, class... R, class... W>
-kernel<Program, width> make_kernel(Where&& where, rows const& r, list<R...>, list<W...>) {
+kernel<Program, width> make_kernel(launch_numbers numbers, Where&& where, rows const& r, list<R...>,
+                                   list<W...>) {
   kernel<Program, width> k{};
   std::size_t i = 0;
   ((k.read[i++] = where.pointer(R{})), ...);
@@ -77,13 +85,18 @@ kernel<Program, width> make_kernel(Where&& where, rows const& r, list<R...>, lis
   k.keys = r.keys;
   k.pitch = r.pitch;
   k.chunks_per_row = (k.pitch + width - 1) / width;
+  k.which = r.which;
   k.one_row = r.count == 1;
+  if (numbers.line) {
+    k.table = numbers.first;
+    k.table_pitch = numbers.line;
+  } else std::copy_n(numbers.first, Program::coefficients, k.c);
   return k;
 }
 
 template <class Program> void run(kernel<Program, width>& k, std::size_t count) {
   // Without noise or numbers of their own, all rows are one.
-  if (Program::deterministic && Program::masks + Program::scalars == 0 && !k.table) {
+  if (Program::deterministic && Program::masks + Program::scalars == 0 && !k.table && !k.which) {
     k.pitch *= count;
     count = 1;
     k.chunks_per_row = (k.pitch + width - 1) / width;
@@ -98,23 +111,21 @@ template <class... P, class... R, class Where>
 struct phases<phased<list<P...>, list<R...>>, Where> {
   using type = phased<list<P...>, list<R...>>;
 
-  static void launch(float const* numbers, Where& where, rows const& r) {
-    std::size_t first = 0;
+  static void launch(launch_numbers numbers, Where& where, rows const& r) {
     auto const reductions_of = [&]<class... One>(list<One...>) {
-      return std::tuple<placed_reduction<One>...>{place<One>(numbers, where, first)...};
+      return std::tuple<placed_reduction<One>...>{place<One>(numbers, where)...};
     };
     auto const part = [&]<class One, class All>(std::type_identity<One>, All all) {
-      auto const k = program_of<One>(numbers, where, r, first);
+      auto const k = program_of<One>(numbers, where, r);
       return std::pair{k, reductions_of(all)};
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       using programs = std::tuple<P...>;
-      // Braces: the numbers lie in this order.
+      // Braces: in this order.
       std::tuple<decltype(part(std::type_identity<std::tuple_element_t<I, programs>>{},
                                R{}))...> const parts{
           part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{})...};
-      auto const end =
-          program_of<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r, first);
+      auto const end = program_of<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r);
       phased_kernel<type> const k{{std::get<I>(parts).first..., end},
                                   {std::get<I>(parts).second...},
                                   r.pitch,
@@ -126,24 +137,24 @@ struct phases<phased<list<P...>, list<R...>>, Where> {
 
  private:
   template <class Program>
-  static kernel<Program, width> program_of(float const* numbers, Where& where, rows const& r,
-                                           std::size_t& first) {
-    auto k = make_kernel<Program>(where, r, typename Program::read_list{},
-                                  typename Program::write_list{});
-    std::copy_n(numbers + first, Program::coefficients, k.c);
-    first += Program::coefficients;
+  static kernel<Program, width> program_of(launch_numbers& numbers, Where& where, rows const& r) {
+    auto const k = make_kernel<Program>(numbers, where, r, typename Program::read_list{},
+                                        typename Program::write_list{});
+    numbers.first += Program::coefficients;
     return k;
   }
-  template <class One>
-  static placed_reduction<One> place(float const* numbers, Where& where, std::size_t& first) {
+  template <class One> static placed_reduction<One> place(launch_numbers& numbers, Where& where) {
     placed_reduction<One> p{};
     [&]<class... S>(list<S...>) {
       std::size_t i = 0;
       ((p.read[i++] = where.pointer(S{})), ...);
     }(typename One::arguments{});
     p.value = where.pointer(typename One::target{});
-    std::copy_n(numbers + first, One::coefficients, p.c);
-    first += One::coefficients;
+    if (numbers.line) {
+      p.table = numbers.first;
+      p.line = numbers.line;
+    } else std::copy_n(numbers.first, One::coefficients, p.c);
+    numbers.first += One::coefficients;
     return p;
   }
 };
@@ -167,28 +178,30 @@ template <class Where> struct with_scratch {
   template <class S> broadcast_view view(S s) { return where.view(s); }
 };
 
+template <class Program, class Where>
+void launch_numbered(launch_numbers numbers, Where&& where, rows const& r) {
+  if constexpr (is_phased<Program>) {
+    phases<Program, std::remove_reference_t<Where>>::launch(numbers, where, r);
+  } else {
+    auto k = make_kernel<Program>(numbers, where, r, typename Program::read_list{},
+                                  typename Program::write_list{});
+    run(k, r.count);
+  }
+}
+
 }  // namespace detail
 
 /// All rows with the same numbers.
 template <class Program, class Where>
 void launch(std::span<float const> numbers, Where&& where, rows const& r) {
-  if constexpr (is_phased<Program>) {
-    detail::phases<Program, std::remove_reference_t<Where>>::launch(numbers.data(), where, r);
-  } else {
-    auto k = detail::make_kernel<Program>(where, r, typename Program::read_list{},
-                                          typename Program::write_list{});
-    std::copy(numbers.begin(), numbers.end(), k.c);
-    detail::run(k, r.count);
-  }
+  detail::launch_numbered<Program>({numbers.data()}, where, r);
 }
 
-/// Row i with the numbers table[i * Program::coefficients] and following.
+/// The n-th row with the numbers table[n * Program::coefficients] and following.
 template <class Program, class Where>
 void launch_per_sample(std::span<float const> table, Where&& where, rows const& r) {
-  auto k = detail::make_kernel<Program>(where, r, typename Program::read_list{},
-                                        typename Program::write_list{});
-  k.table = table.data();
-  detail::run(k, r.count);
+  if (r.count > 0)
+    detail::launch_numbered<Program>({table.data(), Program::coefficients}, where, r);
 }
 
 /// One formula without a pipeline: `launch(step(x = t.alpha * known + t.sigma * noise),
