@@ -14,8 +14,8 @@
 
 namespace tweedie {
 
-/// What every symbol derives from: an empty type with a value, a rank that orders the sum, and a
-/// name.
+/// What every symbol derives from: an empty type with a value, and a rank that orders the sum and
+/// names the symbol.
 struct symbol_base {};
 
 template <class S>

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <type_traits>
 
 #include <tweedie/dsl/config.hpp>
@@ -35,7 +34,6 @@ template <class... Lists> constexpr typename concatenation<Lists...>::type conca
 /// A symbol whose buffer holds T instead of float.
 template <class S, class T> struct as : symbol_base {
   static constexpr int rank = S::rank;
-  static std::string name() { return S::name(); }
   using symbol = S;
   using element = T;
 };

@@ -320,11 +320,11 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
   void decide() {
     std::vector<float> norms(s_.samples);
     float const* const e = s_.keep[error_of].data();
-    for_each_sample(s_.samples, s_.pitch,
-                    [e, pitch = s_.pitch, n = s_.elements, to = norms.data()](std::uint64_t row) {
-                      float const* const one = e + row * pitch;
-                      to[row] = reductions::norm::of(nullptr, &one, n);
-                    });
+    for_each_on_host(s_.samples, s_.samples * s_.pitch,
+                     [e, pitch = s_.pitch, n = s_.elements, to = norms.data()](std::uint64_t row) {
+                       float const* const one = e + row * pitch;
+                       to[row] = reductions::norm::of(nullptr, &one, n);
+                     });
     double const exponent = 1. / Tableau::low_order, memory = 0.2 * exponent;
     for (std::size_t i = 0; i < own_.size(); ++i) {
       own_step& o = own_[i];
@@ -409,6 +409,7 @@ namespace samplers {
 /// hears how many samples are done.
 template <class Tableau> struct adaptive {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::adaptive";
   static constexpr bool is_capturable = false;
   static constexpr bool is_pair = [] {
     if constexpr (requires { Tableau::b_low; }) return tableaux::first_same_as_last<Tableau>();
@@ -418,6 +419,7 @@ template <class Tableau> struct adaptive {
   double tolerance = 1e-3;                               ///< of y's root mean square over a sample
   std::optional<double> sigma_min = {}, sigma_max = {};  ///< in rho; by default the schedule's
   int most_evaluations = 10000;                          ///< of the network, for a sample
+  static constexpr auto fields = std::tuple{field{"tolerance", &adaptive::tolerance}, field{"sigma_min", &adaptive::sigma_min}, field{"sigma_max", &adaptive::sigma_max}, field{"most_evaluations", &adaptive::most_evaluations}};
 
   void check() const {
     if (!(tolerance > 0 && std::isfinite(tolerance)))

@@ -184,7 +184,7 @@ template <class Guidance> constexpr bool mixes_linearly() {
 template <class Pipeline> constexpr bool has_likelihood() {
   if constexpr (Pipeline::fits()) {
     using stages = decltype(std::declval<Pipeline const&>().stage_set());
-    constexpr bool straight = Pipeline::deterministic();
+    constexpr bool straight = Pipeline::is_deterministic;
     static_assert(straight,
                   "a likelihood follows the deterministic flow, this sampler draws noise: write "
                   "samplers::heun{}, or another that draws none");

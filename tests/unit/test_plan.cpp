@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(noise_is_added_to_samples_of_the_same_shape_by_a_stream_of_
   state const start = plan.start({.shape = {2, 3}, .seed = 3});
   BOOST_TEST(noisy.data[0] != static_cast<float>(t.sigma) * start.x.data()[0]);
   state s = plan.start({.shape = {3, 2}});
-  says(sentence([&] { add_noise(s, zeros, t); }), {"clean samples of 6 values"});
+  says(sentence([&] { add_noise(s, zeros, t); }), {"{2, 3} with 6 values", "{3, 2}"});
   says(sentence([&] {
          plan.start({.shape = {1, std::size_t{1} << 32, std::size_t{1} << 32}});
        }),

@@ -1,0 +1,235 @@
+// A plan: a pipeline on a grid. Every number of every step, computed in double before the loop,
+// rounded once.
+//
+// Immutable: threads may share it. What changes while sampling is in a `state`. The stages' types
+// are forgotten here; pipelines/plan.hpp makes a plan out of a typed pipeline,
+// pipelines/run_time.hpp out of stages that are chosen at run time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <tweedie/dsl/any_program.hpp>
+#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/statement.hpp>
+#include <tweedie/pipelines/state.hpp>
+
+namespace tweedie {
+
+struct rows;
+namespace detail {
+struct launch_numbers;
+}
+
+/// A program that can run on a state: compiled, or a list of terms that is followed at run time.
+class runnable {
+ public:
+  virtual ~runnable() = default;
+  virtual any_program const& program() const = 0;
+  virtual void launch(detail::launch_numbers numbers, state& s, rows const& r) const = 0;
+  /// Whether the compiler has made a kernel of it.
+  virtual bool is_compiled() const = 0;
+};
+using code = std::shared_ptr<runnable const>;
+
+/// What a plan needs of a state, and what it makes of the network.
+struct plan_layout {
+  std::size_t branches = 1;    ///< of the network
+  std::size_t extras = 0;      ///< outputs that a guidance asks elsewhere
+  std::size_t conditions = 1;  ///< labels of a sample
+  std::size_t keeps = 0, past_x0 = 0, past_eps = 0, memories = 0;
+  std::vector<std::uint32_t> streams = {};  ///< of noise that the caller gives
+  std::size_t scratches = 0;           ///< buffers that reductions run over
+  std::size_t inputs = 0;              ///< net_in<k>; 0: the network sees x
+  bool input_per_branch = false;
+  bool learns_variance = false, uses_known = false, uses_mask = false;
+  bool noise_given = false;
+  bool enters = false;  ///< whether the sampler changes x before each step
+  element_type input = element_type::float32, output = element_type::float32;
+
+  std::size_t outputs() const { return branches + extras + learns_variance; }
+  friend bool operator==(plan_layout const&, plan_layout const&) = default;
+};
+
+/// What a plan calls.
+struct plan_calls {
+  std::function<void(batch const&)> network;
+  std::function<void(batch const&)> extras;  ///< what the guidance asks elsewhere
+  std::function<void(noise_request const&)> noise;
+  /// Throws where the network or the guidance cannot take such samples or labels.
+  std::function<void(std::span<std::size_t const>, std::span<int const>)> check;
+};
+
+namespace detail {
+
+/// What is finite of a pipeline's stages at a level.
+struct finite_parts {
+  std::string predicts;  ///< the prediction's name
+  bool x0, eps;          ///< that follow from it
+  bool weight;           ///< of the guidance
+  bool guided_in_x0, guided_in_eps;
+};
+/// The sentence about the stage that is not finite; "" where none of these is.
+std::string why_not_finite(level t, finite_parts const& parts);
+
+}  // namespace detail
+
+class any_plan {
+ public:
+  /// Whether the loop over the steps asks the host nothing, so that it can be captured as a graph.
+  static constexpr bool is_capturable = true;
+
+  /// A kind of step, one of its evaluations, with or without guidance: what runs after the network.
+  struct structure {
+    tweedie::code code;
+    std::string kind;            ///< "step", "last step, sigma = 0"
+    std::size_t evaluation = 0;  ///< of the step
+    bool guided = true;
+  };
+
+  /// One evaluation of the network and what runs after it.
+  struct row {
+    std::size_t structure = 0;  ///< index in structures()
+    std::size_t step = 0;   ///< it belongs to the step from levels()[step] to levels()[step + 1]
+    std::size_t first = 0;  ///< of its numbers
+    std::size_t count = 0;
+    int branches = 1;
+    level where;          ///< the level the network sees
+    bool extras = false;  ///< whether the guidance asks another network
+  };
+
+  std::vector<level> const& levels() const { return levels_; }
+  std::size_t steps() const { return levels_.size() - 1; }
+  std::size_t network_evaluations() const { return rows_.size(); }
+  std::vector<row> const& rows() const { return rows_; }
+  /// Those that the pipeline has, whether or not this grid uses them.
+  std::vector<structure> const& structures() const { return structures_; }
+  any_program const& program(row const& r) const {
+    return structures_[r.structure].code->program();
+  }
+  /// The coefficients of a row, in double; the kernel takes them rounded.
+  std::span<double const> numbers(row const& r) const {
+    return {numbers_.data() + r.first, r.count};
+  }
+  std::span<float const> rounded(row const& r) const {
+    return {rounded_.data() + r.first, r.count};
+  }
+  plan_layout const& layout() const { return layout_; }
+  /// Whether no structure draws noise.
+  bool is_deterministic() const;
+
+  /// The start: x_T from N(0, I), scaled by sigma_T where alpha = 1 (variance exploding). Throws
+  /// tweedie::error where the request, the labels or the network do not fit each other.
+  state start(request const& r, conditions const& given = {labels{no_label}}) const;
+
+  /// The start at q(x_t | x0) of the plan's first level, from clean samples: img2img (Meng et al.
+  /// 2022, SDEdit).
+  state start_from(images const& clean, request r,
+                   conditions const& given = {labels{no_label}}) const;
+
+  /// The start at x_t itself: samples that are at the plan's first level already, such as clean
+  /// ones that are to be encoded.
+  state start_at(images const& x_t, request r, conditions const& given = {labels{no_label}}) const;
+
+  /// One step: for each of its evaluations, the network once and one kernel. Throws where the state
+  /// is another plan's.
+  void advance(state& s) const { advance(s, calls_.network); }
+  template <class Net> void advance(state& s, Net const& network) const {
+    std::size_t const k = step_of(s);
+    std::vector<level> seen(s.samples);
+    for (std::size_t i = first_row_[k]; i < first_row_[k + 1]; ++i) {
+      seen.assign(s.samples, rows_[i].where);
+      evaluate(rows_[i], s, seen, network);
+      apply(rows_[i], s);
+    }
+  }
+
+  /// What the network is asked at a row; `seen` are the samples' levels.
+  batch batch_of(row const& r, state& s, std::span<level const> seen) const;
+
+  /// The network at a row: its branches, and what the guidance asks elsewhere.
+  template <class Net>
+  void evaluate(row const& r, state& s, std::span<level const> seen, Net const& network) const {
+    batch const b = batch_of(r, s, seen);
+    network(b);
+    if (r.extras) evaluate_extras(b, s);
+  }
+  void evaluate(row const& r, state& s, std::span<level const> seen) const {
+    evaluate(r, s, seen, calls_.network);
+  }
+
+  /// The kernel of a row alone, on a state whose network has written its output. The state is not
+  /// checked: it is one that `start` made for this plan.
+  void apply(row const& r, state& s) const;
+
+  bool finished(state const& s) const { return s.evaluated >= rows_.size(); }
+
+  /// The step that comes next for a state. Throws where the state is another plan's, or not between
+  /// two steps.
+  std::size_t step_of(state const& s) const;
+
+  /// From a state to the end.
+  images run(state s, std::function<void(std::size_t, std::size_t)> const& progress = {}) const;
+
+  images sample(request const& r, conditions const& given = {labels{no_label}}) const {
+    return run(start(r, given), r.progress);
+  }
+
+  /// A number that differs between plans: of their levels, programs and coefficients.
+  std::uint64_t fingerprint() const;
+
+ protected:
+  any_plan(plan_layout layout, plan_calls calls, std::vector<level> levels);
+
+  /// The order in which the `count` evaluations of step k are done. Throws where there is none, or
+  /// where the last is not done `last_once` and has to be.
+  std::vector<std::size_t> order_of_step(std::size_t k, std::size_t count,
+                                         std::vector<repetition> const& repetitions,
+                                         bool last_once) const;
+
+  /// Rows are added step by step, from the first on. Throws where a number is not finite; `why` may
+  /// know a sentence.
+  void begin_step() { first_row_.push_back(rows_.size()); }
+  void add_row(row r, std::span<double const> numbers,
+               std::function<std::string(double)> const& why = {});
+
+  /// What runs at a start, with its numbers.
+  struct start_code {
+    tweedie::code code;
+    std::vector<float> numbers;
+  };
+
+  plan_layout layout_;
+  plan_calls calls_;
+  std::vector<level> levels_;
+  std::vector<structure> structures_;
+  start_code fresh_;     ///< x of noise, and what the network sees of it
+  start_code entering_;  ///< what is done to x before the first evaluation; no code: nothing
+
+ private:
+  state allocate(request const& r, conditions const& given) const;
+  void enter(state& s) const;
+  void evaluate_extras(batch b, state& s) const;
+  void check(state const& s) const;
+
+  std::vector<row> rows_;
+  std::vector<std::size_t> first_row_;
+  std::vector<double> numbers_;
+  std::vector<float> rounded_;
+};
+
+/// One paragraph per structure that the grid uses, with the numbers of its first row.
+std::string explain(any_plan const& p);
+/// One paragraph for each evaluation of the step from levels()[step].
+std::string explain_step(any_plan const& p, std::size_t step);
+/// The same as LaTeX: an `aligned` environment for each structure, or of the step's evaluations.
+std::string latex(any_plan const& p);
+std::string latex_step(any_plan const& p, std::size_t step);
+
+}  // namespace tweedie

@@ -1,0 +1,170 @@
+#include <tweedie/pipelines/state.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace tweedie {
+
+float* state::pointer_of(any_symbol s) {
+  std::size_t const block = samples * pitch;
+  // A block of 16-bit rows is half as long.
+  std::size_t const rows = s.element == element_type::float32 ? block : block / 2;
+  auto const in = [&](int first) { return static_cast<std::size_t>(s.rank - first); };
+  auto const in_ring = [&](std::vector<buffer>& ring, int first) {
+    return ring[(evaluated + ring.size() - in(first)) % ring.size()].data();
+  };
+  if (s.rank == sym::x::rank) return x.data();
+  if (s.rank == sym::known::rank) return known.data();
+  if (s.rank == sym::grad::rank) return pointer(sym::grad{});
+  if (s.rank == sym::out_variance::rank) return pointer(sym::out_variance{});
+  if (s.rank >= sym::net_in<0>::rank) return net_in.data() + in(sym::net_in<0>::rank) * rows;
+  if (s.rank >= sym::scratch<0>::rank) return scratch[in(sym::scratch<0>::rank)].data();
+  if (s.rank >= sym::reduced<0>::rank) return reduced.data() + in(sym::reduced<0>::rank) * samples;
+  if (s.rank >= sym::keep<0>::rank) return keep[in(sym::keep<0>::rank)].data();
+  if (s.rank >= sym::past_eps<0>::rank) return in_ring(past_eps, sym::past_eps<0>::rank);
+  if (s.rank >= sym::past_x0<0>::rank) return in_ring(past_x0, sym::past_x0<0>::rank);
+  if (s.rank >= sym::given_noise<0>::rank) return given_noise[in(sym::given_noise<0>::rank)].data();
+  if (s.rank >= sym::memory<0>::rank) return memory[in(sym::memory<0>::rank)].data();
+  return out.data() + in(sym::out<0>::rank) * rows;
+}
+
+images take(state const& s) {
+  images result{{s.samples}, std::vector<float>(s.samples * s.elements)};
+  result.shape.insert(result.shape.end(), s.shape.begin(), s.shape.end());
+  for (std::size_t i = 0; i < s.samples; ++i)
+    std::copy_n(s.x.data() + i * s.pitch, s.elements, result.data.data() + i * s.elements);
+  return result;
+}
+
+namespace detail {
+
+state make_state(request const& r, conditions const& given, std::size_t expected) {
+  if (r.shape.size() < 2)
+    throw error(fmt::format(
+        "shape = {} was given, expected the number of samples and at least one more extent, "
+        "such as {{64, 1, 28, 28}}",
+        fmt::format("{{{}}}", fmt::join(r.shape, ", "))));
+  for (std::size_t extent : r.shape)
+    if (extent == 0)
+      throw error(fmt::format("shape = {{{}}} was given, expected extents of 1 or more",
+                              fmt::join(r.shape, ", ")));
+  state s;
+  s.samples = r.shape[0];
+  s.shape.assign(r.shape.begin() + 1, r.shape.end());
+  s.elements = 1;
+  for (std::size_t extent : r.shape) {
+    constexpr std::size_t most = std::size_t{1} << 40;  // floats of all samples: 4 TiB
+    if (extent > most / s.elements)
+      throw error(fmt::format("shape = {{{}}} was given, expected fewer than 2^40 values",
+                              fmt::join(r.shape, ", ")));
+    s.elements *= extent;
+  }
+  s.elements /= s.samples;
+  s.pitch = pitch_of(s.elements);
+  constexpr std::uint64_t ids = std::uint64_t{1} << 48;
+  if (r.first_id > ids - s.samples)
+    throw error(fmt::format("first_id = {} was given for {} samples, expected ids below 2^48",
+                            r.first_id, s.samples));
+  if (given.of.size() != expected)
+    throw error(fmt::format("{} condition(s) were given, the guidance takes {}", given.of.size(),
+                            expected));
+  for (labels const& one : given.of) {
+    if (one.size() != 1 && one.size() != s.samples)
+      throw error(fmt::format("{} labels were given for {} samples, expected one for each",
+                              one.size(), s.samples));
+    for (std::size_t i = 0; i < s.samples; ++i) s.labels.push_back(one[one.size() == 1 ? 0 : i]);
+  }
+  for (std::size_t i = 0; i < s.samples; ++i)
+    s.keys.push_back({.seed = r.seed, .id = r.first_id + i, .step = 0});
+  s.x = buffer(s.samples * s.pitch);
+  return s;
+}
+
+std::size_t product_of(std::vector<std::size_t> const& shape) {
+  std::size_t r = 1;
+  for (std::size_t extent : shape) r *= extent;
+  return r;
+}
+
+buffer padded(std::vector<float> const& data, std::size_t elements) {
+  std::size_t const rows = data.size() / elements, pitch = pitch_of(elements);
+  buffer r(rows * pitch);
+  for (std::size_t i = 0; i < rows; ++i)
+    std::copy_n(data.data() + i * elements, elements, r.data() + i * pitch);
+  return r;
+}
+
+static void check_finite(std::vector<float> const& data, char const* what) {
+  auto const bad = std::ranges::find_if(data, [](float a) { return !std::isfinite(a); });
+  if (bad != data.end())
+    throw error(
+        fmt::format("{}: value {} is {}, expected finite ones", what, bad - data.begin(), *bad));
+}
+
+void take_known(state& s, request const& r, bool used) {
+  if (!used) {
+    if (!r.known.shape.empty())
+      throw error("known samples were given, the sampler does not keep what is known");
+    return;
+  }
+  if (r.known.shape != r.shape || r.known.data.size() != product_of(r.shape))
+    throw error(fmt::format(
+        "known samples of shape {{{}}} with {} values were given, expected shape {{{}}}",
+        fmt::join(r.known.shape, ", "), r.known.data.size(), fmt::join(r.shape, ", ")));
+  check_finite(r.known.data, "known samples");
+  s.known = padded(r.known.data, s.elements);
+}
+
+void take_mask(state& s, request const& r, bool used) {
+  std::vector<std::size_t> shape = r.mask.shape;
+  if (!used) {
+    if (!shape.empty()) throw error("a mask was given, the sampler does not use one");
+    return;
+  }
+  auto const one_channel = [&] {
+    std::vector<std::size_t> one = s.shape;
+    one[0] = 1;
+    return one;
+  }();
+  std::vector<std::size_t> const pixels(s.shape.begin() + (s.shape.size() > 1), s.shape.end());
+  auto const fits = [&](std::vector<std::size_t> const& of) {
+    return of == s.shape || of == pixels || (s.shape.size() > 1 && of == one_channel);
+  };
+  std::vector<std::size_t> const inner(shape.empty() ? shape.begin() : shape.begin() + 1,
+                                       shape.end());
+  bool const for_all = fits(shape);
+  bool const for_each = !for_all && !shape.empty() && shape[0] == s.samples && fits(inner);
+  if ((!for_all && !for_each) || r.mask.data.size() != product_of(shape))
+    throw error(fmt::format(
+        "a mask of shape {{{}}} with {} values was given for samples of shape {{{}}}, expected "
+        "that "
+        "shape, or one with a single channel, and perhaps the number of samples before it",
+        fmt::join(shape, ", "), r.mask.data.size(), fmt::join(s.shape, ", ")));
+  for (float m : r.mask.data)
+    if (!(m >= 0 && m <= 1))
+      throw error(fmt::format("mask: a value of {} was given, expected 0 to 1", m));
+  s.mask_period = product_of(for_all ? shape : inner);
+  s.mask_stride = for_all ? 0 : pitch_of(s.mask_period);
+  s.mask = padded(r.mask.data, s.mask_period);
+}
+
+void check_shape(state const& s, images const& given) {
+  std::vector<std::size_t> expected{s.samples};
+  expected.insert(expected.end(), s.shape.begin(), s.shape.end());
+  if (given.shape != expected || given.data.size() != s.samples * s.elements)
+    throw error(fmt::format("samples of shape {{{}}} with {} values were given, expected {{{}}}",
+                            fmt::join(given.shape, ", "), given.data.size(),
+                            fmt::join(expected, ", ")));
+}
+
+void put(state& s, images const& from) {
+  check_shape(s, from);
+  for (std::size_t i = 0; i < s.samples; ++i) std::ranges::copy(from[i], s.x.data() + i * s.pitch);
+}
+
+}  // namespace detail
+
+}  // namespace tweedie
