@@ -25,6 +25,7 @@ struct threshold {};
 struct sampler {};
 struct network {};
 struct noise {};
+struct grid {};  // no stage: plan() takes it
 struct unknown {};
 }  // namespace kinds
 
@@ -42,6 +43,17 @@ template <class Stage> constexpr auto find_kind() {
 }
 
 }  // namespace detail
+
+/// A parameter of a stage: its name, and where it is. A stage lists its own in `fields`, so that it
+/// prints (dsl/stage_format.hpp) and can be read from a recipe.
+template <class Stage, class T> struct field {
+  char const* name;
+  T Stage::*member;
+};
+template <class Stage, class T> field(char const*, T Stage::*) -> field<Stage, T>;
+
+/// The names of an enumeration's values, in their order, for one that is a parameter.
+template <class E> struct names_of;
 
 template <class Stage> using kind_of = decltype(detail::find_kind<std::remove_cvref_t<Stage>>());
 

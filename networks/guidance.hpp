@@ -40,6 +40,7 @@ inline void check_share(char const* guidance, char const* name, double value) {
 /// The network as it is, with the condition it is given.
 struct none {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::none";
   static constexpr int branches = 1;
   auto raw_of(level) const { return +out<0>; }
 };
@@ -48,8 +49,10 @@ struct none {
 /// 6).
 struct classifier_free {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::classifier_free";
   static constexpr int branches = 2;
   double w = 1;
+  static constexpr auto fields = std::tuple{field{"w", &classifier_free::w}};
   auto raw_of(level) const { return (1 + w) * out<0> - w * out<1>; }
 };
 
@@ -57,8 +60,10 @@ struct classifier_free {
 /// most tools).
 struct classifier_free_scale {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::classifier_free_scale";
   static constexpr int branches = 2;
   double s = 2;
+  static constexpr auto fields = std::tuple{field{"s", &classifier_free_scale::s}};
   auto raw_of(level) const { return out<1> + s * (out<0> - out<1>); }
 };
 
@@ -67,6 +72,7 @@ struct classifier_free_scale {
 /// their own. What the guidance remembers waits.
 template <class Guidance> struct within {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::within";
   static constexpr int branches = Guidance::branches;
   static constexpr int conditions = [] {
     if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
@@ -79,6 +85,8 @@ template <class Guidance> struct within {
   Guidance guidance;
   double lo = 0;  ///< in the schedule's own time: 1 .. T on a table
   double hi = std::numeric_limits<double>::infinity();
+  static constexpr auto fields = std::tuple{field{"guidance", &within::guidance},
+                                            field{"lo", &within::lo}, field{"hi", &within::hi}};
   void check() const {
     if (!(lo <= hi))
       throw error(fmt::format(

@@ -31,7 +31,9 @@ inline void check_limit(double limit) {
 /// DDIM do.
 struct clip {
   using kind = kinds::threshold;
+  static constexpr char const* name = "thresholds::clip";
   double limit = 1;
+  static constexpr auto fields = std::tuple{field{"limit", &clip::limit}};
   void check() const { detail::check_limit(limit); }
   auto x0_of(level) const { return clamp(x0, -limit, limit); }
   auto eps_of(level t) const { return detail::rederived(t); }  // x0 is the clipped one
@@ -40,7 +42,9 @@ struct clip {
 /// x0 clipped to [-limit, limit], eps left as the network gave it.
 struct clip_x0_only {
   using kind = kinds::threshold;
+  static constexpr char const* name = "thresholds::clip_x0_only";
   double limit = 1;
+  static constexpr auto fields = std::tuple{field{"limit", &clip_x0_only::limit}};
   void check() const { detail::check_limit(limit); }
   auto x0_of(level) const { return clamp(x0, -limit, limit); }
   auto eps_of(level) const { return +eps; }
@@ -72,7 +76,9 @@ struct at_least {
 /// the sample, at least 1; x0 is clipped to [-s, s] and divided by s, eps re-derived. Two kernels.
 struct dynamic {
   using kind = kinds::threshold;
+  static constexpr char const* name = "thresholds::dynamic";
   double p = 0.995;
+  static constexpr auto fields = std::tuple{field{"p", &dynamic::p}};
   void check() const {
     if (!(p > 0 && p <= 1))
       throw error(fmt::format(

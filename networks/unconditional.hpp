@@ -14,6 +14,8 @@ namespace tweedie::networks {
 /// `networks::unconditional{network}`: the labels are for others, such as a classifier's gradient.
 template <class Network> struct unconditional {
   using kind = kinds::network;
+  /// A network that says so takes part in no guidance of two branches.
+  static constexpr bool is_conditional = false;
   Network network;
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     std::vector<int> const none(labels.size(), no_label);

@@ -19,7 +19,9 @@ enum class variance { beta, beta_tilde };
 
 struct ancestral {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::ancestral";
   tweedie::samplers::variance variance = samplers::variance::beta_tilde;
+  static constexpr auto fields = std::tuple{field{"variance", &ancestral::variance}};
   auto step(level t, level s) const {
     double const alpha = t.alpha / s.alpha;
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
@@ -31,3 +33,7 @@ struct ancestral {
 };
 
 }  // namespace tweedie::samplers
+
+template <> struct tweedie::names_of<tweedie::samplers::variance> {
+  static constexpr char const* values[] = {"beta", "beta_tilde"};
+};

@@ -24,7 +24,9 @@ enum class learned_variance { range, logarithm };
 
 struct ancestral_learned {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::ancestral_learned";
   learned_variance variance = learned_variance::range;
+  static constexpr auto fields = std::tuple{field{"variance", &ancestral_learned::variance}};
   auto step(level t, level s) const {
     double const alpha = t.alpha / s.alpha;
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
@@ -39,3 +41,7 @@ struct ancestral_learned {
 };
 
 }  // namespace tweedie::samplers
+
+template <> struct tweedie::names_of<tweedie::samplers::learned_variance> {
+  static constexpr char const* values[] = {"range", "logarithm"};
+};

@@ -24,9 +24,13 @@ using namespace symbols;
 
 struct annealed_langevin {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::annealed_langevin";
   int n = 100;               ///< Langevin steps at each level
   double epsilon = 2e-5;     ///< step size at sigma_last
   double sigma_last = 0.01;  ///< sigma_L; only epsilon / sigma_last^2 matters
+  static constexpr auto fields =
+      std::tuple{field{"n", &annealed_langevin::n}, field{"epsilon", &annealed_langevin::epsilon},
+                 field{"sigma_last", &annealed_langevin::sigma_last}};
   void check() const {
     if (n < 1)
       throw error(fmt::format(

@@ -23,7 +23,9 @@ using namespace symbols;
 
 struct consistency {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::consistency";
   double rho_min = 0.002;  ///< that of predicts::consistency
+  static constexpr auto fields = std::tuple{field{"rho_min", &consistency::rho_min}};
   void check() const {
     if (!(rho_min >= 0 && std::isfinite(rho_min)))
       throw error(fmt::format(

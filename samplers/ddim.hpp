@@ -9,6 +9,9 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+
+#include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
 
@@ -19,6 +22,7 @@ using namespace symbols;
 /// eta = 0: deterministic as a type.
 struct ddim {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::ddim";
   auto step(level, level s) const { return tweedie::step(x = s.alpha * x0 + s.sigma * eps); }
 };
 
@@ -26,7 +30,13 @@ struct ddim {
 /// use ddim.
 struct ddim_eta {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::ddim_eta";
   double eta = 1;
+  static constexpr auto fields = std::tuple{field{"eta", &ddim_eta::eta}};
+  void check() const {
+    if (!(eta >= 0 && eta <= 1))
+      throw error(fmt::format("samplers::ddim_eta: eta = {} was given, expected 0 to 1", eta));
+  }
   auto step(level t, level s) const {
     double const shrink = std::pow(t.alpha / s.alpha * s.sigma / t.sigma, 2);  // 1 - beta / sigma^2
     double const kappa = eta * s.sigma * std::sqrt(1 - shrink);

@@ -18,6 +18,7 @@ using namespace symbols;
 
 struct dpm_solver_2 {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::dpm_solver_2";
   auto step(level t, level s, path const& p) const {
     double const h = s.lambda() - t.lambda();
     level const m = p.at_rho(std::exp(-(t.lambda() + h / 2)));

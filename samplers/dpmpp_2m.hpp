@@ -19,6 +19,7 @@ using namespace symbols;
 
 struct dpmpp_2m {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::dpmpp_2m";
   auto step(level t, level s) const {  // warm-up: order 1
     double const h = s.lambda() - t.lambda();
     return tweedie::step(x = s.sigma / t.sigma * x - s.alpha * std::expm1(-h) * x0);

@@ -17,6 +17,7 @@ namespace tweedie::samplers {
 
 struct dpmpp_3m {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::dpmpp_3m";
   auto step(level t, level s) const { return dpmpp_2m{}.step(t, s); }  // warm-up: orders 1 and 2
   auto step(level r, level t, level s) const { return dpmpp_2m{}.step(r, t, s); }
   auto step(level q, level r, level t, level s) const {

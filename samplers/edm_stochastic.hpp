@@ -29,10 +29,14 @@ using namespace symbols;
 /// give a schedule that reaches higher than the grid.
 struct edm_stochastic {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::edm_stochastic";
   double gamma = 0;                                         ///< how far a level is raised
   double s_tmin = 0;                                        ///< in rho
   double s_tmax = std::numeric_limits<double>::infinity();  ///< in rho
   double s_noise = 1;                                       ///< standard deviation of the noise
+  static constexpr auto fields = std::tuple{
+      field{"gamma", &edm_stochastic::gamma}, field{"s_tmin", &edm_stochastic::s_tmin},
+      field{"s_tmax", &edm_stochastic::s_tmax}, field{"s_noise", &edm_stochastic::s_noise}};
 
   /// gamma of Algorithm 2 from S_churn and the number of steps.
   static double churn(double s_churn, int steps) {

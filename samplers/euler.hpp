@@ -12,6 +12,7 @@ using namespace symbols;
 
 struct euler {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::euler";
   auto step(level t, level s) const {
     return tweedie::step(x = s.alpha * (x / t.alpha + (s.rho() - t.rho()) * eps));
   }

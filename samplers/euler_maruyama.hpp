@@ -19,6 +19,7 @@ using namespace symbols;
 
 struct euler_maruyama {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::euler_maruyama";
   auto step(level t, level s) const {
     double const dt = s.t - t.t;
     return tweedie::step(x = x + dt * (t.f() * x - t.g2() * score) +

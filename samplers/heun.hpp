@@ -14,6 +14,7 @@ using namespace symbols;
 
 struct heun {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::heun";
   auto step(level t, level s) const {
     double const h = s.rho() - t.rho();
     return stages(

@@ -20,6 +20,7 @@ using namespace symbols;
 
 struct lms_3 {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::lms_3";
   auto step(level t, level s) const {  // warm-up: orders 1 and 2
     return tweedie::step(x = s.alpha * (x / t.alpha + (s.rho() - t.rho()) * eps));
   }

@@ -33,9 +33,13 @@ struct ratio {
 /// Predictor: a sampler with one evaluation a step, such as ancestral.
 template <class Predictor> struct predictor_corrector {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::predictor_corrector";
   Predictor predictor;
   int n = 1;        ///< corrector steps
   double r = 0.16;  ///< signal-to-noise ratio of a corrector step
+  static constexpr auto fields =
+      std::tuple{field{"predictor", &predictor_corrector::predictor},
+                 field{"n", &predictor_corrector::n}, field{"r", &predictor_corrector::r}};
   void check() const {
     if (n < 1)
       throw error(fmt::format(

@@ -55,8 +55,10 @@ template <class Sampler> constexpr bool keeps() {
 /// Whatever `inner` is: its levels, its kernels, its evaluations of the network.
 template <class Sampler> struct replacement {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::replacement";
   static constexpr bool keeps_across_steps = detail::keeps<Sampler>();
   Sampler inner;
+  static constexpr auto fields = std::tuple{field{"inner", &replacement::inner}};
   void check() const {
     if constexpr (requires { inner.check(); }) inner.check();
   }
@@ -81,8 +83,11 @@ template <class Sampler> replacement(Sampler) -> replacement<Sampler>;
 /// takes its first step always: the x_t that it remembers is no longer there.
 template <class Sampler> struct repaint {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::repaint";
   Sampler inner;
   int resamplings = 10;  ///< U of Algorithm 1
+  static constexpr auto fields =
+      std::tuple{field{"inner", &repaint::inner}, field{"resamplings", &repaint::resamplings}};
   void check() const {
     if (resamplings < 1)
       throw error(fmt::format("samplers::repaint: {} resamplings were given, expected 1 or more",

@@ -24,7 +24,9 @@ using namespace symbols;
 
 struct sde_dpmpp_2m {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::sde_dpmpp_2m";
   double eta = 1;
+  static constexpr auto fields = std::tuple{field{"eta", &sde_dpmpp_2m::eta}};
 
  private:
   auto stepped(level t, level s, auto d) const {

@@ -28,8 +28,10 @@ enum class b_of_h { expm1, h };
 
 struct unipc_2 {
   using kind = kinds::sampler;
+  static constexpr char const* name = "samplers::unipc_2";
   static constexpr bool keeps_across_steps = true;  // keep<0> is the corrected x
   b_of_h b = b_of_h::expm1;
+  static constexpr auto fields = std::tuple{field{"b", &unipc_2::b}};
 
  private:
   double big_b(double h) const { return b == b_of_h::h ? h : -std::expm1(-h); }
@@ -64,3 +66,7 @@ struct unipc_2 {
 };
 
 }  // namespace tweedie::samplers
+
+template <> struct tweedie::names_of<tweedie::samplers::b_of_h> {
+  static constexpr char const* values[] = {"expm1", "h"};
+};

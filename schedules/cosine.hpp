@@ -20,6 +20,8 @@ struct cosine {
   static constexpr auto name = "schedules::cosine";
   double s = 0.008, beta_cap = 0.999;
   int steps = 1000;
+  static constexpr auto fields = std::tuple{
+      field{"s", &cosine::s}, field{"beta_cap", &cosine::beta_cap}, field{"steps", &cosine::steps}};
 
   double beta(int i) const {
     double const before = theta(i - 1), here = theta(i), c = std::cos(before);
@@ -43,6 +45,7 @@ struct cosine {
   using kind = kinds::schedule;
   static constexpr auto name = "schedules::continuous::cosine";
   double s = 0.008;
+  static constexpr auto fields = std::tuple{field{"s", &cosine::s}};
 
   /// sigma' is infinite at t = 0, where sigma grows like sqrt(t).
   level at(double t) const {

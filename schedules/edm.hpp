@@ -9,6 +9,8 @@ struct edm {
   using kind = kinds::schedule;
   static constexpr auto name = "schedules::edm";
   double sigma_min = 0.002, sigma_max = 80;  ///< of grids in rho; times reach down to 0
+  static constexpr auto fields =
+      std::tuple{field{"sigma_min", &edm::sigma_min}, field{"sigma_max", &edm::sigma_max}};
 
   level at(double t) const {
     check_time(name, t, sigma_max);

@@ -17,6 +17,9 @@ struct linear {
   static constexpr auto name = "schedules::linear";
   double beta_first = 1e-4, beta_last = 0.02;
   int steps = 1000;
+  static constexpr auto fields =
+      std::tuple{field{"beta_first", &linear::beta_first}, field{"beta_last", &linear::beta_last},
+                 field{"steps", &linear::steps}};
 
   double beta(int i) const {
     return steps == 1 ? beta_first : beta_first + (beta_last - beta_first) * (i - 1) / (steps - 1);
@@ -36,6 +39,8 @@ struct linear {
   using kind = kinds::schedule;
   static constexpr auto name = "schedules::continuous::linear";
   double beta_min = 0.1, beta_max = 20;
+  static constexpr auto fields =
+      std::tuple{field{"beta_min", &linear::beta_min}, field{"beta_max", &linear::beta_max}};
 
   level at(double t) const {
     check_time(name, t, 1);

@@ -17,6 +17,9 @@ struct scaled_linear {
   static constexpr auto name = "schedules::scaled_linear";
   double beta_first = 0.00085, beta_last = 0.012;
   int steps = 1000;
+  static constexpr auto fields = std::tuple{field{"beta_first", &scaled_linear::beta_first},
+                                            field{"beta_last", &scaled_linear::beta_last},
+                                            field{"steps", &scaled_linear::steps}};
 
   double beta(int i) const {
     if (steps == 1) return beta_first;
@@ -39,6 +42,8 @@ struct scaled_linear {
   using kind = kinds::schedule;
   static constexpr auto name = "schedules::continuous::scaled_linear";
   double beta_min = 0.85, beta_max = 12;
+  static constexpr auto fields = std::tuple{field{"beta_min", &scaled_linear::beta_min},
+                                            field{"beta_max", &scaled_linear::beta_max}};
 
   level at(double t) const {
     check_time(name, t, 1);

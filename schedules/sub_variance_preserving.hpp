@@ -14,6 +14,8 @@ struct sub_variance_preserving {
   using kind = kinds::schedule;
   static constexpr auto name = "schedules::sub_variance_preserving";
   double beta_min = 0.1, beta_max = 20;
+  static constexpr auto fields = std::tuple{field{"beta_min", &sub_variance_preserving::beta_min},
+                                            field{"beta_max", &sub_variance_preserving::beta_max}};
 
   level at(double t) const {
     check_time(name, t, 1);

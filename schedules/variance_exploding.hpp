@@ -13,6 +13,8 @@ struct variance_exploding {
   using kind = kinds::schedule;
   static constexpr auto name = "schedules::variance_exploding";
   double sigma_min = 0.01, sigma_max = 50;
+  static constexpr auto fields = std::tuple{field{"sigma_min", &variance_exploding::sigma_min},
+                                            field{"sigma_max", &variance_exploding::sigma_max}};
 
   level at(double t) const {
     check_time(name, t, 1);

@@ -47,11 +47,14 @@ struct projected_guidance {
 /// of scale s. Two kernels.
 struct apg {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::apg";
   static constexpr int branches = 2;
   double s = 4;
   double r = 2.5;  ///< norm of a sample's update at most, above 0; infinity for no limit
   double eta = 0;  ///< share of the update along c that is kept
   double beta = -0.75;
+  static constexpr auto fields = std::tuple{field{"s", &apg::s}, field{"r", &apg::r},
+                                            field{"eta", &apg::eta}, field{"beta", &apg::beta}};
   void check() const {
     detail::check_weight("apg", "s", s);
     detail::check_weight("apg", "eta", eta);

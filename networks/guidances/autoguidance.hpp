@@ -17,8 +17,10 @@ namespace tweedie::guidance {
 /// trained for a shorter time, with the same conditions. s = 1 is the main network alone.
 template <class Network, class Predicts> struct autoguidance {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::autoguidance";
   static constexpr int branches = 1, extras = 1;
   double s = 2;
+  static constexpr auto fields = std::tuple{field{"s", &autoguidance::s}};
   Network weak;
   Predicts weak_predicts;
   void check() const { detail::check_weight("autoguidance", "s", s); }

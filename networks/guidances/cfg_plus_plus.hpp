@@ -16,8 +16,10 @@ namespace tweedie::guidance {
 /// guidance, and one in x and x0 (dpmpp_2m) plain guidance of scale lambda.
 struct cfg_plus_plus {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::cfg_plus_plus";
   static constexpr int branches = 2;
   double lambda = 0.6;  ///< 0 to 1: an interpolation
+  static constexpr auto fields = std::tuple{field{"lambda", &cfg_plus_plus::lambda}};
   void check() const { detail::check_share("cfg_plus_plus", "lambda", lambda); }
   auto x0_of(level) const { return branch_x0<1> + lambda * (branch_x0<0> - branch_x0<1>); }
   auto eps_of(level) const { return +branch_eps<1>; }

@@ -36,6 +36,7 @@ struct scaled_guidance {
 /// Classifier-free guidance with the unconditional output brought to its best scale. Two kernels.
 struct cfg_zero_star {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::cfg_zero_star";
   static constexpr int branches = 2;
   double s = 2;  ///< 1 is the conditional network
   /// At levels with t above it, in the schedule's own time, the guided output of the network is 0:
@@ -43,6 +44,8 @@ struct cfg_zero_star {
   /// paper's first steps do; a v or an epsilon of 0 says what it says. Below and at it nothing
   /// changes. The branches are evaluated all the same.
   double zero_above = std::numeric_limits<double>::infinity();
+  static constexpr auto fields =
+      std::tuple{field{"s", &cfg_zero_star::s}, field{"zero_above", &cfg_zero_star::zero_above}};
   void check() const {
     detail::check_weight("cfg_zero_star", "s", s);
     if (std::isnan(zero_above))

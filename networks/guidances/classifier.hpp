@@ -20,8 +20,10 @@ namespace tweedie::guidance {
 /// asks it without: the algorithm with an unconditional network.
 template <class Gradient> struct classifier {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::classifier";
   static constexpr int branches = 1, extras = 1;
   double s = 1;
+  static constexpr auto fields = std::tuple{field{"s", &classifier::s}};
   Gradient gradient;
   void check() const { detail::check_weight("classifier", "s", s); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels) const {

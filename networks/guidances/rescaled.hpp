@@ -28,9 +28,11 @@ struct rescaling {
 /// such as one of a single element, is not rescaled. Two kernels.
 struct rescaled {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::rescaled";
   static constexpr int branches = 2;
   double s = 2;      ///< 1 is the conditional network
   double phi = 0.7;  ///< 0 rescales nothing, 1 all: the paper's default
+  static constexpr auto fields = std::tuple{field{"s", &rescaled::s}, field{"phi", &rescaled::phi}};
   void check() const {
     detail::check_weight("rescaled", "s", s);
     detail::check_share("rescaled", "phi", phi);

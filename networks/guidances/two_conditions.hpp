@@ -12,9 +12,12 @@ namespace tweedie::guidance {
 /// unconditional one last. s1 = 1 and s2 = 0 are the network with the first condition.
 struct two_conditions {
   using kind = kinds::guidance;
+  static constexpr char const* name = "guidance::two_conditions";
   static constexpr int branches = 3, conditions = 2;
   double s1 = 1;
   double s2 = 1;
+  static constexpr auto fields =
+      std::tuple{field{"s1", &two_conditions::s1}, field{"s2", &two_conditions::s2}};
   void check() const {
     detail::check_weight("two_conditions", "s1", s1);
     detail::check_weight("two_conditions", "s2", s2);

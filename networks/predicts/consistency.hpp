@@ -28,6 +28,8 @@ struct consistency {
   static constexpr char const* name = "consistency";
   double sigma_data = 0.5;  ///< standard deviation of the data
   double rho_min = 0.002;   ///< sigma / alpha at the end of the path
+  static constexpr auto fields = std::tuple{field{"sigma_data", &consistency::sigma_data},
+                                            field{"rho_min", &consistency::rho_min}};
   void check() const {
     if (!(sigma_data > 0 && std::isfinite(sigma_data)))
       throw error(

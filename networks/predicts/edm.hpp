@@ -25,6 +25,7 @@ struct edm {
   using kind = kinds::parameterization;
   static constexpr char const* name = "edm";
   double sigma_data = 0.5;  ///< standard deviation of the data
+  static constexpr auto fields = std::tuple{field{"sigma_data", &edm::sigma_data}};
   void check() const {
     if (!(sigma_data > 0 && std::isfinite(sigma_data)))
       throw error(fmt::format(

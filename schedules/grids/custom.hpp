@@ -9,6 +9,7 @@
 namespace tweedie::grids {
 
 struct custom {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::custom";
   std::vector<double> times;
 

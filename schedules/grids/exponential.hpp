@@ -11,8 +11,11 @@
 namespace tweedie::grids {
 
 struct exponential {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::exponential";
   std::optional<double> sigma_min = {}, sigma_max = {};  ///< in rho; by default the schedule's
+  static constexpr auto fields = std::tuple{field{"sigma_min", &exponential::sigma_min},
+                                            field{"sigma_max", &exponential::sigma_max}};
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {
     check_evaluations(name, evaluations, 0, 0);

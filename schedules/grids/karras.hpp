@@ -12,9 +12,13 @@
 namespace tweedie::grids {
 
 struct karras {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::karras";
   double rho = 7;                                        ///< the exponent, rho in the paper
   std::optional<double> sigma_min = {}, sigma_max = {};  ///< in rho; by default the schedule's
+  static constexpr auto fields =
+      std::tuple{field{"rho", &karras::rho}, field{"sigma_min", &karras::sigma_min},
+                 field{"sigma_max", &karras::sigma_max}};
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {
     check_evaluations(name, evaluations, 0, 0);

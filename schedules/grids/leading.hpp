@@ -27,8 +27,10 @@ std::vector<level> every(std::string_view name, S const& schedule, int n, int pa
 }
 
 struct leading {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::leading";
   int offset = 0;  ///< timesteps; 1 in Stable Diffusion
+  static constexpr auto fields = std::tuple{field{"offset", &leading::offset}};
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {
     return every(name, schedule, evaluations, evaluations, offset);
@@ -36,8 +38,10 @@ struct leading {
 };
 
 struct leading_solver {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::leading_solver";
   int offset = 0;  ///< timesteps; 1 in Stable Diffusion
+  static constexpr auto fields = std::tuple{field{"offset", &leading_solver::offset}};
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {
     return every(name, schedule, evaluations, evaluations + 1, offset);

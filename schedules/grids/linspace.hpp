@@ -21,6 +21,7 @@ template <schedule S> std::vector<level> evenly(S const& schedule, int points, i
 }
 
 struct linspace {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::linspace";
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {
@@ -31,6 +32,7 @@ struct linspace {
 };
 
 struct linspace_solver {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::linspace_solver";
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {

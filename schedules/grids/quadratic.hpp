@@ -10,6 +10,7 @@
 namespace tweedie::grids {
 
 struct quadratic {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::quadratic";
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {

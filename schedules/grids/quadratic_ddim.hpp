@@ -13,6 +13,7 @@
 namespace tweedie::grids {
 
 struct quadratic_ddim {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::quadratic_ddim";
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {

@@ -8,6 +8,7 @@
 namespace tweedie::grids {
 
 struct trailing {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::trailing";
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {

@@ -6,6 +6,7 @@
 namespace tweedie::grids {
 
 struct uniform {
+  using kind = kinds::grid;
   static constexpr auto name = "grids::uniform";
 
   template <schedule S> std::vector<level> levels(S const& schedule, int evaluations) const {
