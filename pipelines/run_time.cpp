@@ -1,0 +1,270 @@
+#include <tweedie/pipelines/run_time.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include <tweedie/dsl/any_fuse.hpp>
+
+namespace tweedie {
+namespace {
+
+using detail::ranks_family;
+
+any_form term(double c, int rank) { return {{c, {rank}}}; }
+any_expression as_expression(any_form f) { return {.form = std::move(f)}; }
+any_form sum(any_form a, any_form const& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+any_form times(double k, any_form f) {
+  for (any_term& t : f) t.c *= k;
+  return f;
+}
+any_form over(any_form f, double k) {
+  for (any_term& t : f) t.c /= k;
+  return f;
+}
+
+bool has(std::vector<int> const& ranks, int rank) {
+  return std::ranges::find(ranks, rank) != ranks.end();
+}
+/// The largest index of a family of 100 that is there, -1 where none is.
+int largest(std::vector<int> const& ranks, int first) {
+  int r = -1;
+  for (int rank : ranks)
+    if (rank >= first && rank < first + 100) r = std::max(r, rank - first);
+  return r;
+}
+
+plan_layout layout_of(any_stages const& s) {
+  auto const past = [&](int first) {
+    return static_cast<std::size_t>(std::max(0, largest(s.sampler.mentioned, first)));
+  };
+  return {.branches = s.guidance.branches,
+          .extras = s.guidance.extras,
+          .conditions = s.guidance.conditions,
+          .keeps = static_cast<std::size_t>(1 + largest(s.sampler.assigned, sym::keep<0>::rank)),
+          .past_x0 = past(sym::past_x0<0>::rank),
+          .past_eps = past(sym::past_eps<0>::rank),
+          .memories = s.guidance.memories,
+          .inputs = s.predicts.input_of ? std::size_t{1} : std::size_t{0},
+          .learns_variance = has(s.sampler.mentioned, sym::raw_variance::rank),
+          .uses_known = has(s.sampler.mentioned, sym::known::rank),
+          .uses_mask = has(s.sampler.mentioned, sym::mask::rank),
+          .enters = static_cast<bool>(s.sampler.enter)};
+}
+
+plan_calls calls_of(any_stages const& s, any_network const& network) {
+  plan_calls c;
+  c.network = network.call;
+  c.extras = s.guidance.evaluate;
+  if (network.check || s.guidance.check_request)
+    c.check = [network = network.check, guidance = s.guidance.check_request,
+               branches = s.guidance.branches](auto shape, auto given) {
+      if (network) network(shape, given, branches);
+      if (guidance) guidance(shape, given);
+    };
+  return c;
+}
+
+/// A step's formula with the name of its kind.
+struct kind_of_step {
+  std::string name;
+  any_step step;
+  bool is_last = false;
+};
+
+/// Fuses the evaluations of a set of stages, as pipelines/evaluation.hpp does with types.
+struct fuser {
+  any_stages const& stages;
+  plan_layout const& layout;
+
+  /// A value of a stage: a form stays one, an expression becomes a node under a name.
+  any_form answer_of_stage(int name, any_answers const& a, any_lowered& before,
+                           any_expression const& value) const {
+    if (value.is_form()) return substitute(a, value.form);
+    lower(a, {{name}, value}, before);
+    return term(1, name);
+  }
+
+  any_fused evaluation(level t, bool guided, std::vector<any_statement> const& statements) const {
+    any_guidance const& g = stages.guidance;
+    any_answers a{t, term(1, sym::out<0>::rank), {}, {}, {}, {}, false};
+    auto const of_branch = [&](auto const& of, int i) {
+      any_answers const one{t, term(1, sym::out<0>::rank + i), {}, {}, {}, {}, false};
+      return substitute(one, of(t));
+    };
+    a.branch_x0 = [&](int i) { return of_branch(stages.predicts.x0_of, i); };
+    a.branch_eps = [&](int i) { return of_branch(stages.predicts.eps_of, i); };
+
+    any_lowered all;
+    if (guided && g.remember)
+      for (any_statement const& s : g.remember(t)) lower(a, s, all);
+    if (guided && g.raw_of) a.raw = answer_of_stage(sym::guided_raw::rank, a, all, g.raw_of(t));
+    any_form const x0 = substitute(a, stages.predicts.x0_of(t));
+    any_form const eps = substitute(a, stages.predicts.eps_of(t));
+    a.x0 = x0;
+    a.eps = eps;
+
+    // A guidance in x0 or eps stands after the parameterization; of the two, what it does not give
+    // follows from x = alpha x0 + sigma eps.
+    bool const in_x0 = guided && g.x0_of, in_eps = guided && g.eps_of;
+    any_answers const predicted = a;
+    auto const x = term(1, sym::x::rank);
+    if (in_x0) a.x0 = answer_of_stage(sym::guided_x0::rank, predicted, all, g.x0_of(t));
+    if (in_eps) a.eps = answer_of_stage(sym::guided_eps::rank, predicted, all, g.eps_of(t));
+    else if (in_x0) a.eps = over(sum(x, times(-1, times(t.alpha, a.x0))), t.sigma);
+    if (in_eps && !in_x0) a.x0 = over(sum(x, times(-1, times(t.sigma, a.eps))), t.alpha);
+
+    if (stages.threshold.x0_of) {
+      a.x0 = answer_of_stage(sym::thresholded::rank, a, all, stages.threshold.x0_of(t));
+      a.eps = substitute(a, stages.threshold.eps_of(t));
+    }
+    for (any_statement const& s : statements) lower(a, s, all);
+    return assemble(all);
+  }
+
+  std::vector<any_statement> input(std::vector<any_statement> statements, level where) const {
+    if (layout.inputs == 0) return statements;
+    return statements_then(
+        std::move(statements),
+        {{{sym::net_in<0>::rank}, as_expression(stages.predicts.input_of(where))}});
+  }
+
+  /// The statements of an evaluation with what is stored for later ones: the past, and what the
+  /// network will see.
+  std::vector<any_statement> stored(std::vector<any_statement> statements, bool final, bool is_last,
+                                    detail::upcoming const& next, path const& between) const {
+    bool const goes_on = !is_last || !final;
+    if (layout.enters && goes_on && final)
+      statements =
+          statements_then(std::move(statements), stages.sampler.enter(next.t, next.s, between));
+    if (goes_on) {
+      statements = input(std::move(statements), next.where);
+      if (layout.past_x0 > 0)
+        statements.push_back({{sym::past_x0<0>::rank}, as_expression(term(1, sym::x0::rank))});
+      if (layout.past_eps > 0)
+        statements.push_back({{sym::past_eps<0>::rank}, as_expression(term(1, sym::eps::rank))});
+    }
+    return statements;
+  }
+};
+
+kind_of_step kind_at(any_sampler const& sampler, std::vector<level> const& levels, std::size_t k,
+                     path const& between) {
+  level const* const at = &levels[k];
+  if (levels[k + 1].sigma == 0) return {detail::last_step::name(), sampler.last(at, between), true};
+  if (sampler.first && (levels[k].alpha == 0 || levels[k + 1].alpha == 0))
+    return {detail::first_step::name(), sampler.first(at, between)};
+  int const before = std::min(static_cast<int>(k), sampler.longest);
+  return {detail::name_of_inner(before), sampler.step(before, at, between)};
+}
+
+bool all_finite(any_form const& f) {
+  return std::ranges::all_of(
+      f, [](any_term const& t) { return std::isfinite(static_cast<float>(t.c)); });
+}
+
+std::string why_not_finite(any_stages const& s, level t) {
+  bool weight = true;
+  if (s.guidance.raw_of)
+    if (auto const raw = s.guidance.raw_of(t); raw.is_form()) weight = all_finite(raw.form);
+  return detail::why_not_finite(t, {.predicts = s.predicts.name,
+                                    .x0 = all_finite(s.predicts.x0_of(t)),
+                                    .eps = all_finite(s.predicts.eps_of(t)),
+                                    .weight = weight,
+                                    .guided_in_x0 = static_cast<bool>(s.guidance.x0_of),
+                                    .guided_in_eps = static_cast<bool>(s.guidance.eps_of)});
+}
+
+code find(any_program program, compiled_programs compiled) {
+  auto const there =
+      std::ranges::find_if(compiled, [&](code const& c) { return c->program() == program; });
+  return there != compiled.end() ? *there : list_of_terms(std::move(program));
+}
+
+}  // namespace
+
+run_time_plan::run_time_plan(any_stages const& stages, any_network const& network,
+                             std::vector<level> levels, path const& between,
+                             compiled_programs compiled)
+    : any_plan(layout_of(stages), calls_of(stages, network), std::move(levels)) {
+  for (auto const* check : {&stages.predicts.check, &stages.guidance.check, &stages.threshold.check,
+                            &stages.sampler.check})
+    if (*check) (*check)();
+  fuser const of{stages, layout_};
+  std::size_t scratches = 0;
+
+  auto const upcoming_at = [&](std::size_t k) -> detail::upcoming {
+    if (k >= steps()) return {levels_.back(), levels_.back(), levels_.back()};
+    detail::upcoming next{levels_[k], levels_[k], levels_[k + 1]};
+    auto const kind = kind_at(stages.sampler, levels_, k, between);
+    auto const order = detail::unrolled(kind.step.evaluations.size(), kind.step.repetitions);
+    if (!order.empty()) next.where = kind.step.evaluations[order[0]].where.value_or(levels_[k]);
+    return next;
+  };
+  auto const start_of = [&](std::vector<any_statement> const& statements) {
+    any_lowered all;
+    any_answers const answers{levels_[0], {}, {}, {}, {}, {}, false};
+    for (any_statement const& s : statements) lower(answers, s, all);
+    auto fused = assemble(all);
+    return start_code{find(std::move(fused.program), compiled),
+                      {fused.numbers.begin(), fused.numbers.end()}};
+  };
+  auto const started = [&](std::vector<any_statement> statements, detail::upcoming const& next) {
+    if (layout_.enters)
+      statements =
+          statements_then(std::move(statements), stages.sampler.enter(next.t, next.s, between));
+    return of.input(std::move(statements), next.where);
+  };
+
+  detail::upcoming next = upcoming_at(0);
+  double const scale = levels_[0].alpha == 1 ? levels_[0].sigma : 1;
+  std::vector<any_statement> const fresh{
+      {{sym::x::rank}, as_expression(term(scale, sym::noise_stream<start_stream>::rank))}};
+  fresh_ = start_of(layout_.enters ? fresh : started(fresh, next));
+  if (layout_.enters || layout_.inputs > 0) entering_ = start_of(started({}, next));
+
+  for (std::size_t k = 0; k < steps(); ++k) {
+    begin_step();
+    next = upcoming_at(k + 1);
+    level const after = next.where;
+    auto const kind = kind_at(stages.sampler, levels_, k, between);
+    auto const& evaluations = kind.step.evaluations;
+    auto const order = order_of_step(
+        k, evaluations.size(), kind.step.repetitions,
+        layout_.enters ||
+            (kind.is_last && layout_.inputs + layout_.past_x0 + layout_.past_eps > 0));
+    auto const where = [&](std::size_t e) { return evaluations[e].where.value_or(levels_[k]); };
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      std::size_t const e = order[i];
+      level const t = where(e);
+      next.where = i + 1 < order.size() ? where(order[i + 1]) : after;
+      bool const guided = !stages.guidance.on || stages.guidance.on(t);
+      auto const fused =
+          of.evaluation(t, guided,
+                        of.stored(evaluations[e].statements, e + 1 == evaluations.size(),
+                                  kind.is_last, next, between));
+      auto const same = [&](structure const& s) {
+        return s.kind == kind.name && s.evaluation == e && s.guided == guided &&
+               s.code->program() == fused.program;
+      };
+      auto const there = std::ranges::find_if(structures_, same);
+      auto const index = static_cast<std::size_t>(there - structures_.begin());
+      if (there == structures_.end()) {
+        scratches = std::max(scratches, fused.program.scratches());
+        structures_.push_back({find(fused.program, compiled), kind.name, e, guided});
+      }
+      add_row({.structure = index,
+               .step = k,
+               .branches = guided ? static_cast<int>(layout_.branches) : 1,
+               .where = t,
+               .extras = guided && layout_.extras > 0},
+              fused.numbers, [&](double) { return why_not_finite(stages, t); });
+    }
+  }
+  begin_step();
+  layout_.scratches = scratches;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,54 @@
+// A plan of stages that are chosen at run time.
+//
+// The formulas are fused as the compiler fuses types (dsl/any_fuse.hpp), so that program and numbers
+// are those of the typed pipeline, and so are the bits. A program that was compiled (one of
+// `compiled_programs`) runs as its kernel, any other as a list of terms.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <tweedie/dsl/path.hpp>
+#include <tweedie/pipelines/any_plan.hpp>
+#include <tweedie/pipelines/any_stages.hpp>
+
+namespace tweedie {
+
+/// A network as a plan calls it.
+struct any_network {
+  std::function<void(batch const&)> call;
+  /// Throws where it cannot take such samples or labels; may be empty.
+  std::function<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)>
+      check;
+};
+template <class Network> any_network forget_network(Network network) {
+  auto const n = std::make_shared<Network const>(std::move(network));
+  any_network r{[n](batch const& b) { (*n)(b); }, {}};
+  if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
+                  n->check(s, l, 1);
+                })
+    r.check = [n](std::span<std::size_t const> s, std::span<int const> l, std::size_t branches) {
+      n->check(s, l, static_cast<int>(branches));
+    };
+  return r;
+}
+
+/// Programs that have kernels. One that is not there runs by `list_of_terms`.
+using compiled_programs = std::span<code const>;
+
+/// A program that no compiler has seen: each element goes through its terms. The same bits, at about
+/// 1.3 times the time.
+code list_of_terms(any_program program);
+
+class run_time_plan : public any_plan {
+ public:
+  /// Levels from noisy to clean, or (for encoding) from clean to noisy. Throws tweedie::error where
+  /// a number of a step is not finite, or a stage does not work with its values.
+  run_time_plan(any_stages const& stages, any_network const& network, std::vector<level> levels,
+                path const& between, compiled_programs compiled);
+};
+
+}  // namespace tweedie

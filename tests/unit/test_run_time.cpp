@@ -1,0 +1,158 @@
+// A pipeline put together at run time is the typed one: the same programs, the same numbers, the
+// same bits, whether a kernel was compiled or the terms are followed one by one.
+#define BOOST_TEST_MODULE run_time
+#include <bit>
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <vector>
+
+#include <tweedie/pipelines/run_time.hpp>
+#include <tweedie/tweedie.hpp>
+
+using namespace tweedie;
+
+namespace {
+
+/// Bits that depend on all of x, the level, the branch and the label.
+struct scrambled {
+  using kind = kinds::network;
+  void operator()(batch const& b) const {
+    for (std::size_t row = 0; row < b.rows(); ++row) {
+      auto const x = b.x_of(row);
+      auto const to = b.out_of(row);
+      auto const shift = static_cast<float>(0.01 * b.level_of(row).sigma + 0.001 * b.label_of(row));
+      for (std::size_t i = 0; i < x.size(); ++i)
+        to[i] = 0.7f * x[i] - 0.2f * x[(i + 1) % x.size()] + shift;
+    }
+    if (b.variance)
+      for (std::size_t row = 0; row < b.samples; ++row)
+        for (float& a : b.variance_of(row)) a = 0.25f;
+  }
+};
+
+template <class T> bool same_bits(std::vector<T> const& a, std::vector<T> const& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+std::vector<code> codes_of(any_plan const& p) {
+  std::vector<code> r;
+  for (auto const& s : p.structures()) r.push_back(s.code);
+  return r;
+}
+
+template <class... Stages, class Grid>
+void agrees(char const* what, pipeline<Stages...> const& typed, Grid const& grid, int steps,
+            bool inpaints = false) {
+  BOOST_TEST_CONTEXT(what) {
+    auto const plan = typed.plan(grid, steps);
+    auto const stages = typed.stage_set();
+    path const between{
+        .at = [&](double t) { return stages.schedule.at(t); },
+        .at_rho = [&](double rho) { return stages.schedule.at(stages.schedule.t_of_rho(rho)); }};
+    auto const forgotten = forget_stages(stages);
+    auto const network = forget_network(typed.network());
+    auto const kernels = codes_of(plan);
+    run_time_plan const compiled(forgotten, network, plan.levels(), between, kernels);
+    run_time_plan const followed(forgotten, network, plan.levels(), between, {});
+
+    BOOST_REQUIRE(compiled.rows().size() == plan.rows().size());
+    BOOST_TEST((compiled.layout() == plan.layout()));
+    for (std::size_t i = 0; i < plan.rows().size(); ++i) {
+      auto const &a = plan.rows()[i], &b = compiled.rows()[i];
+      BOOST_TEST((plan.program(a) == compiled.program(b)));
+      auto const m = plan.numbers(a), n = compiled.numbers(b);
+      BOOST_TEST(m.size() == n.size());
+      for (std::size_t k = 0; k < std::min(m.size(), n.size()); ++k)
+        BOOST_TEST(std::bit_cast<std::uint64_t>(m[k]) == std::bit_cast<std::uint64_t>(n[k]));
+      BOOST_TEST(compiled.structures()[b.structure].code->is_compiled());
+      BOOST_TEST(!followed.structures()[followed.rows()[i].structure].code->is_compiled());
+    }
+    BOOST_TEST(plan.fingerprint() == compiled.fingerprint());
+
+    // 147 floats: a tail in the last tile, and a padded row.
+    request r{.shape = {3, 1, 7, 21}, .seed = 5};
+    if (inpaints) {
+      r.known = {r.shape, std::vector<float>(3 * 147, 0.25f)};
+      r.mask = {{7, 21}, std::vector<float>(147)};
+      for (std::size_t i = 0; i < 147; i += 2) r.mask.data[i] = 1;
+    }
+    labels const given{1, 2, no_label};
+    auto const expected = plan.sample(r, given).data;
+    BOOST_TEST(same_bits(expected, compiled.sample(r, given).data));
+    BOOST_TEST(same_bits(expected, followed.sample(r, given).data));
+  }
+}
+
+auto const vp = schedules::continuous::linear{};
+auto const v = predicts::v{};
+using guidance::classifier_free;
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(samplers_of_one_evaluation) {
+  grids::uniform const uniform;
+  agrees("ddim", vp | v | samplers::ddim{} | scrambled{}, uniform, 4);
+  agrees("ddim_eta", vp | predicts::epsilon{} | samplers::ddim_eta{.eta = 0.4} | scrambled{},
+         uniform, 4);
+  agrees("dpmpp_3m", vp | v | classifier_free{2} | samplers::dpmpp_3m{} | scrambled{}, uniform, 6);
+  agrees("unipc_2", vp | v | samplers::unipc_2{} | scrambled{}, uniform, 5);
+  agrees("x0, clip", vp | predicts::x0{} | thresholds::clip{0.8} | samplers::ddim{} | scrambled{},
+         uniform, 4);
+}
+
+BOOST_AUTO_TEST_CASE(samplers_of_several_evaluations) {
+  agrees("heun", schedules::cosine{} | v | thresholds::clip{} | samplers::heun{} | scrambled{},
+         grids::uniform{}, 4);
+  agrees("dpm_solver_2", vp | predicts::velocity{} | samplers::dpm_solver_2{} | scrambled{},
+         grids::uniform{}, 4);
+  agrees("predictor_corrector",
+         vp | predicts::score{} | samplers::predictor_corrector{samplers::ancestral{}, 2} |
+             scrambled{},
+         grids::uniform{}, 3);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_kernel_does_for_the_next_evaluation) {
+  agrees("churn, c_in",
+         schedules::edm{} | predicts::edm{} | samplers::edm_stochastic{.gamma = 0.2} | scrambled{},
+         grids::karras{.sigma_max = 40}, 4);
+}
+
+BOOST_AUTO_TEST_CASE(reductions_and_memories) {
+  agrees(
+      "dynamic",
+      vp | v | classifier_free{1} | thresholds::dynamic{0.9} | samplers::ancestral{} | scrambled{},
+      grids::uniform{}, 3);
+  agrees("apg", vp | v | guidance::apg{} | samplers::ddim{} | scrambled{}, grids::uniform{}, 3);
+  agrees("rescaled, clip",
+         vp | v | guidance::rescaled{} | thresholds::clip{} | samplers::ddim{} | scrambled{},
+         grids::uniform{}, 3);
+}
+
+BOOST_AUTO_TEST_CASE(guidances_in_x0_or_eps_and_within_an_interval) {
+  agrees("cfg++", vp | v | guidance::cfg_plus_plus{} | samplers::ddim{} | scrambled{},
+         grids::uniform{}, 3);
+  agrees("classifier",
+         vp | v | guidance::classifier{0.5, scrambled{}} | samplers::euler{} | scrambled{},
+         grids::uniform{}, 3);
+  agrees("within",
+         vp | v | guidance::within{classifier_free{2}, 0.2, 0.7} | samplers::ddim{} | scrambled{},
+         grids::uniform{}, 5);
+}
+
+BOOST_AUTO_TEST_CASE(masks_learned_variance_and_functions) {
+  agrees("repaint", vp | v | samplers::repaint{samplers::ancestral{}, 3} | scrambled{},
+         grids::uniform{}, 3, true);
+  agrees("learned variance", vp | v | samplers::ancestral_learned{} | scrambled{}, grids::uniform{},
+         3);
+}
+
+// The terms of a state that lives in many tiles are followed by many threads.
+BOOST_AUTO_TEST_CASE(many_elements) {
+  auto const typed = vp | v | thresholds::dynamic{} | samplers::ancestral{} | scrambled{};
+  auto const plan = typed.plan(3);
+  auto const stages = typed.stage_set();
+  run_time_plan const followed(forget_stages(stages), forget_network(scrambled{}), plan.levels(),
+                               {}, {});
+  request const r{.shape = {40, 1, 37, 31}, .seed = 5};
+  BOOST_TEST(same_bits(plan.sample(r).data, followed.sample(r).data));
+}
