@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libstb-dev zlib1g-dev
-      libcli11-dev libtorch-dev libopenblas0-pthread python3)
-rest=(clang libomp-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
+      libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
+rest=(clang libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
 
 case "${1:-all}" in
   demo) packages=("${demo[@]}") ;;

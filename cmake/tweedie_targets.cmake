@@ -1,7 +1,7 @@
 # The libraries: tweedie::tweedie (the core), tweedie::io, tweedie::unet.
 #
-# tweedie::core_cpp and tweedie::core_omp are the same headers over one Thrust system each;
-# tweedie::tweedie is the one chosen by TWEEDIE_BACKEND.
+# tweedie::core_cpp, core_omp and core_tbb are the same headers over one Thrust system each; tweedie::tweedie is
+# the one chosen by TWEEDIE_BACKEND.
 
 # Users write <tweedie/dsl/...>, in the tree as after installing: links to the folders.
 set(TWEEDIE_INCLUDE ${PROJECT_BINARY_DIR}/include)
@@ -17,20 +17,25 @@ find_package(Threads REQUIRED)
 find_package(OpenMP COMPONENTS CXX)
 include(tweedie_cccl)
 
+find_package(TBB QUIET)
+
 if(TWEEDIE_BACKEND STREQUAL "AUTO")
   if(OpenMP_CXX_FOUND)
     set(TWEEDIE_BACKEND_USED OMP)
   else()
     set(TWEEDIE_BACKEND_USED CPP)
   endif()
-elseif(TWEEDIE_BACKEND MATCHES "^(OMP|CPP)$")
+elseif(TWEEDIE_BACKEND MATCHES "^(OMP|CPP|TBB)$")
   set(TWEEDIE_BACKEND_USED ${TWEEDIE_BACKEND})
 else()
-  message(FATAL_ERROR "TWEEDIE_BACKEND is ${TWEEDIE_BACKEND}; it can be OMP, CPP or AUTO")
+  message(FATAL_ERROR "TWEEDIE_BACKEND is ${TWEEDIE_BACKEND}; it can be OMP, TBB, CPP or AUTO")
 endif()
 if(TWEEDIE_BACKEND_USED STREQUAL "OMP" AND NOT OpenMP_CXX_FOUND)
   message(FATAL_ERROR "TWEEDIE_BACKEND is OMP, but ${CMAKE_CXX_COMPILER_ID} found no OpenMP "
                       "(clang++ needs libomp-dev)")
+endif()
+if(TWEEDIE_BACKEND_USED STREQUAL "TBB" AND NOT TBB_FOUND)
+  message(FATAL_ERROR "TWEEDIE_BACKEND is TBB, but oneTBB was not found (Debian: libtbb-dev)")
 endif()
 
 # Own code only: linked PRIVATE by this project's targets, never part of what a user gets.
@@ -54,31 +59,44 @@ target_include_directories(tweedie_headers SYSTEM INTERFACE ${TWEEDIE_CCCL_INCLU
 target_link_libraries(tweedie_headers INTERFACE
   tweedie_arithmetic Boost::headers fmt::fmt Threads::Threads)
 
-# The compiled part: noise, one source per instruction set, each of which says its own in a pragma; the widest
-# that the machine has is chosen at run time.
-file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp)
-set(compiled_core "")
-if(sources)
-  add_library(tweedie_dsl STATIC ${sources})
-  target_link_libraries(tweedie_dsl PUBLIC tweedie_headers PRIVATE tweedie_warnings)
-  set_target_properties(tweedie_dsl PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  set(compiled_core tweedie_dsl)
-endif()
+# The compiled part: plans and states; noise, one source per instruction set, each of which says its own in a
+# pragma; the widest that the machine has is chosen at run time.
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp ${PROJECT_SOURCE_DIR}/pipelines/*.cpp)
+list(FILTER sources EXCLUDE REGEX "/dsl/backends/|/pipelines/ready/|_file\\.cpp$")
+add_library(tweedie_compiled OBJECT ${sources})
+target_link_libraries(tweedie_compiled PUBLIC tweedie_headers PRIVATE tweedie_warnings)
+set_target_properties(tweedie_compiled PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
-foreach(system CPP OMP)
+# The door to the hardware, once per system: what includes the headers is the same for all, so that a program is
+# compiled once and linked with the one or the other. The spy counts launches, for tests.
+set(TWEEDIE_BACKENDS CPP)
+foreach(system OMP TBB CPP SPY)
   string(TOLOWER ${system} lower)
-  if(system STREQUAL "OMP" AND NOT OpenMP_CXX_FOUND)
+  if((system STREQUAL "OMP" AND NOT OpenMP_CXX_FOUND) OR (system STREQUAL "TBB" AND NOT TBB_FOUND))
     continue()
   endif()
-  add_library(tweedie_core_${lower} INTERFACE)
-  add_library(tweedie::core_${lower} ALIAS tweedie_core_${lower})
-  target_link_libraries(tweedie_core_${lower} INTERFACE tweedie_headers ${compiled_core})
-  target_compile_definitions(tweedie_core_${lower} INTERFACE
-    THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
-  if(system STREQUAL "OMP")
-    target_link_libraries(tweedie_core_omp INTERFACE OpenMP::OpenMP_CXX)
+  if(system STREQUAL "SPY")
+    set(door ${PROJECT_SOURCE_DIR}/dsl/backends/spy.cpp)
+  else()
+    set(door ${PROJECT_SOURCE_DIR}/dsl/backends/thrust.cpp)
+    list(APPEND TWEEDIE_BACKENDS ${system})
   endif()
+  add_library(tweedie_core_${lower} STATIC ${door} $<TARGET_OBJECTS:tweedie_compiled>)
+  add_library(tweedie::core_${lower} ALIAS tweedie_core_${lower})
+  if(NOT system STREQUAL "SPY")
+    target_compile_definitions(tweedie_core_${lower} PRIVATE
+      THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
+  endif()
+  target_link_libraries(tweedie_core_${lower} PUBLIC tweedie_headers PRIVATE tweedie_warnings)
+  set_target_properties(tweedie_core_${lower} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endforeach()
+if(TARGET tweedie_core_omp)
+  target_link_libraries(tweedie_core_omp PRIVATE OpenMP::OpenMP_CXX)
+endif()
+if(TARGET tweedie_core_tbb)
+  target_link_libraries(tweedie_core_tbb PRIVATE TBB::tbb)
+endif()
+list(REMOVE_DUPLICATES TWEEDIE_BACKENDS)
 string(TOLOWER ${TWEEDIE_BACKEND_USED} lower)
 add_library(tweedie::tweedie ALIAS tweedie_core_${lower})
 
@@ -96,6 +114,35 @@ if(sources)
   target_include_directories(tweedie_io SYSTEM PRIVATE ${TWEEDIE_STB_INCLUDE})
   target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json fmt::fmt
                         PRIVATE ZLIB::ZLIB tweedie_arithmetic tweedie_warnings)
+endif()
+
+# States as files, over io.
+if(TARGET tweedie_io)
+  add_library(tweedie_state_file STATIC ${PROJECT_SOURCE_DIR}/pipelines/state_file.cpp)
+  add_library(tweedie::state_file ALIAS tweedie_state_file)
+  target_link_libraries(tweedie_state_file PUBLIC tweedie_headers tweedie::io PRIVATE tweedie_warnings)
+endif()
+
+# Recipes: pipelines that are put together at run time, and the programs that are compiled for them.
+find_path(TWEEDIE_TOML_INCLUDE toml++/toml.h)
+mark_as_advanced(TWEEDIE_TOML_INCLUDE)
+if(TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
+  # The shipped ones become part of the library.
+  file(GLOB recipes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/pipelines/recipes/*.toml)
+  set(TWEEDIE_RECIPES "")
+  foreach(recipe ${recipes})
+    cmake_path(GET recipe STEM name)
+    file(READ ${recipe} text)
+    string(APPEND TWEEDIE_RECIPES "    {\"${name}\", R\"recipe(${text})recipe\"},\n")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${recipe})
+  endforeach()
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/shipped_recipes.cpp.in ${PROJECT_BINARY_DIR}/shipped_recipes.cpp @ONLY)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/pipelines/ready/*.cpp)
+  add_library(tweedie_recipes STATIC ${sources} ${PROJECT_BINARY_DIR}/shipped_recipes.cpp)
+  add_library(tweedie::recipes ALIAS tweedie_recipes)
+  target_include_directories(tweedie_recipes SYSTEM PRIVATE ${TWEEDIE_TOML_INCLUDE})
+  target_link_libraries(tweedie_recipes PUBLIC tweedie_headers tweedie::io PRIVATE tweedie_warnings)
+  set_target_properties(tweedie_recipes PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
 # The U-Net: one C++17 source behind plain pointers, for LibTorch's headers cost 20 s and 1.3 GB.

@@ -1,0 +1,37 @@
+#include <tweedie/pipelines/ready/programs.hpp>
+
+#include <algorithm>
+
+#include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/plan.hpp>
+
+namespace tweedie::ready {
+namespace {
+
+/// The kernel that draws x_T.
+code start_program() {
+  using namespace symbols;
+  auto const start = tweedie::step(x = 1.0 * noise_stream<start_stream>);
+  auto const fused = fuse(no_answers, nothing_before, std::get<0>(start.evaluations).statements);
+  return tweedie::detail::code_of<typename std::remove_const_t<decltype(fused)>::type>();
+}
+
+std::vector<code> collected() {
+  std::vector<code> all{start_program()};
+  for (auto const& some : {detail::programs_unclipped(), detail::programs_unclipped_of_epsilon(),
+                           detail::programs_clipped(), detail::programs_clipped_of_epsilon(),
+                           detail::programs_dynamic()})
+    for (code const& one : some)
+      if (std::ranges::none_of(all, [&](code const& c) { return c->program() == one->program(); }))
+        all.push_back(one);
+  return all;
+}
+
+}  // namespace
+
+std::vector<code> const& compiled_programs() {
+  static std::vector<code> const all = collected();
+  return all;
+}
+
+}  // namespace tweedie::ready

@@ -1,0 +1,12 @@
+#include <tweedie/pipelines/ready/product.hpp>
+#include <tweedie/pipelines/ready/programs.hpp>
+
+namespace tweedie::ready {
+
+std::vector<code> detail::programs_clipped_of_epsilon() {
+  return programs_of_product(these<predicts::epsilon>,
+                             these<guidance::none, guidance::classifier_free>,
+                             these<tweedie::thresholds::clip>, all_samplers);
+}
+
+}  // namespace tweedie::ready

@@ -1,0 +1,165 @@
+// The stages that have a name at run time: the lists behind recipes and the command line. A new
+// stage is one line here.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <tweedie/networks/guidance.hpp>
+#include <tweedie/networks/guidances/apg.hpp>
+#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
+#include <tweedie/networks/guidances/cfg_zero_star.hpp>
+#include <tweedie/networks/guidances/rescaled.hpp>
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/networks/predicts/edm.hpp>
+#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/pipelines/evaluation.hpp>
+#include <tweedie/samplers/ancestral.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/samplers/dpm_solver_2.hpp>
+#include <tweedie/samplers/dpmpp_2m.hpp>
+#include <tweedie/samplers/dpmpp_3m.hpp>
+#include <tweedie/samplers/edm_stochastic.hpp>
+#include <tweedie/samplers/euler.hpp>
+#include <tweedie/samplers/euler_maruyama.hpp>
+#include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/lms_3.hpp>
+#include <tweedie/samplers/runge_kutta.hpp>
+#include <tweedie/samplers/sde_dpmpp_2m.hpp>
+#include <tweedie/samplers/unipc_2.hpp>
+#include <tweedie/schedules/cosine.hpp>
+#include <tweedie/schedules/edm.hpp>
+#include <tweedie/schedules/grids.hpp>
+#include <tweedie/schedules/linear.hpp>
+#include <tweedie/schedules/rectified_flow.hpp>
+#include <tweedie/schedules/scaled_linear.hpp>
+#include <tweedie/schedules/sub_variance_preserving.hpp>
+#include <tweedie/schedules/variance_exploding.hpp>
+
+namespace tweedie::ready {
+
+/// A stage under the name that it has at run time.
+template <class T> struct named {
+  char const* name;
+  T value;
+};
+
+/// One of several types of stage.
+template <class... T> using named_stages = std::tuple<named<T>...>;
+namespace detail {
+template <class List> struct variant_of;
+template <class... T> struct variant_of<std::tuple<named<T>...>> {
+  using type = std::variant<T...>;
+};
+}  // namespace detail
+template <class List> using any_of = typename detail::variant_of<std::remove_const_t<List>>::type;
+
+inline auto const schedules =
+    std::tuple{named{"cosine", tweedie::schedules::cosine{}},
+               named{"linear", tweedie::schedules::linear{}},
+               named{"scaled_linear", tweedie::schedules::scaled_linear{}},
+               named{"continuous_cosine", tweedie::schedules::continuous::cosine{}},
+               named{"continuous_linear", tweedie::schedules::continuous::linear{}},
+               named{"continuous_scaled_linear", tweedie::schedules::continuous::scaled_linear{}},
+               named{"rectified_flow", tweedie::schedules::rectified_flow{}},
+               named{"variance_exploding", tweedie::schedules::variance_exploding{}},
+               named{"sub_variance_preserving", tweedie::schedules::sub_variance_preserving{}},
+               named{"edm", tweedie::schedules::edm{}}};
+
+inline auto const grids = std::tuple{named{"uniform", tweedie::grids::uniform{}},
+                                     named{"quadratic", tweedie::grids::quadratic{}},
+                                     named{"quadratic_ddim", tweedie::grids::quadratic_ddim{}},
+                                     named{"leading", tweedie::grids::leading{}},
+                                     named{"leading_solver", tweedie::grids::leading_solver{}},
+                                     named{"trailing", tweedie::grids::trailing{}},
+                                     named{"linspace", tweedie::grids::linspace{}},
+                                     named{"linspace_solver", tweedie::grids::linspace_solver{}},
+                                     named{"karras", tweedie::grids::karras{}},
+                                     named{"exponential", tweedie::grids::exponential{}}};
+
+inline auto const predictions = std::tuple{named{"v", predicts::v{}},
+                                           named{"epsilon", predicts::epsilon{}},
+                                           named{"x0", predicts::x0{}},
+                                           named{"score", predicts::score{}},
+                                           named{"velocity", predicts::velocity{}},
+                                           named{"edm", predicts::edm{}}};
+
+inline auto const guidances =
+    std::tuple{named{"none", guidance::none{}},
+               named{"classifier_free", guidance::classifier_free{}},
+               named{"classifier_free_scale", guidance::classifier_free_scale{}},
+               named{"rescaled", guidance::rescaled{}},
+               named{"apg", guidance::apg{}},
+               named{"cfg_zero_star", guidance::cfg_zero_star{}},
+               named{"cfg_plus_plus", guidance::cfg_plus_plus{}}};
+
+inline auto const thresholds =
+    std::tuple{named{"none", no_threshold{}}, named{"clip", tweedie::thresholds::clip{}},
+               named{"clip_x0_only", tweedie::thresholds::clip_x0_only{}},
+               named{"dynamic", tweedie::thresholds::dynamic{}}};
+
+inline auto const samplers =
+    std::tuple{named{"ddim", tweedie::samplers::ddim{}},
+               named{"ddim_eta", tweedie::samplers::ddim_eta{}},
+               named{"ancestral", tweedie::samplers::ancestral{}},
+               named{"euler", tweedie::samplers::euler{}},
+               named{"heun", tweedie::samplers::heun{}},
+               named{"midpoint", tweedie::samplers::runge_kutta<tableaux::midpoint>{}},
+               named{"ralston", tweedie::samplers::runge_kutta<tableaux::ralston>{}},
+               named{"kutta_3", tweedie::samplers::runge_kutta<tableaux::kutta_3>{}},
+               named{"rk4", tweedie::samplers::runge_kutta<tableaux::rk4>{}},
+               named{"dpm_solver_2", tweedie::samplers::dpm_solver_2{}},
+               named{"dpmpp_2m", tweedie::samplers::dpmpp_2m{}},
+               named{"dpmpp_3m", tweedie::samplers::dpmpp_3m{}},
+               named{"unipc_2", tweedie::samplers::unipc_2{}},
+               named{"lms_3", tweedie::samplers::lms_3{}},
+               named{"sde_dpmpp_2m", tweedie::samplers::sde_dpmpp_2m{}},
+               named{"euler_maruyama", tweedie::samplers::euler_maruyama{}},
+               named{"edm_stochastic", tweedie::samplers::edm_stochastic{}}};
+
+using schedule_choice = any_of<decltype(schedules)>;
+using grid_choice = any_of<decltype(grids)>;
+using prediction_choice = any_of<decltype(predictions)>;
+using guidance_choice = any_of<decltype(guidances)>;
+using threshold_choice = any_of<decltype(thresholds)>;
+using sampler_choice = any_of<decltype(samplers)>;
+
+/// The names of a list, in its order.
+template <class List> std::vector<std::string_view> names(List const& list) {
+  return std::apply([](auto const&... one) { return std::vector<std::string_view>{one.name...}; },
+                    list);
+}
+/// The name under which a stage is in its list.
+template <class List, class Any> char const* name_in(List const& list, Any const& any) {
+  return std::apply(
+      [&](auto const&... one) {
+        char const* const all[] = {one.name...};
+        return all[any.index()];
+      },
+      list);
+}
+
+/// "expected one of: heun, rk4; did you mean heun?": how a name that is not there is answered.
+std::string expected_names(std::string_view given, std::vector<std::string_view> const& there);
+
+/// The stage of that name. Throws tweedie::error, which begins with `what`.
+template <class List>
+any_of<List> choose(std::string const& what, std::string_view given, List const& list) {
+  any_of<List> r;
+  bool const found = std::apply(
+      [&](auto const&... one) { return ((given == one.name && (r = one.value, true)) || ...); },
+      list);
+  if (!found)
+    throw error(
+        fmt::format("{} '{}' was given; {}", what, given, expected_names(given, names(list))));
+  return r;
+}
+
+}  // namespace tweedie::ready
