@@ -36,6 +36,9 @@ template <class... Evaluations> struct step_of {
   std::vector<repetition> repetitions = {};
 };
 
+/// A step in which evaluations are repeated: how often is a value, so how many it has no type says.
+template <class... Evaluations> struct repeating_step_of : step_of<Evaluations...> {};
+
 /// Evaluations of a step that are done `times` times over.
 template <class... Evaluations> struct repeated {
   int times;
@@ -96,10 +99,17 @@ inline std::vector<std::size_t> unrolled(std::size_t count,
   return joined(0, count - 1);
 }
 
-template <class... E>
+template <bool Repeats, class... E>
 auto step_from(std::tuple<E...> evaluations, std::vector<repetition> repetitions) {
-  return step_of<E...>{std::move(evaluations), std::move(repetitions)};
+  step_of<E...> step{std::move(evaluations), std::move(repetitions)};
+  if constexpr (Repeats) return repeating_step_of<E...>{std::move(step)};
+  else return step;
 }
+
+template <class T> inline constexpr bool is_repeated = false;
+template <class... E> inline constexpr bool is_repeated<repeated<E...>> = true;
+template <class T> inline constexpr bool is_repeating_step = false;
+template <class... E> inline constexpr bool is_repeating_step<repeating_step_of<E...>> = true;
 
 }  // namespace detail
 
@@ -115,8 +125,8 @@ template <class... Parts> auto stages(Parts... parts) {
   (note(detail::repetitions_of(parts, i),
         std::tuple_size_v<decltype(detail::evaluations_of(parts))>),
    ...);
-  return detail::step_from(std::tuple_cat(detail::evaluations_of(parts)...),
-                           std::move(repetitions));
+  return detail::step_from<(detail::is_repeated<Parts> || ...)>(
+      std::tuple_cat(detail::evaluations_of(parts)...), std::move(repetitions));
 }
 
 /// Evaluations of a step that are done `times` times over, `times` at least 0: a value, so that it
@@ -193,21 +203,29 @@ auto evaluation_then(evaluation<S...> const& e, std::tuple<After...> const& afte
 
 }  // namespace detail
 
-/// A step with more statements after its last evaluation's: in them x is the x that the step
-/// arrives at. No kernel more, no evaluation more.
-template <class... E, class... Statements>
-auto then(step_of<E...> const& step, Statements... statements) {
-  static_assert((detail::is_statement<Statements> && ...),
+namespace detail {
+
+template <bool Repeats, class... E, class... Statements>
+auto step_then(step_of<E...> const& step, Statements const&... statements) {
+  static_assert((is_statement<Statements> && ...),
                 "then(step, ...) takes statements such as x = blend(mask, known, x)");
   constexpr std::size_t last = sizeof...(E) - 1;
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return detail::step_from(
+    return step_from<Repeats>(
         std::tuple_cat(std::tuple{std::get<I>(step.evaluations)}...,
-                       std::tuple{detail::evaluation_then(std::get<last>(step.evaluations),
-                                                          std::tuple{statements...})}),
+                       std::tuple{evaluation_then(std::get<last>(step.evaluations),
+                                                  std::tuple{statements...})}),
         step.repetitions);
   }
   (std::make_index_sequence<last>{});
+}
+
+}  // namespace detail
+
+/// A step with more statements after its last evaluation's: in them x is the x that the step
+/// arrives at. No kernel more, no evaluation more.
+template <class Step, class... Statements> auto then(Step const& step, Statements... statements) {
+  return detail::step_then<detail::is_repeating_step<Step>>(step, statements...);
 }
 
 }  // namespace tweedie

@@ -86,7 +86,7 @@ template <class Sampler, class... Kind> constexpr bool all_defined(list<Kind...>
           ...);
 }
 
-template <class T> inline constexpr bool is_step = false;
+template <class T> inline constexpr bool is_step = is_repeating_step<T>;
 template <class... E> inline constexpr bool is_step<step_of<E...>> = true;
 template <class Sampler, class... Kind> constexpr bool all_steps(list<Kind...>) {
   return (is_step<formula_of<Sampler, Kind>> && ...);
@@ -97,6 +97,45 @@ template <class... Stages> constexpr bool chooses_levels() {
   using s = decltype(pick<kinds::sampler, int>(std::declval<std::tuple<Stages...> const&>()));
   if constexpr (requires { s::is_capturable; }) return !s::is_capturable;
   else return false;
+}
+
+struct facts_of_pipeline {
+  std::size_t structures = 0, distinct = 0, evaluations = 0, last_evaluations = 0;
+  kernel_facts step{.kernels = 0};
+  int history = 0;
+  bool deterministic = false, repeats = false;
+};
+/// What a pipeline's type says; nothing where its stages do not fit.
+template <class Pipeline> constexpr facts_of_pipeline about() {
+  facts_of_pipeline r;
+  if constexpr (!Pipeline::is_adaptive && Pipeline::fits()) {
+    using code = compiled<decltype(std::declval<Pipeline const&>().stage_set())>;
+    using inner = inner_step<code::longest>;
+    r.structures = code::structures::size;
+    r.distinct = code::distinct;
+    r.history = std::max(code::past_x0, code::past_eps);
+    r.deterministic =
+        std::ranges::all_of(code::facts, [](auto const& f) { return f.deterministic(); });
+    [&]<class... S>(list<S...>) {
+      std::size_t i = 0;
+      auto const add = [&]<class One>(One) {
+        kernel_facts const& f = code::facts[i++];
+        if (!One::guided) return;
+        if (One::kind::is_last) ++r.last_evaluations;
+        if (!std::is_same_v<typename One::kind, inner>) return;
+        ++r.evaluations;
+        r.step.reads += f.reads;
+        r.step.writes += f.writes;
+        r.step.kernels += f.kernels;
+        r.step.bytes_per_element += f.bytes_per_element;
+        r.step.noise_streams += f.noise_streams;
+      };
+      (add(S{}), ...);
+    }(typename code::structures{});
+    r.repeats = is_repeating_step<formula_of<typename code::sampler, inner>> ||
+                is_repeating_step<formula_of<typename code::sampler, last_step>>;
+  }
+  return r;
 }
 
 // What plan() returns where the stages do not fit, so that the sentence is the only error.
@@ -140,12 +179,16 @@ template <class... Stages> struct pipeline {
     constexpr int thresholds = detail::count_of<kinds::threshold, Stages...>;
     constexpr int sources = detail::count_of<kinds::noise, Stages...>;
     constexpr bool known = detail::count_of<kinds::unknown, Stages...> == 0;
+    constexpr bool grids = detail::count_of < kinds::grid, Stages... >> 0;
+    static_assert(!grids,
+                  "a pipeline has a grid among its stages, where there is no place for it: give it "
+                  "to the plan, pipeline.plan(grids::karras{}, 18)");
     static_assert(
         known,
         "a pipeline has a stage that is none: a sampler has step(level t, level s), a "
         "network is called with a tweedie::batch const& (if its body does not compile, mend "
         "that first)");
-    if constexpr (known) {
+    if constexpr (known && !grids) {
       static_assert(schedules != 0, "a pipeline needs a schedule: write schedules::cosine{} | ...");
       static_assert(schedules < 2,
                     "a pipeline has one schedule, this one has several: remove all but one");
@@ -177,7 +220,8 @@ template <class... Stages> struct pipeline {
               static_assert(
                   sources < 2,
                   "a pipeline has one source of noise, this one has several: remove all but one");
-              if constexpr (guidances < 2 && thresholds < 2 && sources < 2) return symbols_fit();
+              if constexpr (guidances < 2 && thresholds < 2 && sources < 2)
+                return knows_conditions() && symbols_fit();
             }
           }
         }
@@ -209,6 +253,26 @@ template <class... Stages> struct pipeline {
       return compiled<decltype(std::declval<pipeline const&>().stage_set())>::facts;
     else return std::array<kernel_facts, 1>{};
   }
+
+  /// Of a pipeline as a whole, constants of its type: `static_assert(decltype(p)::kernels == 1)`. A
+  /// step here is one that has seen all the levels its sampler looks back to, guided.
+  static constexpr std::size_t structures = detail::about<pipeline>().structures;
+  static constexpr std::size_t distinct_kernels = detail::about<pipeline>().distinct;
+  static constexpr std::size_t kernels = detail::about<pipeline>().step.kernels;  ///< of a step
+  static constexpr std::size_t reads = detail::about<pipeline>().step.reads;      ///< of a step
+  static constexpr std::size_t writes = detail::about<pipeline>().step.writes;    ///< of a step
+  static constexpr std::size_t bytes_per_element = detail::about<pipeline>().step.bytes_per_element;
+  static constexpr int history = detail::about<pipeline>().history;  ///< evaluations remembered
+  static constexpr bool is_deterministic = detail::about<pipeline>().deterministic;
+  /// Evaluations of the network in n steps to a clean end, from a level where alpha > 0.
+  static constexpr std::size_t network_evaluations(std::size_t n) {
+    constexpr auto of = detail::about<pipeline>();
+    static_assert(!of.repeats,
+                  "how often the evaluations of this step are repeated is a value: ask the plan, "
+                  "plan.network_evaluations()");
+    return n == 0 ? 0 : (n - 1) * of.evaluations + of.last_evaluations;
+  }
+
   auto network() const { return detail::pick<kinds::network, int>(stages); }
 
   /// The pipeline on a grid: `plan(grids::karras{}, 18)`. Throws tweedie::error where the grid does
@@ -221,7 +285,7 @@ template <class... Stages> struct pipeline {
   /// The same grid from its clean end to its noisy one: `start_at` clean samples and `run` encode
   /// them (Song et al. 2021, DDIM, section 4.3). Needs a deterministic sampler, as a type.
   template <class Grid> auto encoder(Grid const& grid, int evaluations) const {
-    constexpr bool straight = deterministic();
+    constexpr bool straight = is_deterministic;
     static_assert(straight,
                   "encoding follows the deterministic flow, this sampler draws noise: write "
                   "samplers::ddim{}, or another that draws none");
@@ -235,11 +299,6 @@ template <class... Stages> struct pipeline {
   }
   auto encoder(int evaluations) const { return encoder(grids::uniform{}, evaluations); }
 
-  /// Whether no kernel draws noise.
-  static constexpr bool deterministic() {
-    return std::ranges::all_of(facts(), [](auto const& f) { return f.deterministic(); });
-  }
-
   /// Samples on the uniform grid, or by adaptive steps.
   images sample(request const& r, conditions const& given = {labels{no_label}}) const {
     if constexpr (!fits()) return {};
@@ -250,6 +309,21 @@ template <class... Stages> struct pipeline {
   }
 
  private:
+  static constexpr bool knows_conditions() {
+    using all = std::tuple<Stages...> const&;
+    using guide = decltype(detail::pick<kinds::guidance, guidance::none>(std::declval<all>()));
+    using net = decltype(detail::pick<kinds::network, int>(std::declval<all>()));
+    constexpr bool knows = [] {
+      if constexpr (requires { net::is_conditional; }) return net::is_conditional;
+      else return true;
+    }();
+    constexpr bool can = knows || guide::branches == 1;
+    static_assert(can,
+                  "the guidance asks the network with and without a condition, and this network "
+                  "takes none: remove the guidance, or give a network that is conditional");
+    return can;
+  }
+
   static constexpr bool symbols_fit() {
     using p = decltype(detail::pick<kinds::parameterization, int>(
         std::declval<std::tuple<Stages...> const&>()));
