@@ -33,35 +33,11 @@ any_sampler sampler_of(pipeline_options const& o) {
   return sampler;
 }
 
-any_grid grid_of(pipeline_options const& o) {
-  auto grid = choose("--grid", o.grid, grid_choices);
-  std::visit(
-      [&](auto& g) {
-        if constexpr (requires { g.sigma_min = o.sigma_min; }) {
-          g.sigma_min = o.sigma_min;
-          g.sigma_max = o.sigma_max;
-        } else if (o.sigma_min || o.sigma_max) {
-          throw error(
-              fmt::format("--{} was given, but the {} grid has none; expected --grid karras "
-                          "or exponential",
-                          o.sigma_min ? "sigma-min" : "sigma-max", o.grid));
-        }
-      },
-      grid);
-  return grid;
-}
-
 }  // namespace
 
 void add_pipeline_options(CLI::App& app, pipeline_options& o) {
   app.add_option("--sampler", o.sampler, list_of(sampler_choices))->capture_default_str();
-  app.add_option("--steps", o.steps, "steps of the grid")->capture_default_str();
-  app.add_option("--grid", o.grid, "where the steps lie: " + list_of(grid_choices))
-      ->capture_default_str();
-  app.add_option("--sigma-min", o.sigma_min,
-                 "least noise over signal of the karras and exponential grids (the schedule's)");
-  app.add_option("--sigma-max", o.sigma_max,
-                 "largest noise over signal of these grids; 80 in Karras et al. (the schedule's)");
+  add_grid_options(app, o.grid);
   app.add_option("--guidance", o.guidance,
                  fmt::format("w of (1 + w) conditional - w unconditional; 0: the conditional "
                              "network alone (with a label: {})",
@@ -79,8 +55,7 @@ void add_pipeline_options(CLI::App& app, pipeline_options& o) {
 
 std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c) {
   auto const sampler = sampler_of(o);
-  auto const grid = grid_of(o);
-  check_whole("--steps", o.steps, 1, 1'000'000);
+  auto levels = levels_of(o.grid, c.schedule);
   if (!std::isfinite(c.guidance))
     throw error(fmt::format("--guidance {} was given; expected a finite number", c.guidance));
   if (!(o.clip >= 0 && std::isfinite(o.clip)))
@@ -108,28 +83,15 @@ std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c) 
         fmt::format("--inpaint was given with --sampler {}; expected ddim, ddim_eta, ancestral or "
                     "euler_maruyama",
                     o.sampler));
-  stages s{c.schedule,
-           {c.predicts},
-           c.guidance,
-           o.rescale,
-           o.dynamic ? 0 : o.clip,
-           o.dynamic.value_or(0),
-           c.resamplings,
-           {},
-           c.network};
-  // The schedule as its own type: a grid may ask for its sigma_min.
-  s.levels = std::visit(
-      [&](auto const& g, auto const& of) { return g.levels(of, static_cast<int>(o.steps)); }, grid,
-      c.schedule.which);
+  stages s{c.schedule,    {c.predicts},           c.guidance,
+           o.rescale,     o.dynamic ? 0 : o.clip, o.dynamic.value_or(0),
+           c.resamplings, std::move(levels),      c.network};
   if (c.encoding) std::ranges::reverse(s.levels);
   return std::visit([&](auto one) { return make_plan(one, s); }, sampler);
 }
 
 std::string words_of(pipeline_options const& o, double guidance) {
-  std::string words = fmt::format("{}, {} step{} on the {} grid", o.sampler, o.steps,
-                                  o.steps == 1 ? "" : "s", o.grid);
-  if (o.sigma_max) words += fmt::format(" from {}", *o.sigma_max);
-  if (o.sigma_min) words += fmt::format(" to {}", *o.sigma_min);
+  std::string words = o.sampler + ", " + words_of(o.grid);
   if (o.eta) words += fmt::format(", eta {}", *o.eta);
   if (!o.variance.empty()) words += ", variance " + o.variance;
   words += guidance != 0 ? fmt::format(", guidance {}", guidance) : ", no guidance";

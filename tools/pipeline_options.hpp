@@ -4,32 +4,15 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 
-#include <tweedie/schedules/grids.hpp>
-
+#include "grid_options.hpp"
 #include "plans.hpp"
 
 namespace tweedie::tool {
 
-using any_grid =
-    std::variant<grids::uniform, grids::quadratic, grids::quadratic_ddim, grids::leading,
-                 grids::leading_solver, grids::trailing, grids::linspace, grids::linspace_solver,
-                 grids::karras, grids::exponential>;
-inline std::initializer_list<named<any_grid>> const grid_choices{
-    {"uniform", grids::uniform{}},
-    {"quadratic", grids::quadratic{}},
-    {"quadratic_ddim", grids::quadratic_ddim{}},
-    {"leading", grids::leading{}},
-    {"leading_solver", grids::leading_solver{}},
-    {"trailing", grids::trailing{}},
-    {"linspace", grids::linspace{}},
-    {"linspace_solver", grids::linspace_solver{}},
-    {"karras", grids::karras{}},
-    {"exponential", grids::exponential{}}};
-
 struct pipeline_options {
-  std::string sampler = "ddim", grid = "uniform", variance;
-  long long steps = 50;
-  std::optional<double> guidance, eta, sigma_min, sigma_max;
+  std::string sampler = "ddim", variance;
+  grid_options grid;
+  std::optional<double> guidance, eta;
   double clip = 1, rescale = 0;
   std::optional<double> dynamic;  ///< quantile of dynamic thresholding, in place of clip
 };

@@ -1,0 +1,57 @@
+#include "grid_options.hpp"
+
+#include <fmt/format.h>
+
+#include "checks.hpp"
+
+namespace tweedie::tool {
+namespace {
+
+any_grid grid_of(grid_options const& o) {
+  auto grid = choose("--grid", o.name, grid_choices);
+  std::visit(
+      [&](auto& g) {
+        if constexpr (requires { g.sigma_min = o.sigma_min; }) {
+          g.sigma_min = o.sigma_min;
+          g.sigma_max = o.sigma_max;
+        } else if (o.sigma_min || o.sigma_max) {
+          throw error(
+              fmt::format("--{} was given, but the {} grid has none; expected --grid karras "
+                          "or exponential",
+                          o.sigma_min ? "sigma-min" : "sigma-max", o.name));
+        }
+      },
+      grid);
+  return grid;
+}
+
+}  // namespace
+
+void add_grid_options(CLI::App& app, grid_options& o) {
+  app.add_option("--steps", o.steps, "steps of the grid")->capture_default_str();
+  app.add_option("--grid", o.name, "where the steps lie: " + list_of(grid_choices))
+      ->capture_default_str();
+  app.add_option("--sigma-min", o.sigma_min,
+                 "least noise over signal of the karras and exponential grids (the schedule's)");
+  app.add_option("--sigma-max", o.sigma_max,
+                 "largest noise over signal of these grids; 80 in Karras et al. (the schedule's)");
+}
+
+std::vector<level> levels_of(grid_options const& o, any_schedule const& schedule) {
+  auto const grid = grid_of(o);
+  check_whole("--steps", o.steps, 1, 1'000'000);
+  // The schedule as its own type: a grid may ask for its sigma_min.
+  return std::visit(
+      [&](auto const& g, auto const& of) { return g.levels(of, static_cast<int>(o.steps)); }, grid,
+      schedule.which);
+}
+
+std::string words_of(grid_options const& o) {
+  std::string words =
+      fmt::format("{} step{} on the {} grid", o.steps, o.steps == 1 ? "" : "s", o.name);
+  if (o.sigma_max) words += fmt::format(" from {}", *o.sigma_max);
+  if (o.sigma_min) words += fmt::format(" to {}", *o.sigma_min);
+  return words;
+}
+
+}  // namespace tweedie::tool
