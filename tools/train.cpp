@@ -3,10 +3,7 @@
 // Everything random is a function of the seed and the step: which picture is next, its level and
 // noise, whether it loses its label, the dropout inside the network. So a checkpoint is plain
 // numbers, and a training that continues from one has the bits of one that never stopped.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <bit>
 #include <cmath>
@@ -16,11 +13,13 @@
 
 #include <tweedie/dsl/buffer.hpp>
 #include <tweedie/io/fashion_mnist.hpp>
+#include <tweedie/io/file.hpp>
 #include <tweedie/networks/unet.hpp>
 #include <tweedie/networks/unet_file.hpp>
 
 #include "checks.hpp"
 #include "choices.hpp"
+#include "gnuplot.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
 #include "tool.hpp"
@@ -174,36 +173,17 @@ fs::path plot_of(fs::path const& csv) { return fs::path(csv).replace_extension("
 
 /// The losses as a picture beside their table, where gnuplot is found.
 void plot_losses(fs::path const& csv) {
-  auto const quoted = [](fs::path const& path) {
-    std::string text = "'";
-    for (char c : path.string()) text += c == '\'' ? std::string("''") : std::string(1, c);
-    return text + "'";
-  };
-  fs::path const png = plot_of(csv);
-  fs::path const part = fs::path(png) += ".part";
-  std::string script = fmt::format(
-      "set terminal pngcairo size 900,500; set output {}; set datafile separator ','; "
-      "set logscale y; set xlabel 'step'; set ylabel 'loss'; set grid; "
-      "plot {} using 1:2 every ::1 with dots lc rgb '#9aa7b5' title 'each step', "
-      "'' using 1:3 every ::1 with lines lw 2 lc rgb '#c0392b' title 'mean of {}'",
-      quoted(part), quoted(csv), mean_over);
-  std::string program = "gnuplot", flag = "-e";
-  char* arguments[] = {program.data(), flag.data(), script.data(), nullptr};
-  posix_spawn_file_actions_t quiet;
-  posix_spawn_file_actions_init(&quiet);
-  posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
-  pid_t child = 0;
-  int status = 1;
-  bool const began = posix_spawnp(&child, "gnuplot", &quiet, nullptr, arguments, environ) == 0;
-  posix_spawn_file_actions_destroy(&quiet);
-  std::error_code failed;
-  if (began && waitpid(child, &status, 0) == child && status == 0) {
-    fs::rename(part, png, failed);
-    if (!failed) return;
+  try {
+    std::string const script = fmt::format(
+        "set terminal pngcairo size 900,500; set datafile separator ','; "
+        "set logscale y; set xlabel 'step'; set ylabel 'loss'; set grid; "
+        "plot {} using 1:2 every ::1 with dots lc rgb '#9aa7b5' title 'each step', "
+        "'' using 1:3 every ::1 with lines lw 2 lc rgb '#c0392b' title 'mean of {}'\n",
+        quoted(csv.string()), mean_over);
+    io::write_file(plot_of(csv), gnuplot(script, end_of_png));
+  } catch (error const& why) {
+    fmt::print(stderr, "no plot of the loss was made: {}\n", why.what());
   }
-  fs::remove(part, failed);
-  fmt::print(stderr, "no plot of the loss was made: {}\n",
-             began ? "gnuplot failed" : "gnuplot was not found");
 }
 
 template <class Predicts>
