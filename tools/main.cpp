@@ -52,6 +52,8 @@ int main(int argc, char** argv) {
         "pictures to their noise, along the deterministic flow");
     add(tweedie::tool::add_interpolate, "interpolate", "pictures between two, through their noise");
     add(tweedie::tool::add_likelihood, "likelihood", "how probable pictures are to a model");
+    add(tweedie::tool::add_plot, "plot",
+        "draw a schedule with a grid, and a model's loss at each level");
     add(tweedie::tool::add_explain, "explain",
         "print what a pipeline compiles to: formulas with their numbers, buffers, kernels");
     // CLI11 would say that a subcommand is required, not that this one is none.
@@ -61,7 +63,7 @@ int main(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && !std::ranges::any_of(actions, is_first_word))
       throw tweedie::error(
           fmt::format("'{}' was given; expected one of: train, sample, encode, interpolate, "
-                      "likelihood, explain",
+                      "likelihood, plot, explain",
                       argv[1]));
     app.parse(argc, argv);
     return actions.at(app.get_subcommands().front())();

@@ -1,0 +1,384 @@
+// tweedie plot: a schedule and a grid on it, and how well a model predicts at the grid's levels.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include <tweedie/dsl/buffer.hpp>
+#include <tweedie/io/fashion_mnist.hpp>
+#include <tweedie/io/file.hpp>
+#include <tweedie/networks/unet_file.hpp>
+
+#include "checks.hpp"
+#include "gnuplot.hpp"
+#include "grid_options.hpp"
+#include "interrupt.hpp"
+#include "progress.hpp"
+#include "tool.hpp"
+
+namespace tweedie::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct options {
+  std::string schedule = "cosine", model, data = "fashion-mnist", out;
+  std::vector<std::string> parameters;
+  grid_options grid{.steps = 20};
+  bool loss = false;
+  long long count = 100, threads = 1;
+};
+
+/// The mean over pictures of a level's squared error.
+struct level_loss {
+  double t = 0, mean = 0, standard_error = 0;
+};
+
+/// What is drawn.
+struct figure {
+  networks::schedule_description schedule;
+  std::string title;
+  std::vector<level> curve, levels;  // the schedule's, in time; the grid's, from noisy to clean
+  bool log_time = false;
+  std::string predicts;
+  long long count = 0;  // of pictures
+  std::vector<level_loss> losses;
+};
+
+double log_snr(level const& t) { return 2 * t.lambda(); }
+
+/// Sets a parameter by "name=value".
+void set_parameter(any_schedule& schedule, std::string const& name, std::string const& word) {
+  auto const equals = std::min(word.find('='), word.size());
+  char const* const begin = word.data() + std::min(equals + 1, word.size());
+  char const* const end = word.data() + word.size();
+  double number = 0;
+  auto const read = std::from_chars(begin, end, number);
+  if (read.ec != std::errc() || read.ptr != end || !std::isfinite(number))
+    throw error(fmt::format("--set {} was given; expected a name, = and a finite number", word));
+  bool known = false;
+  std::visit(
+      [&](auto& s) {
+        each_parameter(s, [&](char const* key, auto& value) {
+          if (word.compare(0, equals, key) != 0) return;
+          using type = std::remove_reference_t<decltype(value)>;
+          if (std::is_same_v<type, int> &&
+              !(number >= 1 && number <= 1'000'000 && number == std::floor(number)))
+            throw error(
+                fmt::format("--set {} was given; expected a whole number from 1 to 1000000", word));
+          value = static_cast<type>(number);
+          known = true;
+        });
+      },
+      schedule.which);
+  if (known) return;
+  std::string list;
+  for (auto const& [key, value] : describe(name, schedule).parameters)
+    list += (list.empty() ? "" : ", ") + key;
+  throw error(fmt::format("--set {} was given, but the parameters of {} are: {}", word, name,
+                          list.empty() ? "none" : list));
+}
+
+/// Where an axis of the time's logarithm begins: at the least noisy level, and three decades or more
+/// below the end.
+double first_time(std::vector<level> const& levels, double end) {
+  return std::min(levels[levels.size() - 2].t, end / 1000);
+}
+
+/// The schedule at some five hundred times and at the grid's own, so that a curve goes through the
+/// marks.
+std::vector<level> curve_of(any_schedule const& schedule, std::vector<level> const& levels,
+                            bool log_time) {
+  constexpr int parts = 500;
+  double const end = schedule.end(), first = first_time(levels, end);
+  std::vector<double> times;
+  for (level const& l : levels) times.push_back(l.t);
+  for (int k = 0; k <= parts; ++k) {
+    double const share = static_cast<double>(k) / parts;
+    times.push_back(log_time ? std::min(first * std::pow(end / first, share), end) : end * share);
+  }
+  std::ranges::sort(times);
+  times.erase(std::unique(times.begin(), times.end()), times.end());
+  std::vector<level> curve;
+  for (double t : times) curve.push_back(schedule.at(t));
+  return curve;
+}
+
+/// A schedule of one level: training's own kernel then makes examples of that level.
+struct one_level {
+  level here;
+  level at(double) const { return here; }
+  double end() const { return 1; }
+  int table_steps() const { return 0; }
+};
+
+/// The mean squared error of what the network predicts, at every noisy level, on the first pictures
+/// of the test set with their labels. A picture has the same noise at each level, so that the curve
+/// is smooth. Nothing where it was interrupted.
+std::optional<std::vector<level_loss>> losses_of(networks::model const& m,
+                                                 any_prediction const& predicted,
+                                                 std::vector<level> const& levels,
+                                                 io::labelled_images const& data,
+                                                 std::size_t count) {
+  auto const& network = *m.network;
+  constexpr std::size_t batch = 50;
+  std::size_t const elements = network.elements(), noisy_levels = levels.size() - 1;
+  buffer clean(batch * elements), noisy(batch * elements), target(batch * elements),
+      out(batch * elements);
+  std::vector<level_loss> losses;
+  catch_interrupts();
+  progress bar("plot", noisy_levels * count);
+  for (std::size_t k = 0; k < noisy_levels; ++k) {
+    double sum = 0, squares = 0;
+    for (std::size_t begin = 0; begin < count; begin += batch) {
+      if (interrupted()) return std::nullopt;
+      std::size_t const rows = std::min(batch, count - begin);
+      std::vector<sample_key> keys;
+      std::vector<int> labels;
+      for (std::size_t row = 0; row < rows; ++row) {
+        keys.push_back({.seed = 0, .id = begin + row});
+        labels.push_back(network.config().classes == 0 ? no_label : data.labels[begin + row]);
+      }
+      std::copy_n(data.images.data() + begin * elements, rows * elements, clean.data());
+      std::visit(
+          [&](auto p) {
+            objective{one_level{levels[k]}, p, weights::uniform{}}(keys, clean.data(), noisy.data(),
+                                                                   target.data(), elements);
+          },
+          predicted);
+      std::vector<double> const times(rows, levels[k].t);
+      network.forward(noisy.data(), elements, times.data(), labels.data(), rows, out.data(),
+                      elements);
+      for (std::size_t row = 0; row < rows; ++row) {
+        double of_picture = 0;
+        for (std::size_t i = row * elements; i < (row + 1) * elements; ++i) {
+          double const d = static_cast<double>(out.data()[i]) - target.data()[i];
+          of_picture += d * d / static_cast<double>(elements);
+        }
+        sum += of_picture;
+        squares += of_picture * of_picture;
+      }
+      bar.update(k * count + begin + rows,
+                 [&] { return fmt::format("pictures at {} levels", noisy_levels); });
+    }
+    double const n = static_cast<double>(count), mean = sum / n;
+    if (!std::isfinite(mean))
+      throw error(
+          fmt::format("the loss at t = {} is {}: nothing was written; expected a network "
+                      "whose predictions are finite",
+                      levels[k].t, mean));
+    losses.push_back(
+        {levels[k].t, mean, std::sqrt(std::max(squares / n - mean * mean, 0.0) / (n - 1))});
+  }
+  return losses;
+}
+
+/// The numbers. What is infinite, as the log-SNR of the clean level, is null.
+std::string json_of(figure const& f) {
+  auto const columns = [](std::vector<level> const& levels) {
+    nlohmann::ordered_json r{{"t", {}}, {"alpha", {}}, {"sigma", {}}, {"log_snr", {}}};
+    for (level const& l : levels) {
+      r["t"].push_back(l.t);
+      r["alpha"].push_back(l.alpha);
+      r["sigma"].push_back(l.sigma);
+      r["log_snr"].push_back(log_snr(l));
+    }
+    return r;
+  };
+  nlohmann::ordered_json all{
+      {"title", f.title},
+      {"schedule", nlohmann::ordered_json::parse(networks::to_json(f.schedule))},
+      {"curve", columns(f.curve)},
+      {"levels", columns(f.levels)}};
+  if (!f.losses.empty()) {
+    auto& loss = all["loss"] = {{"predicts", f.predicts}, {"pictures", f.count}};
+    for (level_loss const& l : f.losses) {
+      loss["t"].push_back(l.t);
+      loss["mean"].push_back(l.mean);
+      loss["standard_error"].push_back(l.standard_error);
+    }
+  }
+  return all.dump(1) + "\n";
+}
+
+/// The picture as a script: one panel under the other over the same time.
+std::string script_of(figure const& f, bool svg) {
+  int const panels = f.losses.empty() ? 2 : 3, height = 60 + 310 * panels;
+  // Colours that the colour-blind tell apart: Okabe & Ito 2008.
+  std::string const blue = "'#0072b2'", orange = "'#d55e00'", green = "'#009e73'",
+                    purple = "'#cc79a7'", dark = "'#404040'";
+  std::string script =
+      fmt::format("set terminal {} size 900,{} background 'white' noenhanced\n",
+                  svg ? "svg dynamic font 'sans-serif,14'" : "pngcairo font 'Sans,11'", height);
+  auto const block = [&](char const* name, std::vector<level> const& levels) {
+    script += fmt::format("${} << END\n", name);
+    for (level const& l : levels)
+      script += fmt::format("{} {} {} {}\n", l.t, l.alpha, l.sigma, log_snr(l));
+    script += "END\n";
+  };
+  block("curve", f.curve);
+  block("levels", f.levels);
+  if (!f.losses.empty()) {
+    script += "$losses << END\n";
+    for (level_loss const& l : f.losses)
+      script += fmt::format("{} {} {}\n", l.t, l.mean, l.standard_error);
+    script += "END\n";
+  }
+  // Margins in parts of the picture, so that the panels are equally wide and nothing meets the
+  // title.
+  script += fmt::format(
+      "set encoding utf8; set border 3 lc rgb {}; set tics nomirror; set format '%g'\n"
+      "set pointsize {}; "
+      "set grid lc rgb '#d8d8d8' lt 1; set key right bottom at graph 1, graph 1.03 horizontal "
+      "samplen 2; set xlabel 't'\n"
+      "set multiplot layout {},1 title {} margins 0.1,0.97,{},{} spacing {}\n"
+      "set xrange [{}:{}]\n",
+      dark, svg ? 0.5 : 0.8, panels, quoted(f.title), 55.0 / height, 1 - 75.0 / height,
+      90.0 / height, f.log_time ? first_time(f.levels, f.curve.back().t) : 0, f.curve.back().t);
+  if (f.log_time) script += "set logscale x\n";
+
+  auto const noisiest = std::ranges::max(f.curve, {}, &level::sigma);
+  bool const log_sigma = noisiest.sigma > 2;  // alpha is at most 1
+  script += fmt::format(
+      "set ylabel 'factor'; {}\n"
+      "plot $curve using 1:2 with lines lw 2 lc rgb {} title 'α, of the signal', "
+      "'' using 1:3 with lines lw 2 lc rgb {} title 'σ, of the noise', "
+      "$levels using 1:2 with points pt 7 lc rgb {} notitle, "
+      "'' using 1:3 with points pt 7 lc rgb {} notitle, "
+      "keyentry with points pt 7 lc rgb {} title 'levels of the grid'\n",
+      log_sigma ? "set logscale y" : "set yrange [0:1.05]", blue, orange, blue, orange, dark);
+  script += fmt::format(
+      "unset logscale y; set yrange [*:*]; set ylabel 'log-SNR'\n"
+      "plot $curve using 1:4 with lines lw 2 lc rgb {0} title 'ln(α² / σ²)', "
+      "$levels using 1:4 with points pt 7 lc rgb {0} notitle\n",
+      green);
+  if (!f.losses.empty()) {
+    auto const [least, most] = std::ranges::minmax(f.losses, {}, &level_loss::mean);
+    bool const log_loss = least.mean > 0 && most.mean > 10 * least.mean;
+    script += fmt::format(
+        "set ylabel 'mean squared error'; {0}\n"
+        "plot $losses using 1:2:3 with yerrorbars pt 7 lc rgb {1} notitle, "
+        "'' using 1:2 with lines lw 2 lc rgb {1} "
+        "title 'of the predicted {2}, {3} test pictures, ± standard error'\n",
+        log_loss ? "set logscale y" : "set yrange [0:*]", purple, f.predicts, f.count);
+  }
+  return script + "unset multiplot\n";
+}
+
+/// The test pictures. Nothing, and a line that says so, where the usual data set is not installed.
+std::optional<io::labelled_images> test_pictures(options const& o) {
+  constexpr auto part = io::fashion_mnist_part::test;
+  bool const usual = o.data == "fashion-mnist";
+  if (usual && !io::has_fashion_mnist(part)) {
+    fmt::print(stderr,
+               "no loss was drawn: Fashion-MNIST was not found (Debian: dataset-fashion-mnist)\n");
+    return std::nullopt;
+  }
+  auto data =
+      io::read_fashion_mnist(part, usual ? fs::path(io::fashion_mnist_folder) : fs::path(o.data));
+  check_whole("--count", o.count, 2, static_cast<long long>(data.count));
+  return data;
+}
+
+int run(options const& o) {
+  auto const ending = fs::path(o.out).extension();
+  if (ending != ".svg" && ending != ".png" && ending != ".json")
+    throw error(fmt::format(
+        "--out '{}' was given; expected a name that ends in .svg, .png or .json", o.out));
+  check_writable("--out", o.out);
+  check_whole("--steps", o.grid.steps, 1, 1000);  // more marks than pixels
+  check_whole("--threads", o.threads, 1, 1024);
+
+  figure f;
+  any_schedule schedule;
+  networks::model m;
+  any_prediction predicted;
+  if (o.model.empty()) {
+    schedule = choose("--schedule", o.schedule, schedule_choices);
+    for (auto const& word : o.parameters) set_parameter(schedule, o.schedule, word);
+    f.schedule = describe(o.schedule, schedule);
+  } else {
+    m = networks::load_model(o.model);
+    schedule = schedule_of(m.schedule, o.model);
+    f.schedule = m.schedule;
+    f.predicts = m.predicts;
+    predicted = choose("'" + o.model + "': predicts", m.predicts, prediction_choices);
+  }
+  f.title = (o.model.empty() ? "" : m.predicts + " on ") + f.schedule.name;
+  if (!o.parameters.empty()) f.title += fmt::format(" with {}", fmt::join(o.parameters, ", "));
+  f.title += ", " + words_of(o.grid);
+  f.log_time = schedule.table_steps() == 0 && schedule.end() != 1;  // EDM, whose t is sigma
+  f.levels = levels_of(o.grid, schedule);
+  f.curve = curve_of(schedule, f.levels, f.log_time);
+  for (auto const* levels : {&f.curve, &f.levels})
+    for (level const& l : *levels)
+      if (!(l.alpha >= 0 && l.sigma >= 0 && std::isfinite(l.alpha + l.sigma)))
+        throw error(
+            fmt::format("the schedule {} has alpha = {} and sigma = {} at t = {}; expected "
+                        "finite ones, 0 or more",
+                        networks::to_json(f.schedule), l.alpha, l.sigma, l.t));
+  if (ending != ".json")
+    gnuplot("", "");  // that it is missing is said before the loss takes minutes
+
+  if (o.loss) {
+    if (auto const data = test_pictures(o)) {
+      auto const& c = m.network->config();
+      if (c.channels != 1 || c.size != 28)
+        throw error(
+            fmt::format("'{}' is for pictures of {} channel(s) and {}x{} pixels; expected "
+                        "those of Fashion-MNIST, 1 and 28x28",
+                        o.model, c.channels, c.size, c.size));
+      networks::unet::set_threads(static_cast<int>(o.threads));
+      auto losses = losses_of(m, predicted, f.levels, *data, static_cast<std::size_t>(o.count));
+      if (!losses) {
+        fmt::print(stderr, "interrupted: nothing was written\n");
+        return interrupted_exit_code();
+      }
+      f.losses = std::move(*losses);
+      f.count = o.count;
+    }
+  }
+  bool const svg = ending == ".svg";
+  io::write_file(o.out, ending == ".json"
+                            ? json_of(f)
+                            : gnuplot(script_of(f, svg), svg ? end_of_svg : end_of_png));
+  fmt::print("'{}': {}\n", o.out, f.title);
+  return 0;
+}
+
+}  // namespace
+
+action add_plot(CLI::App& app, std::string const&) {
+  auto const o = std::make_shared<options>();
+  auto* model = app.add_option("--model", o->model, "a model file, which says its schedule");
+  app.add_option("--schedule", o->schedule, "without a model: " + list_of(schedule_choices))
+      ->capture_default_str()
+      ->excludes(model);
+  app.add_option("--set", o->parameters,
+                 "the schedule's parameters, name=value with commas between: s=0.02,steps=500")
+      ->delimiter(',')
+      ->excludes(model);
+  add_grid_options(app, o->grid);
+  auto* loss = app.add_flag("--loss", o->loss,
+                            "draw the mean squared error of what the network predicts, on test "
+                            "pictures at the grid's levels")
+                   ->needs(model);
+  app.add_option("--count", o->count, "test pictures of the loss")
+      ->capture_default_str()
+      ->needs(loss);
+  app.add_option("--data", o->data,
+                 "'fashion-mnist' (Debian's dataset-fashion-mnist), or a folder with its files")
+      ->capture_default_str()
+      ->needs(loss);
+  app.add_option("--threads", o->threads, "threads")->capture_default_str();
+  app.add_option("--out", o->out, "x.svg or x.png, drawn by gnuplot, or x.json, the numbers")
+      ->required();
+  return [o] { return run(*o); };
+}
+
+}  // namespace tweedie::tool
