@@ -3,6 +3,8 @@
 # tweedie::core_cpp, core_omp and core_tbb are the same headers over one Thrust system each; tweedie::tweedie is
 # the one chosen by TWEEDIE_BACKEND.
 
+include(GNUInstallDirs)
+
 # Users write <tweedie/dsl/...>, in the tree as after installing: links to the folders.
 set(TWEEDIE_INCLUDE ${PROJECT_BINARY_DIR}/include)
 file(MAKE_DIRECTORY ${TWEEDIE_INCLUDE}/tweedie)
@@ -14,7 +16,9 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR}/pipelines/ready/tweedie.hpp ${TWEEDIE_INC
 find_package(Boost 1.74 REQUIRED)  # headers: Hana
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
-find_package(OpenMP COMPONENTS CXX)
+if(NOT TWEEDIE_WITHOUT_OPENMP)
+  find_package(OpenMP COMPONENTS CXX)
+endif()
 include(tweedie_cccl)
 
 find_package(TBB QUIET)
@@ -54,8 +58,8 @@ target_compile_options(tweedie_arithmetic INTERFACE
 
 add_library(tweedie_headers INTERFACE)
 target_compile_features(tweedie_headers INTERFACE cxx_std_20)
-target_include_directories(tweedie_headers INTERFACE ${TWEEDIE_INCLUDE})
-target_include_directories(tweedie_headers SYSTEM INTERFACE ${TWEEDIE_CCCL_INCLUDE})
+target_include_directories(tweedie_headers INTERFACE
+  $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(tweedie_headers INTERFACE
   tweedie_arithmetic Boost::headers fmt::fmt Threads::Threads)
 
@@ -64,7 +68,7 @@ target_link_libraries(tweedie_headers INTERFACE
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp ${PROJECT_SOURCE_DIR}/pipelines/*.cpp)
 list(FILTER sources EXCLUDE REGEX "/dsl/backends/|/pipelines/ready/|_file\\.cpp$")
 add_library(tweedie_compiled OBJECT ${sources})
-target_link_libraries(tweedie_compiled PUBLIC tweedie_headers PRIVATE tweedie_warnings)
+target_link_libraries(tweedie_compiled PUBLIC tweedie_headers PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
 set_target_properties(tweedie_compiled PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
 # The door to the hardware, once per system: what includes the headers is the same for all, so that a program is
@@ -87,7 +91,8 @@ foreach(system OMP TBB CPP SPY)
     target_compile_definitions(tweedie_core_${lower} PRIVATE
       THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
   endif()
-  target_link_libraries(tweedie_core_${lower} PUBLIC tweedie_headers PRIVATE tweedie_warnings)
+  target_include_directories(tweedie_core_${lower} SYSTEM PRIVATE ${TWEEDIE_CCCL_INCLUDE})
+  target_link_libraries(tweedie_core_${lower} PUBLIC tweedie_headers PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   set_target_properties(tweedie_core_${lower} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endforeach()
 if(TARGET tweedie_core_omp)
@@ -110,17 +115,18 @@ if(sources)
   add_library(tweedie_io STATIC ${sources})
   add_library(tweedie::io ALIAS tweedie_io)
   target_compile_features(tweedie_io PUBLIC cxx_std_20)
-  target_include_directories(tweedie_io PUBLIC ${TWEEDIE_INCLUDE})
+  target_include_directories(tweedie_io PUBLIC
+    $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_include_directories(tweedie_io SYSTEM PRIVATE ${TWEEDIE_STB_INCLUDE})
   target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json fmt::fmt
-                        PRIVATE ZLIB::ZLIB tweedie_arithmetic tweedie_warnings)
+                        PRIVATE ZLIB::ZLIB tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()
 
 # States as files, over io.
 if(TARGET tweedie_io)
   add_library(tweedie_state_file STATIC ${PROJECT_SOURCE_DIR}/pipelines/state_file.cpp)
   add_library(tweedie::state_file ALIAS tweedie_state_file)
-  target_link_libraries(tweedie_state_file PUBLIC tweedie_headers tweedie::io PRIVATE tweedie_warnings)
+  target_link_libraries(tweedie_state_file PUBLIC tweedie_headers tweedie_io PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
 endif()
 
 # Recipes: pipelines that are put together at run time, and the programs that are compiled for them.
@@ -141,7 +147,7 @@ if(TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
   add_library(tweedie_recipes STATIC ${sources} ${PROJECT_BINARY_DIR}/shipped_recipes.cpp)
   add_library(tweedie::recipes ALIAS tweedie_recipes)
   target_include_directories(tweedie_recipes SYSTEM PRIVATE ${TWEEDIE_TOML_INCLUDE})
-  target_link_libraries(tweedie_recipes PUBLIC tweedie_headers tweedie::io PRIVATE tweedie_warnings)
+  target_link_libraries(tweedie_recipes PUBLIC tweedie_headers tweedie_io PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   set_target_properties(tweedie_recipes PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 

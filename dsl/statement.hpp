@@ -138,6 +138,9 @@ template <class... E> auto repeat(int times, E... evaluations) {
 template <class... E> auto repeat(int times, step_of<E...> const& step) {
   return repeated<E...>{times, step.evaluations, step.repetitions};
 }
+template <class... E> auto repeat(int times, repeating_step_of<E...> const& step) {
+  return repeated<E...>{times, step.evaluations, step.repetitions};
+}
 
 template <class... Statements> auto step(Statements... statements) {
   static_assert((detail::is_statement<Statements> && ...),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <string>
 #include <tuple>
@@ -9,16 +10,9 @@
 #include <variant>
 
 #include <tweedie/dsl/collapse.hpp>
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/pipelines/objective.hpp>
-#include <tweedie/schedules/cosine.hpp>
-#include <tweedie/schedules/edm.hpp>
-#include <tweedie/schedules/linear.hpp>
-#include <tweedie/schedules/rectified_flow.hpp>
-#include <tweedie/schedules/scaled_linear.hpp>
-#include <tweedie/schedules/sub_variance_preserving.hpp>
-#include <tweedie/schedules/variance_exploding.hpp>
+#include <tweedie/pipelines/ready/stages.hpp>
 
 namespace tweedie::tool {
 
@@ -49,11 +43,7 @@ template <class Named> std::string list_of(Named const& there) {
 struct any_schedule {
   using kind = kinds::schedule;
   static constexpr auto name = "schedule";
-  std::variant<schedules::cosine, schedules::linear, schedules::scaled_linear,
-               schedules::continuous::cosine, schedules::continuous::linear,
-               schedules::continuous::scaled_linear, schedules::rectified_flow,
-               schedules::variance_exploding, schedules::sub_variance_preserving, schedules::edm>
-      which;
+  ready::schedule_choice which;
 
   level at(double t) const {
     return std::visit([t](auto const& s) { return s.at(t); }, which);
@@ -72,29 +62,15 @@ struct any_schedule {
   }
 };
 
-inline std::initializer_list<named<any_schedule>> const schedule_choices{
-    {"cosine", {schedules::cosine{}}},
-    {"linear", {schedules::linear{}}},
-    {"scaled_linear", {schedules::scaled_linear{}}},
-    {"continuous_cosine", {schedules::continuous::cosine{}}},
-    {"continuous_linear", {schedules::continuous::linear{}}},
-    {"continuous_scaled_linear", {schedules::continuous::scaled_linear{}}},
-    {"rectified_flow", {schedules::rectified_flow{}}},
-    {"variance_exploding", {schedules::variance_exploding{}}},
-    {"sub_variance_preserving", {schedules::sub_variance_preserving{}}},
-    {"edm", {schedules::edm{}}}};
+/// The names of one of the library's lists: "cosine, linear, ...".
+template <class List> std::string names_of_list(List const& list) {
+  return fmt::format("{}", fmt::join(ready::names(list), ", "));
+}
 
-/// Calls visit(name, member) for every parameter of a schedule.
+/// Calls visit(name, member) for every parameter of a stage.
 template <class S, class Visit> void each_parameter(S& s, Visit&& visit) {
-  if constexpr (requires { s.s; }) visit("s", s.s);
-  if constexpr (requires { s.beta_cap; }) visit("beta_cap", s.beta_cap);
-  if constexpr (requires { s.beta_first; }) visit("beta_first", s.beta_first);
-  if constexpr (requires { s.beta_last; }) visit("beta_last", s.beta_last);
-  if constexpr (requires { s.beta_min; }) visit("beta_min", s.beta_min);
-  if constexpr (requires { s.beta_max; }) visit("beta_max", s.beta_max);
-  if constexpr (requires { s.sigma_min; }) visit("sigma_min", s.sigma_min);
-  if constexpr (requires { s.sigma_max; }) visit("sigma_max", s.sigma_max);
-  if constexpr (requires { s.steps; }) visit("steps", s.steps);
+  if constexpr (requires { S::fields; })
+    std::apply([&](auto const&... f) { (visit(f.name, s.*f.member), ...); }, S::fields);
 }
 
 inline networks::schedule_description describe(std::string const& name, any_schedule schedule) {
@@ -113,7 +89,8 @@ inline networks::schedule_description describe(std::string const& name, any_sche
 /// of any range.
 inline any_schedule schedule_of(networks::schedule_description const& given,
                                 std::string const& source) {
-  auto schedule = choose(fmt::format("'{}': schedule", source), given.name, schedule_choices);
+  any_schedule schedule{
+      ready::choose(fmt::format("'{}': schedule", source), given.name, ready::schedules)};
   std::size_t known = 0;
   std::visit(
       [&](auto& s) {
@@ -136,21 +113,11 @@ inline any_schedule schedule_of(networks::schedule_description const& given,
   return schedule;
 }
 
-using any_prediction =
-    std::variant<predicts::v, predicts::epsilon, predicts::x0, predicts::score, predicts::velocity>;
-inline std::initializer_list<named<any_prediction>> const prediction_choices{
-    {predicts::v::name, predicts::v{}},
-    {predicts::epsilon::name, predicts::epsilon{}},
-    {predicts::x0::name, predicts::x0{}},
-    {predicts::score::name, predicts::score{}},
-    {predicts::velocity::name, predicts::velocity{}}};
-
-/// A prediction that is known at run time only: x0 and eps are forms over x and raw whatever is
-/// predicted, and their numbers are asked for once per evaluation, so that no pipeline is compiled
-/// for each.
+/// A prediction that is known at run time only, for pipelines with types: x0 and eps are forms over
+/// x and raw whatever is predicted.
 struct run_time_prediction {
   using kind = kinds::parameterization;
-  any_prediction which;
+  ready::prediction_choice which;
   std::string name = std::visit([](auto const& p) { return std::string(p.name); }, which);
 
   using form_of_both = form<sym::x, sym::raw>;
@@ -166,6 +133,21 @@ struct run_time_prediction {
     return {{coefficient<sym::x>(f), coefficient<sym::raw>(f)}};
   }
 };
+
+/// What a network is trained to predict. Not edm: the objective does not scale its input.
+using trained_prediction =
+    std::variant<predicts::v, predicts::epsilon, predicts::x0, predicts::score, predicts::velocity>;
+inline std::initializer_list<named<trained_prediction>> const trained_choices{
+    {predicts::v::name, predicts::v{}},
+    {predicts::epsilon::name, predicts::epsilon{}},
+    {predicts::x0::name, predicts::x0{}},
+    {predicts::score::name, predicts::score{}},
+    {predicts::velocity::name, predicts::velocity{}}};
+
+/// What a model file's network predicts, by name.
+inline ready::prediction_choice prediction_of(std::string const& what, std::string const& name) {
+  return ready::choose(what, name, ready::predictions);
+}
 
 /// A weight that is known at run time only, as any_schedule.
 struct any_weight {

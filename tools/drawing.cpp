@@ -178,10 +178,11 @@ std::optional<images> run_plan(char const* what, any_plan const& plan,
       }
       plan.advance(s);
       bar.update(begin * plan.steps() + step * here, [&] {
-        return fmt::format("steps of all pictures, {} evaluations each", plan.evaluations());
+        return fmt::format("steps of all pictures, {} evaluations each",
+                           plan.network_evaluations());
       });
     }
-    auto const done = plan.take(s);
+    auto const done = take(s);
     seconds += std::chrono::duration<double>(progress::clock::now() - before).count();
     result.data.insert(result.data.end(), done.data.begin(), done.data.end());
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include <tweedie/networks/unet_network.hpp>
 #include <tweedie/pipelines/slerp.hpp>
@@ -27,8 +28,8 @@ struct both_ways {
   networks::model m;
   std::vector<int> labels;
   double guidance;
-  timed_network network;
-  std::unique_ptr<any_plan> encoder, decoder;
+  ready::recipe recipe;
+  std::optional<any_plan> encoder, decoder;
 
   explicit both_ways(options const& o) : m(networks::load_model(o.model)) {
     check_whole("--batch", o.batch, 1, 65536);
@@ -40,23 +41,24 @@ struct both_ways {
       throw error(fmt::format("--guidance {} was given for pictures without a label; expected 0",
                               guidance));
     networks::unet::set_threads(static_cast<int>(o.threads));
-    network.call = networks::unet_network{m.network};
-    chosen c{.guidance = guidance,
-             .predicts = choose("'" + o.model + "': predicts", m.predicts, prediction_choices),
-             .schedule = schedule_of(m.schedule, o.model),
-             .network = network};
-    decoder = make_plan(o.pipeline, c);
-    if (!decoder->deterministic())
+    recipe = recipe_of(o.pipeline, guidance);
+    auto const schedule = schedule_of(m.schedule, o.model);
+    auto const predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
+    check_model(recipe, o.model, schedule, predicts);
+    auto const plan = [&](bool encoding) {
+      return ready::make_plan(recipe, schedule.which, predicts,
+                              forget_network(networks::unet_network{m.network}), encoding);
+    };
+    decoder = plan(false);
+    char const* const name = ready::name_in(ready::samplers, recipe.sampler);
+    if (!decoder->is_deterministic())
       throw error(fmt::format(
-          "--sampler {} was given, which draws noise; expected ddim, euler, heun or rk4",
-          o.pipeline.sampler));
-    if (o.pipeline.sampler == "dpmpp_2m" || o.pipeline.sampler == "unipc_2")
-      throw error(fmt::format(
-          "--sampler {} was given, which cannot leave the clean end; expected ddim, euler, heun or "
-          "rk4",
-          o.pipeline.sampler));
-    c.encoding = true;
-    encoder = make_plan(o.pipeline, c);
+          "--sampler {} was given, which draws noise; expected ddim, euler, heun or rk4", name));
+    try {
+      encoder = plan(true);
+    } catch (error const& e) {  // such as a sampler that cannot leave the clean end
+      throw error(fmt::format("--sampler {} was given to encode: {}", name, e.what()));
+    }
   }
 
   /// One label for all, or one for each.
@@ -92,7 +94,7 @@ int encode(options const& o) {
   if (!latents) return interrupted_exit_code();
   write_pictures(o.out, *latents, 0);
   fmt::print("'{}': {} picture{} encoded by {}\n", o.out, latents->count(),
-             latents->count() == 1 ? "" : "s", words_of(o.pipeline, both.guidance));
+             latents->count() == 1 ? "" : "s", words_of(both.recipe));
   return 0;
 }
 
@@ -121,8 +123,7 @@ int interpolate(options const& o) {
       both.go("decode", *both.decoder, between, labels, static_cast<std::size_t>(o.batch));
   if (!pictures) return interrupted_exit_code();
   write_pictures(o.out, *pictures, count);
-  fmt::print("'{}': {} pictures between two, by {}\n", o.out, count,
-             words_of(o.pipeline, both.guidance));
+  fmt::print("'{}': {} pictures between two, by {}\n", o.out, count, words_of(both.recipe));
   return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <tweedie/networks/unet_file.hpp>
 
+#include "checks.hpp"
 #include "pipeline_options.hpp"
 #include "tool.hpp"
 
@@ -12,27 +13,35 @@ namespace {
 struct options {
   pipeline_options pipeline;
   std::string model, predicts = "v", schedule = "cosine";
+  std::optional<long long> step;
+  bool latex = false;
 };
 
 int run(options const& o) {
-  auto predicts = o.predicts;
-  auto schedule = choose("--schedule", o.schedule, schedule_choices);
-  auto schedule_name = o.schedule;
+  auto predicts = prediction_of("--predicts", o.predicts);
+  any_schedule schedule{ready::choose("--schedule", o.schedule, ready::schedules)};
   double guidance = o.pipeline.guidance.value_or(usual_guidance);
   if (!o.model.empty()) {
     auto const m = networks::load_model(o.model);
-    predicts = m.predicts;
+    predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
     schedule = schedule_of(m.schedule, o.model);
-    schedule_name = m.schedule.name;
     if (m.network->config().classes == 0) guidance = o.pipeline.guidance.value_or(0);
   }
+  auto const recipe = recipe_of(o.pipeline, guidance);
+  if (!o.model.empty()) check_model(recipe, o.model, schedule, predicts);
   auto const plan =
-      make_plan(o.pipeline, {.guidance = guidance,
-                             .predicts = choose("--predicts", predicts, prediction_choices),
-                             .schedule = schedule,
-                             .network = timed_network{[](batch const&) {}}});
-  fmt::print("{} on {}, {}\n{}", predicts, schedule_name, words_of(o.pipeline, guidance),
-             plan->explain());
+      ready::make_plan(recipe, schedule.which, predicts, any_network{[](batch const&) {}, {}});
+  if (o.step) check_whole("--step", *o.step, 1, static_cast<long long>(plan.steps()));
+  auto const step = static_cast<std::size_t>(o.step.value_or(1) - 1);
+  if (o.latex) {
+    fmt::print("{}", o.step ? latex_step(plan, step) : latex(plan));
+    return 0;
+  }
+  auto const& prediction = recipe.predicts ? *recipe.predicts : predicts;
+  auto const& on = recipe.schedule ? *recipe.schedule : schedule.which;
+  fmt::print("{} on {}, {}\n{}", ready::name_in(ready::predictions, prediction),
+             ready::name_in(ready::schedules, on), words_of(recipe),
+             o.step ? explain_step(plan, step) : explain(plan));
   return 0;
 }
 
@@ -42,13 +51,16 @@ action add_explain(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   auto* model = app.add_option("--model", o->model,
                                "a model file, which says what is predicted on which schedule");
-  app.add_option("--predicts", o->predicts, "without a model: " + list_of(prediction_choices))
+  app.add_option("--predicts", o->predicts, "without a model: " + names_of_list(ready::predictions))
       ->capture_default_str()
       ->excludes(model);
-  app.add_option("--schedule", o->schedule, "without a model: " + list_of(schedule_choices))
+  app.add_option("--schedule", o->schedule, "without a model: " + names_of_list(ready::schedules))
       ->capture_default_str()
       ->excludes(model);
   add_pipeline_options(app, o->pipeline);
+  app.add_option("--step", o->step,
+                 "the numbers of this step, from 1 on; else each structure once");
+  app.add_flag("--latex", o->latex, "formulas for a paper in place of the text");
   return [o] { return run(*o); };
 }
 

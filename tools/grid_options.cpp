@@ -5,10 +5,10 @@
 #include "checks.hpp"
 
 namespace tweedie::tool {
-namespace {
 
-any_grid grid_of(grid_options const& o) {
-  auto grid = choose("--grid", o.name, grid_choices);
+ready::grid_choice grid_of(grid_options const& o) {
+  auto grid = ready::choose("--grid", o.name, ready::grids);
+  check_whole("--steps", o.steps, 1, 1'000'000);
   std::visit(
       [&](auto& g) {
         if constexpr (requires { g.sigma_min = o.sigma_min; }) {
@@ -25,11 +25,9 @@ any_grid grid_of(grid_options const& o) {
   return grid;
 }
 
-}  // namespace
-
 void add_grid_options(CLI::App& app, grid_options& o) {
   app.add_option("--steps", o.steps, "steps of the grid")->capture_default_str();
-  app.add_option("--grid", o.name, "where the steps lie: " + list_of(grid_choices))
+  app.add_option("--grid", o.name, "where the steps lie: " + names_of_list(ready::grids))
       ->capture_default_str();
   app.add_option("--sigma-min", o.sigma_min,
                  "least noise over signal of the karras and exponential grids (the schedule's)");
@@ -39,7 +37,6 @@ void add_grid_options(CLI::App& app, grid_options& o) {
 
 std::vector<level> levels_of(grid_options const& o, any_schedule const& schedule) {
   auto const grid = grid_of(o);
-  check_whole("--steps", o.steps, 1, 1'000'000);
   // The schedule as its own type: a grid may ask for its sigma_min.
   return std::visit(
       [&](auto const& g, auto const& of) { return g.levels(of, static_cast<int>(o.steps)); }, grid,

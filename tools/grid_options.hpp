@@ -4,30 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
-
-#include <tweedie/schedules/grids.hpp>
 
 #include "choices.hpp"
 
 namespace tweedie::tool {
-
-using any_grid =
-    std::variant<grids::uniform, grids::quadratic, grids::quadratic_ddim, grids::leading,
-                 grids::leading_solver, grids::trailing, grids::linspace, grids::linspace_solver,
-                 grids::karras, grids::exponential>;
-inline std::initializer_list<named<any_grid>> const grid_choices{
-    {"uniform", grids::uniform{}},
-    {"quadratic", grids::quadratic{}},
-    {"quadratic_ddim", grids::quadratic_ddim{}},
-    {"leading", grids::leading{}},
-    {"leading_solver", grids::leading_solver{}},
-    {"trailing", grids::trailing{}},
-    {"linspace", grids::linspace{}},
-    {"linspace_solver", grids::linspace_solver{}},
-    {"karras", grids::karras{}},
-    {"exponential", grids::exponential{}}};
 
 struct grid_options {
   std::string name = "uniform";
@@ -36,6 +17,9 @@ struct grid_options {
 };
 
 void add_grid_options(CLI::App& app, grid_options& o);
+
+/// The grid. Throws a sentence on every bad option.
+ready::grid_choice grid_of(grid_options const& o);
 
 /// The grid's levels from noisy to clean. Throws a sentence on every bad option.
 std::vector<level> levels_of(grid_options const& o, any_schedule const& schedule);

@@ -30,7 +30,7 @@ struct options {
 
 std::vector<double> likelihoods(options const& o, networks::model const& m, images const& pictures,
                                 labels const& given) {
-  auto const predicted = choose("'" + o.model + "': predicts", m.predicts, prediction_choices);
+  auto const predicted = prediction_of("'" + o.model + "': predicts", m.predicts);
   auto const schedule = schedule_of(m.schedule, o.model);
   grids::karras grid;
   grid.sigma_min = o.sigma_min;

@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
     add(tweedie::tool::add_likelihood, "likelihood", "how probable pictures are to a model");
     add(tweedie::tool::add_plot, "plot",
         "draw a schedule with a grid, and a model's loss at each level");
+    add(tweedie::tool::add_recipes, "recipes", "list, show or validate pipelines as text");
     add(tweedie::tool::add_explain, "explain",
         "print what a pipeline compiles to: formulas with their numbers, buffers, kernels");
     // CLI11 would say that a subcommand is required, not that this one is none.
@@ -63,7 +64,7 @@ int main(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && !std::ranges::any_of(actions, is_first_word))
       throw tweedie::error(
           fmt::format("'{}' was given; expected one of: train, sample, encode, interpolate, "
-                      "likelihood, plot, explain",
+                      "likelihood, plot, recipes, explain",
                       argv[1]));
     app.parse(argc, argv);
     return actions.at(app.get_subcommands().front())();

@@ -12,16 +12,30 @@ using samplers::variance;
 std::initializer_list<named<variance>> const variance_choices{{"beta_tilde", variance::beta_tilde},
                                                               {"beta", variance::beta}};
 
-any_sampler sampler_of(pipeline_options const& o) {
-  auto sampler = choose("--sampler", o.sampler, sampler_choices);
-  if (auto* with_eta = std::get_if<samplers::ddim_eta>(&sampler)) {
-    if (o.eta) with_eta->eta = *o.eta;
-    if (!(with_eta->eta >= 0 && with_eta->eta <= 1))
-      throw error(fmt::format("--eta {} was given; expected 0 to 1", with_eta->eta));
-  } else if (o.eta) {
-    throw error(fmt::format("--eta {} was given, but {} has no eta; expected --sampler ddim_eta",
-                            *o.eta, o.sampler));
-  }
+ready::sampler_choice sampler_of(pipeline_options const& o) {
+  auto sampler = ready::choose("--sampler", o.sampler, ready::samplers);
+  bool const has_eta = std::visit(
+      [&](auto& s) {
+        if constexpr (requires { s.eta; }) {
+          if (o.eta) s.eta = *o.eta;
+          return true;
+        } else return false;
+      },
+      sampler);
+  if (o.eta && !has_eta)
+    throw error(fmt::format(
+        "--eta {} was given, but {} has no eta; expected --sampler ddim_eta or sde_dpmpp_2m",
+        *o.eta, o.sampler));
+  if (o.eta)
+    std::visit(
+        [&](auto const& s) {
+          try {
+            if constexpr (requires { s.check(); }) s.check();
+          } catch (error const& e) {
+            throw error(fmt::format("--eta {} was given: {}", *o.eta, e.what()));
+          }
+        },
+        sampler);
   if (auto* ancestral = std::get_if<samplers::ancestral>(&sampler)) {
     if (!o.variance.empty())
       ancestral->variance = choose("--variance", o.variance, variance_choices);
@@ -36,28 +50,53 @@ any_sampler sampler_of(pipeline_options const& o) {
 }  // namespace
 
 void add_pipeline_options(CLI::App& app, pipeline_options& o) {
-  app.add_option("--sampler", o.sampler, list_of(sampler_choices))->capture_default_str();
+  auto* file = app.add_option("--recipe", o.file,
+                              "x.toml or x.json, or the name of a shipped recipe: the pipeline, in "
+                              "place of the options from --sampler to --rescale");
+  auto const add = [&](CLI::Option* one) { one->excludes(file); };
+  add(app.add_option("--sampler", o.sampler, names_of_list(ready::samplers))
+          ->capture_default_str());
   add_grid_options(app, o.grid);
-  app.add_option("--guidance", o.guidance,
-                 fmt::format("w of (1 + w) conditional - w unconditional; 0: the conditional "
-                             "network alone (with a label: {})",
-                             usual_guidance));
-  app.add_option("--eta", o.eta, "noise of ddim_eta: 0 none, 1 as ancestral (1)");
-  app.add_option("--variance", o.variance,
-                 "of ancestral's noise: " + list_of(variance_choices) + " (beta_tilde)");
-  app.add_option("--clip", o.clip, "x0 is clipped to [-clip, clip]; 0: not")->capture_default_str();
-  app.add_option("--dynamic", o.dynamic,
-                 "dynamic thresholding in place of the clip, at this quantile of |x0|; 0.995 in "
-                 "Imagen");
-  app.add_option("--rescale", o.rescale,
-                 "phi: how far the guided output gets the conditional one's deviation; 0: not");
+  for (char const* name : {"--steps", "--grid", "--sigma-min", "--sigma-max"})
+    add(app.get_option(name));
+  add(app.add_option("--guidance", o.guidance,
+                     fmt::format("w of (1 + w) conditional - w unconditional; 0: the conditional "
+                                 "network alone (with a label: {})",
+                                 usual_guidance)));
+  add(app.add_option("--eta", o.eta,
+                     "noise of ddim_eta and sde_dpmpp_2m: 0 none, 1 as ancestral (1)"));
+  add(app.add_option("--variance", o.variance,
+                     "of ancestral's noise: " + list_of(variance_choices) + " (beta_tilde)"));
+  add(app.add_option("--clip", o.clip, "x0 is clipped to [-clip, clip]; 0: not")
+          ->capture_default_str());
+  add(app.add_option(
+      "--dynamic", o.dynamic,
+      "dynamic thresholding in place of the clip, at this quantile of |x0|; 0.995 in "
+      "Imagen"));
+  add(app.add_option(
+      "--rescale", o.rescale,
+      "phi: how far the guided output gets the conditional one's deviation; 0: not"));
 }
 
-std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c) {
-  auto const sampler = sampler_of(o);
-  auto levels = levels_of(o.grid, c.schedule);
-  if (!std::isfinite(c.guidance))
-    throw error(fmt::format("--guidance {} was given; expected a finite number", c.guidance));
+ready::recipe recipe_of(pipeline_options const& o, double guidance) {
+  if (!o.file.empty()) {
+    for (auto const& shipped : ready::shipped_recipes())
+      if (o.file == shipped.name)
+        return ready::parse_recipe(shipped.text, ready::recipe_format::toml, o.file);
+    if (std::filesystem::path(o.file).extension().empty()) {
+      std::vector<std::string_view> names;
+      for (auto const& shipped : ready::shipped_recipes()) names.push_back(shipped.name);
+      throw error(fmt::format("--recipe '{}' was given; {}; or a file that ends in .toml or .json",
+                              o.file, ready::expected_names(o.file, names)));
+    }
+    return ready::read_recipe(o.file);
+  }
+  ready::recipe r;
+  r.sampler = sampler_of(o);
+  r.grid = grid_of(o.grid);
+  r.steps = static_cast<int>(o.grid.steps);
+  if (!std::isfinite(guidance))
+    throw error(fmt::format("--guidance {} was given; expected a finite number", guidance));
   if (!(o.clip >= 0 && std::isfinite(o.clip)))
     throw error(
         fmt::format("--clip {} was given; expected a number above 0, or 0 for none", o.clip));
@@ -66,39 +105,32 @@ std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c) 
         fmt::format("--dynamic {} was given; expected a quantile above 0, at most 1", *o.dynamic));
   if (!(o.rescale >= 0 && o.rescale <= 1))
     throw error(fmt::format("--rescale {} was given; expected 0 to 1", o.rescale));
-  if (o.rescale != 0 && c.guidance == 0)
+  if (o.rescale != 0 && guidance == 0)
     throw error(fmt::format("--rescale {} was given without a guidance; expected --guidance too",
                             o.rescale));
-  if (o.rescale != 0 && (o.dynamic || o.clip == 0))
-    throw error(fmt::format("--rescale {} was given with {}; expected it with --clip", o.rescale,
-                            o.dynamic ? "--dynamic" : "--clip 0"));
-  if (c.resamplings > 0 && (o.dynamic || o.rescale != 0 || o.clip == 0))
-    throw error(fmt::format("--inpaint was given with {}; expected it with --clip",
-                            o.dynamic     ? "--dynamic"
-                            : o.clip == 0 ? "--clip 0"
-                                          : "--rescale"));
-  bool const can = std::visit([]<class S>(S const&) { return can_repaint<S>; }, sampler);
-  if (c.resamplings > 0 && !can)
-    throw error(
-        fmt::format("--inpaint was given with --sampler {}; expected ddim, ddim_eta, ancestral or "
-                    "euler_maruyama",
-                    o.sampler));
-  stages s{c.schedule,    {c.predicts},           c.guidance,
-           o.rescale,     o.dynamic ? 0 : o.clip, o.dynamic.value_or(0),
-           c.resamplings, std::move(levels),      c.network};
-  if (c.encoding) std::ranges::reverse(s.levels);
-  return std::visit([&](auto one) { return make_plan(one, s); }, sampler);
+  if (o.rescale != 0) r.guidance = guidance::rescaled{.s = 1 + guidance, .phi = o.rescale};
+  else if (guidance != 0) r.guidance = guidance::classifier_free{.w = guidance};
+  if (o.dynamic) r.threshold = thresholds::dynamic{*o.dynamic};
+  else if (o.clip != 0) r.threshold = thresholds::clip{o.clip};
+  return r;
 }
 
-std::string words_of(pipeline_options const& o, double guidance) {
-  std::string words = o.sampler + ", " + words_of(o.grid);
-  if (o.eta) words += fmt::format(", eta {}", *o.eta);
-  if (!o.variance.empty()) words += ", variance " + o.variance;
-  words += guidance != 0 ? fmt::format(", guidance {}", guidance) : ", no guidance";
-  if (o.rescale != 0) words += fmt::format(", rescale {}", o.rescale);
-  if (o.dynamic) words += fmt::format(", dynamic threshold {}", *o.dynamic);
-  else words += o.clip != 0 ? fmt::format(", clip {}", o.clip) : ", no clip";
-  return words;
+void check_model(ready::recipe const& r, std::string const& model, any_schedule const& schedule,
+                 ready::prediction_choice const& predicts) {
+  if (r.predicts && r.predicts->index() != predicts.index())
+    throw error(
+        fmt::format("the recipe predicts {}, the network of '{}' predicts {}; expected the "
+                    "same, or a recipe without predicts",
+                    ready::name_in(ready::predictions, *r.predicts), model,
+                    ready::name_in(ready::predictions, predicts)));
+  if (!r.schedule) return;
+  auto const given = describe(ready::name_in(ready::schedules, *r.schedule), {*r.schedule});
+  auto const of_model = describe(ready::name_in(ready::schedules, schedule.which), schedule);
+  if (!(given == of_model))
+    throw error(
+        fmt::format("the recipe's schedule is {}, that of '{}' is {}; expected the same, "
+                    "or a recipe without a schedule",
+                    networks::to_json(given), model, networks::to_json(of_model)));
 }
 
 }  // namespace tweedie::tool

@@ -1,15 +1,21 @@
-// The options that sampling and explaining share, and the plan they stand for.
+// The options of a pipeline, and the recipe they stand for.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
+
+#include <tweedie/pipelines/ready/recipe.hpp>
 
 #include "grid_options.hpp"
-#include "plans.hpp"
 
 namespace tweedie::tool {
 
 struct pipeline_options {
+  std::string file;  ///< a recipe, in place of all others
   std::string sampler = "ddim", variance;
   grid_options grid;
   std::optional<double> guidance, eta;
@@ -22,20 +28,25 @@ inline constexpr double usual_guidance = 1;
 
 void add_pipeline_options(CLI::App& app, pipeline_options& o);
 
-/// What the model and the command add to the options.
-struct chosen {
-  double guidance = 0;
-  any_prediction predicts;
-  any_schedule schedule;
-  timed_network network;
-  int resamplings = 0;    ///< of RePaint; 0: no inpainting
-  bool encoding = false;  ///< from the clean end to the noisy one
+/// The recipe that the options stand for; `guidance` is the w of classifier-free guidance where no
+/// file is given. Throws a sentence on every bad option.
+ready::recipe recipe_of(pipeline_options const& o, double guidance);
+
+/// Throws where a recipe says another schedule or prediction than the model it is used with.
+void check_model(ready::recipe const& r, std::string const& model, any_schedule const& schedule,
+                 ready::prediction_choice const& predicts);
+
+/// The network as a stage: called with a batch, and its time is kept apart from the sampler's.
+struct timed_network {
+  using kind = kinds::network;
+  std::function<void(batch const&)> call;
+  std::shared_ptr<double> seconds = std::make_shared<double>(0);
+
+  void operator()(batch const& b) const {
+    auto const begin = std::chrono::steady_clock::now();
+    call(b);
+    *seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
 };
-
-/// The plan. Throws a sentence on every bad option. `guidance` is taken as it is.
-std::unique_ptr<any_plan> make_plan(pipeline_options const& o, chosen const& c);
-
-/// "ddim, 50 steps on the uniform grid, guidance 1, clip 1"
-std::string words_of(pipeline_options const& o, double guidance);
 
 }  // namespace tweedie::tool

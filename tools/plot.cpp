@@ -121,7 +121,7 @@ struct one_level {
 /// of the test set with their labels. A picture has the same noise at each level, so that the curve
 /// is smooth. Nothing where it was interrupted.
 std::optional<std::vector<level_loss>> losses_of(networks::model const& m,
-                                                 any_prediction const& predicted,
+                                                 trained_prediction const& predicted,
                                                  std::vector<level> const& levels,
                                                  io::labelled_images const& data,
                                                  std::size_t count) {
@@ -297,9 +297,9 @@ int run(options const& o) {
   figure f;
   any_schedule schedule;
   networks::model m;
-  any_prediction predicted;
+  trained_prediction predicted;
   if (o.model.empty()) {
-    schedule = choose("--schedule", o.schedule, schedule_choices);
+    schedule = any_schedule{ready::choose("--schedule", o.schedule, ready::schedules)};
     for (auto const& word : o.parameters) set_parameter(schedule, o.schedule, word);
     f.schedule = describe(o.schedule, schedule);
   } else {
@@ -307,7 +307,7 @@ int run(options const& o) {
     schedule = schedule_of(m.schedule, o.model);
     f.schedule = m.schedule;
     f.predicts = m.predicts;
-    predicted = choose("'" + o.model + "': predicts", m.predicts, prediction_choices);
+    predicted = choose("'" + o.model + "': predicts", m.predicts, trained_choices);
   }
   f.title = (o.model.empty() ? "" : m.predicts + " on ") + f.schedule.name;
   if (!o.parameters.empty()) f.title += fmt::format(" with {}", fmt::join(o.parameters, ", "));
@@ -356,7 +356,7 @@ int run(options const& o) {
 action add_plot(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   auto* model = app.add_option("--model", o->model, "a model file, which says its schedule");
-  app.add_option("--schedule", o->schedule, "without a model: " + list_of(schedule_choices))
+  app.add_option("--schedule", o->schedule, "without a model: " + names_of_list(ready::schedules))
       ->capture_default_str()
       ->excludes(model);
   app.add_option("--set", o->parameters,

@@ -59,6 +59,17 @@ int run(options const& o) {
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
   auto const known = read_known(o, config);
   bool const inpainting = !o.inpaint.empty();
+  auto recipe = recipe_of(o.pipeline, guidance);
+  if (!o.pipeline.file.empty() && recipe.guidance.index() != 0 && !labelled)
+    throw error(fmt::format(
+        "--recipe {} was given, which guides, for pictures without a label; expected --label",
+        o.pipeline.file));
+  recipe.resamplings = inpainting ? static_cast<int>(o.resamplings) : 0;
+  if (inpainting && !can_inpaint(recipe))
+    throw error(
+        fmt::format("--inpaint was given with --sampler {}; expected one of a single evaluation "
+                    "that remembers no step: ddim, ddim_eta, ancestral, euler or euler_maruyama",
+                    ready::name_in(ready::samplers, recipe.sampler)));
   if (!o.from.empty() && std::filesystem::path(o.from).extension() != ".npy")
     throw error(fmt::format("--from '{}' was given; expected a name that ends in .npy", o.from));
   images const latents = o.from.empty() ? images{} : read_pictures("--from", o.from, config);
@@ -73,13 +84,10 @@ int run(options const& o) {
 
   networks::unet::set_threads(static_cast<int>(o.threads));
   timed_network network{networks::unet_network{m.network}};
-  auto const plan =
-      make_plan(o.pipeline,
-                {.guidance = guidance,
-                 .predicts = choose("'" + o.model + "': predicts", m.predicts, prediction_choices),
-                 .schedule = schedule_of(m.schedule, o.model),
-                 .network = network,
-                 .resamplings = inpainting ? static_cast<int>(o.resamplings) : 0});
+  auto const predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
+  auto const schedule = schedule_of(m.schedule, o.model);
+  check_model(recipe, o.model, schedule, predicts);
+  auto const plan = ready::make_plan(recipe, schedule.which, predicts, forget_network(network));
 
   loop_options loop{.count = static_cast<std::size_t>(o.count),
                     .batch = static_cast<std::size_t>(o.batch),
@@ -90,7 +98,7 @@ int run(options const& o) {
     loop.labels.push_back(chosen_labels[i * chosen_labels.size() / loop.count]);
   double seconds = 0;  // in the loop, the network's share of it in network.seconds
   auto const result = run_plan(
-      "sample", *plan, config, loop,
+      "sample", plan, config, loop,
       [&](any_plan const& p, request r, std::size_t begin, labels const& given) {
         if (!o.from.empty()) return p.start_at(slice(latents, begin, r.shape[0]), r, given);
         if (inpainting) {  // the known pictures over and over
@@ -113,7 +121,7 @@ int run(options const& o) {
   fmt::print(
       "'{}': {} picture{} by {}{}, from {} on {}: {:.1f} s, {:.3g} pictures/s, network "
       "{:.2f} %, sampler {:.2f} %\n",
-      o.out, loop.count, loop.count == 1 ? "" : "s", words_of(o.pipeline, guidance),
+      o.out, loop.count, loop.count == 1 ? "" : "s", words_of(recipe),
       inpainting ? fmt::format(", RePaint with {} resamplings", o.resamplings) : "", m.predicts,
       m.schedule.name, seconds, static_cast<double>(loop.count) / seconds,
       100 * *network.seconds / seconds, 100 * (seconds - *network.seconds) / seconds);

@@ -317,8 +317,8 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
 }
 
 int run(options o) {
-  auto const predicted = choose("--predicts", o.predicts, prediction_choices);
-  auto const schedule = choose("--schedule", o.schedule, schedule_choices);
+  auto const predicted = choose("--predicts", o.predicts, trained_choices);
+  any_schedule const schedule{ready::choose("--schedule", o.schedule, ready::schedules)};
   auto const weight = choose("--weight", o.weight, weight_choices);
   auto const down = choose("--decay", o.decay, decay_choices);
   auto config = choose("--config", o.config, config_choices);
@@ -393,9 +393,9 @@ action add_train(CLI::App& app, std::string const& command) {
       ->capture_default_str();
   whole("--limit", o->limit, "only the first so many pictures", 1);
   app.add_option("--predicts", o->predicts,
-                 "what the network predicts: " + list_of(prediction_choices))
+                 "what the network predicts: " + list_of(trained_choices))
       ->capture_default_str();
-  app.add_option("--schedule", o->schedule, "levels of noise: " + list_of(schedule_choices))
+  app.add_option("--schedule", o->schedule, "levels of noise: " + names_of_list(ready::schedules))
       ->capture_default_str();
   app.add_option("--weight", o->weight,
                  "weight of a level's loss, in epsilon space: " + list_of(weight_choices))

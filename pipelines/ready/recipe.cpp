@@ -382,6 +382,10 @@ std::string to_toml(recipe const& r) {
   return text;
 }
 
+bool can_inpaint(recipe const& r) {
+  return std::visit([]<class S>(S const&) { return can_repaint<S>; }, r.sampler);
+}
+
 std::string words_of(recipe const& r) {
   std::string text = fmt::format("{}, {} step{} on the {} grid", words(samplers, r.sampler),
                                  r.steps, r.steps == 1 ? "" : "s", words(grids, r.grid));

@@ -67,6 +67,10 @@ run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
                         prediction_choice const& predicts, any_network const& network,
                         bool encoding = false);
 
+/// Whether RePaint can go around the recipe's sampler: one of a single evaluation that looks at no
+/// level before.
+bool can_inpaint(recipe const& r);
+
 /// A recipe that comes with the library.
 struct shipped_recipe {
   char const* name;

@@ -80,6 +80,14 @@ BOOST_AUTO_TEST_CASE(grids_of_ones_own) {
   says(sentence([&] { p.plan(grids::custom{{500}}, 0); }), {"1 times", "two or more"});
 }
 
+struct scaled_ddim {
+  double by;
+  auto step(level, level s) const {
+    using namespace symbols;
+    return tweedie::step(x = by * s.alpha * x0 + s.sigma * eps);
+  }
+};
+
 BOOST_AUTO_TEST_CASE(numbers_that_are_none) {
   auto const told = [](auto guide, auto sampler) {
     return sentence(
@@ -90,8 +98,10 @@ BOOST_AUTO_TEST_CASE(numbers_that_are_none) {
   says(told(guidance::classifier_free_scale{.s = std::numeric_limits<double>::infinity()},
             samplers::ddim{}),
        {"guidance", "weight"});
-  says(told(guidance::none{}, samplers::ddim_eta{nan_value}), {"sampler", "coefficient nan"});
-  says(told(guidance::none{}, samplers::ddim_eta{5}), {"sampler", "coefficient"});
+  says(told(guidance::none{}, scaled_ddim{nan_value}), {"sampler", "coefficient nan"});
+  says(told(guidance::none{}, scaled_ddim{1e300}), {"sampler", "coefficient", "step 1 of 5"});
+  for (double eta : {nan_value, 5.0, -0.1})
+    says(told(guidance::none{}, samplers::ddim_eta{eta}), {"ddim_eta: eta = ", "0 to 1"});
   for (double limit : {nan_value, 0.0, -1.0})
     says(sentence([limit] {
            (schedules::linear{} | predicts::v{} | thresholds::clip{limit} | samplers::ddim{} |

@@ -1,9 +1,0 @@
-#include "make_plan.hpp"
-
-namespace tweedie::tool {
-
-std::unique_ptr<any_plan> make_plan(samplers::euler sampler, stages const& s) {
-  return instantiate(sampler, s);
-}
-
-}  // namespace tweedie::tool
