@@ -68,7 +68,9 @@ json parse_header(std::string_view text, std::string const& source) {
   try {
     return json::parse(text.begin(), text.end(), watch);
   } catch (json::exception const& reason) {
-    fail(source, std::string("its header is not JSON (") + reason.what() + ")");
+    // The rest would repeat what was read, as it is: control characters, half a letter, megabytes.
+    std::string const why = reason.what();
+    fail(source, "its header is not JSON (" + why.substr(0, why.find("; last read")) + ")");
   }
 }
 

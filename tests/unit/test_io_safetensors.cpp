@@ -1,6 +1,7 @@
 #define BOOST_TEST_MODULE io_safetensors
 #include "test_io_common.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -129,6 +130,28 @@ BOOST_AUTO_TEST_CASE(header_json) {
   check_header("{\"a\":" + a + ",\"\\u0061\":" + a + "}", 0, {"the name \"a\" is there twice"});
   check_header(R"({"a":{"dtype":"U8","dtype":"U8"}})", 0, {"the name \"dtype\" is there twice"});
   check_header(R"({"__metadata__":{"k":"v","k":"w"}})", 0, {"the name \"k\" is there twice"});
+}
+
+BOOST_AUTO_TEST_CASE(a_sentence_repeats_no_bytes_of_the_file) {
+  for (std::string const header :
+       {"{\"\xff\x1b[2J\":1}", "{\"a\x1b\":1}", "{\x1b", "{\"a\":tr\x7f}", "{\"\\u001b\":1}",
+        "{\"\\u001b\":1,\"\\u001b\":1}", "{\"\\u001b\":{\"dtype\":\"\\u001b\"}}"}) {
+    try {
+      parse(with_header(header, 0, header.size()));
+      BOOST_ERROR("expected an error for " << header);
+    } catch (tweedie::error const& reason) {
+      std::string const sentence = reason.what();
+      BOOST_TEST(std::all_of(sentence.begin(), sentence.end(),
+                             [](char letter) { return letter >= ' ' && letter <= '~'; }),
+                 "expected printable ASCII in: " << sentence);
+    }
+  }
+  std::string const long_string = "{\"" + std::string(100000, 'a');
+  try {
+    parse(with_header(long_string, 0, long_string.size()));
+  } catch (tweedie::error const& reason) {
+    BOOST_TEST(std::string_view(reason.what()).size() < 300u);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(header_entries) {
