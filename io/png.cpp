@@ -134,33 +134,147 @@ buffer encode(std::span<float const> samples, picture_shape const& shape, grid_l
   return {bytes.begin(), bytes.end()};
 }
 
-/// stb reads what it can; here each chunk must be whole, with the checksum that the format demands.
-void check_chunks(std::span<std::byte const> content, std::string const& name) {
+using octets = std::span<unsigned char const>;
+
+std::size_t number_at(octets bytes, std::size_t i) {
+  return std::size_t{bytes[i]} << 24 | std::size_t{bytes[i + 1]} << 16 |
+         std::size_t{bytes[i + 2]} << 8 | bytes[i + 3];
+}
+
+/// Where a file has what.
+struct anatomy {
+  octets header, palette;
+  std::vector<octets> data;  ///< the IDAT chunks
+  std::size_t data_at = 0;   ///< where the first of them begins, with its length
+
+  std::size_t width() const { return number_at(header, 0); }
+  std::size_t height() const { return number_at(header, 4); }
+  std::size_t depth() const { return header[8]; }
+  std::size_t colour() const { return header[9]; }
+  bool is_interlaced() const { return header[12] != 0; }
+  bool has_palette() const { return colour() == 3; }
+};
+
+/// stb reads what it can; here each chunk must be whole, in its place, and with the checksum that
+/// the format demands.
+anatomy check_chunks(octets bytes, std::string const& name) {
   auto fail = [&](std::string const& why) {
     throw error("'" + name + "' is not a sound PNG: " + why);
   };
   constexpr std::array<unsigned char, 8> signature{137, 80, 78, 71, 13, 10, 26, 10};
-  auto const* const bytes = reinterpret_cast<unsigned char const*>(content.data());
-  if (content.size() < 8 || !std::equal(signature.begin(), signature.end(), bytes))
+  if (bytes.size() < 8 || !std::equal(signature.begin(), signature.end(), bytes.begin()))
     fail("it does not begin with the signature of PNG");
-  auto number = [&](std::size_t i) {
-    return std::size_t{bytes[i]} << 24 | std::size_t{bytes[i + 1]} << 16 |
-           std::size_t{bytes[i + 2]} << 8 | bytes[i + 3];
-  };
-  for (std::size_t at = signature.size(); at < content.size();) {
-    if (content.size() - at < 12 || number(at) > content.size() - at - 12)
-      fail("it ends within the chunk at byte " + std::to_string(at));
-    auto const length = number(at);
-    auto const checksum = crc32_z(0, bytes + at + 4, length + 4);
-    if (checksum != number(at + 8 + length))
-      fail("the chunk at byte " + std::to_string(at) + " does not match its checksum");
-    bool const is_last =
-        std::string_view(reinterpret_cast<char const*>(bytes) + at + 4, 4) == "IEND";
+  anatomy parts;
+  for (std::size_t at = signature.size(); at < bytes.size();) {
+    auto const chunk = "the chunk at byte " + std::to_string(at);
+    if (bytes.size() - at < 12 || number_at(bytes, at) > bytes.size() - at - 12)
+      fail("it ends within " + chunk);
+    auto const length = number_at(bytes, at);
+    auto const checksum = crc32_z(0, bytes.data() + at + 4, length + 4);
+    if (checksum != number_at(bytes, at + 8 + length)) fail(chunk + " does not match its checksum");
+    std::string_view const type(reinterpret_cast<char const*>(bytes.data()) + at + 4, 4);
+    auto const data = bytes.subspan(at + 8, length);
+    bool const is_first = at == signature.size();
+    if (is_first != (type == "IHDR") || (is_first && length != 13))
+      fail(chunk + " is out of place; expected IHDR of 13 bytes, first and once");
+    if (is_first) {
+      parts.header = data;
+    } else if (type == "PLTE") {
+      if (!parts.palette.empty() || !parts.data.empty() || length == 0 || length % 3 != 0 ||
+          length > 768)
+        fail(chunk + " is no palette; expected one, of 1 to 256 colours, before the pixels");
+      parts.palette = data;
+    } else if (type == "IDAT") {
+      if (parts.data.empty()) parts.data_at = at;
+      parts.data.push_back(data);
+    } else if (type == "IEND") {
+      if (at + 12 + length != bytes.size()) fail("it goes on behind its last chunk");
+      return parts;
+    } else if (type.front() < 'a' || type.front() > 'z') {  // only these may be skipped
+      fail(chunk + " is of a type that is not known");
+    }
     at += 12 + length;
-    if (is_last && at != content.size()) fail("it goes on behind its last chunk");
-    if (is_last) return;
   }
   fail("it ends without its last chunk, IEND");
+  return parts;
+}
+
+/// The length of all rows of a sound header: before each row's pixels a byte says its filter.
+/// Interlaced, the pixels come in seven passes, each with rows of its own.
+std::uint64_t length_of_rows(anatomy const& parts) {
+  auto const bits = parts.depth() * std::array<std::size_t, 7>{1, 0, 3, 1, 2, 0, 4}[parts.colour()];
+  auto pass = [&](std::size_t x, std::size_t y, std::size_t step_x, std::size_t step_y) {
+    auto const width = (parts.width() + step_x - 1 - x) / step_x;
+    auto const height = (parts.height() + step_y - 1 - y) / step_y;
+    return width == 0 ? 0 : std::uint64_t{height} * (1 + (width * bits + 7) / 8);
+  };
+  if (!parts.is_interlaced()) return pass(0, 0, 1, 1);
+  return pass(0, 0, 8, 8) + pass(4, 0, 8, 8) + pass(0, 4, 4, 8) + pass(2, 0, 4, 4) +
+         pass(0, 2, 2, 4) + pass(1, 0, 2, 2) + pass(0, 1, 1, 2);
+}
+
+/// What stb does not ask: whether the compressed rows are sound and as long as the header says. It
+/// makes room for all pixels that a header claims, unpacks up to 1 GiB for a single one, copies
+/// bytes never written where a code is none of deflate's, and does not look at the checksum.
+void check_rows(anatomy const& parts, std::string const& name) {
+  auto fail = [&](std::string const& why) {
+    throw error("'" + name + "' is not a sound PNG: " + why);
+  };
+  auto const expected = length_of_rows(parts);
+  z_stream stream{};
+  if (inflateInit(&stream) != Z_OK)
+    throw error("'" + name + "': zlib could not start; expected zlib " ZLIB_VERSION " and memory");
+  std::unique_ptr<z_stream, int (*)(z_stream*)> const guard(&stream, inflateEnd);
+  std::array<unsigned char, 1 << 15> rows;
+  std::uint64_t given = 0;
+  int result = Z_OK;
+  auto may_go_on = [&] {  // zlib says Z_BUF_ERROR where it asks for the next part
+    return (result == Z_OK || result == Z_BUF_ERROR) && stream.total_out <= expected;
+  };
+  for (auto part : parts.data) {
+    given += part.size();
+    // zlib reads through a pointer to non-const unless told otherwise, and never writes there.
+    stream.next_in = const_cast<unsigned char*>(part.data());
+    stream.avail_in = may_go_on() ? static_cast<uInt>(part.size()) : 0;
+    while (may_go_on()) {
+      stream.next_out = rows.data();
+      stream.avail_out = static_cast<uInt>(rows.size());
+      result = inflate(&stream, Z_NO_FLUSH);
+      if (stream.avail_in == 0 && stream.avail_out > 0) break;
+    }
+  }
+  if (stream.total_out > expected)
+    fail("its pixels unpack to more than the " + std::to_string(expected) + " bytes expected");
+  if (stream.total_out != expected || stream.total_in != given || result != Z_STREAM_END)
+    fail("its pixels unpack to " + std::to_string(stream.total_out) + " bytes" +
+         (stream.msg ? " and an error (" + std::string(stream.msg) + ")" : "") +
+         "; expected a sound stream of " + std::to_string(expected));
+}
+
+/// stb looks a colour up without asking whether the palette has it, in memory never written. Here a
+/// palette of all 256 follows the file's own, and the colours that were not there are transparent:
+/// a picture that uses one is known by it.
+buffer with_all_colours(std::span<std::byte const> content, anatomy const& parts) {
+  auto const count = parts.palette.size() / 3;
+  buffer added;
+  auto put = [&](std::string_view type, std::vector<unsigned char> const& data) {
+    for (int shift : {24, 16, 8, 0}) added.push_back(static_cast<std::byte>(data.size() >> shift));
+    auto const name = std::as_bytes(std::span(type)), bytes = std::as_bytes(std::span(data));
+    added.insert(added.end(), name.begin(), name.end());
+    added.insert(added.end(), bytes.begin(), bytes.end());
+    added.resize(added.size() + 4);  // stb skips the checksum
+  };
+  std::vector<unsigned char> palette(parts.palette.begin(), parts.palette.end());
+  palette.resize(3 * 256);
+  std::vector<unsigned char> opacity(count, 255);
+  opacity.resize(256);
+  put("PLTE", palette);
+  put("tRNS", opacity);
+  auto const place = content.begin() + static_cast<std::ptrdiff_t>(parts.data_at);
+  buffer result(content.begin(), place);
+  result.insert(result.end(), added.begin(), added.end());
+  result.insert(result.end(), place, content.end());
+  return result;
 }
 
 }  // namespace
@@ -180,33 +294,56 @@ picture parse_png(std::span<std::byte const> content, std::string const& name,
   auto fail = [&](std::string const& why) {
     throw error("'" + name + "' is not a usable PNG: " + why);
   };
-  check_chunks(content, name);
+  auto failed = [&] {
+    auto const* const reason = stbi_failure_reason();  // some failures have none
+    fail(reason ? reason : "stb_image gives no reason");
+  };
   if (content.size() > max_bytes)
     fail("it has " + std::to_string(content.size()) + " bytes; expected at most " +
          std::to_string(max_bytes));
-  auto const* const bytes = reinterpret_cast<unsigned char const*>(content.data());
-  auto const length = static_cast<int>(content.size());
+  auto bytes = octets(reinterpret_cast<unsigned char const*>(content.data()), content.size());
+  auto const parts = check_chunks(bytes, name);
   int width = 0, height = 0, channels = 0;
-  if (!stbi_info_from_memory(bytes, length, &width, &height, &channels))
-    fail(stbi_failure_reason());
+  if (!stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height,
+                             &channels))
+    failed();
   auto const size = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
   if (size > max_pixels)
     fail("it has " + std::to_string(width) + "x" + std::to_string(height) +
          " pixels; expected at most " + std::to_string(max_pixels));
-  if (channels != 1 && channels != 3) fail("it has transparency; expected gray or RGB without it");
-  stb_bytes const decoded(stbi_load_from_memory(bytes, length, &width, &height, &channels, 0),
-                          std::free);
-  if (!decoded) fail(stbi_failure_reason());
-  if (channels != 1 && channels != 3) fail("it has transparency; expected gray or RGB without it");
+  if (parts.depth() < 8 && parts.colour() != 0 && !parts.has_palette())
+    fail("it has " + std::to_string(parts.depth()) + " bits per colour; expected 8 or 16");
+  auto const transparent = "it has transparency; expected gray or RGB without it";
+  if (channels != 1 && channels != 3) fail(transparent);
+  check_rows(parts, name);
 
-  picture result{{1, static_cast<std::size_t>(channels), static_cast<std::size_t>(height),
+  buffer completed;
+  if (parts.has_palette()) {
+    completed = with_all_colours(content, parts);
+    bytes = octets(reinterpret_cast<unsigned char const*>(completed.data()), completed.size());
+  }
+  stb_bytes const decoded(stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()),
+                                                &width, &height, &channels, 0),
+                          std::free);
+  if (!decoded) failed();
+  auto const stride = static_cast<std::size_t>(channels);
+  if (parts.has_palette()) {
+    for (std::size_t i = 0; i < size; ++i)
+      if (decoded.get()[i * stride + 3] == 0)
+        fail("a pixel has a colour that its palette of " +
+             std::to_string(parts.palette.size() / 3) + " lacks");
+  } else if (channels != 1 && channels != 3) {
+    fail(transparent);
+  }
+
+  picture result{{1, channels == 1 ? 1u : 3u, static_cast<std::size_t>(height),
                   static_cast<std::size_t>(width)},
                  {}};
   result.values.resize(size * result.shape.channels);
   for (std::size_t i = 0; i < size; ++i)
     for (std::size_t c = 0; c < result.shape.channels; ++c)
       result.values[c * size + i] =
-          static_cast<float>(2 * decoded.get()[i * result.shape.channels + c] - 255) / 255.0f;
+          static_cast<float>(2 * decoded.get()[i * stride + c] - 255) / 255.0f;
   return result;
 }
 

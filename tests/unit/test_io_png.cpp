@@ -22,6 +22,11 @@ io::picture drawn(std::vector<float> const& samples, io::picture_shape const& sh
 
 float value_of(int byte) { return static_cast<float>(2 * byte - 255) / 255.0f; }
 
+buffer joined(buffer a, buffer const& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
 buffer chunk(std::string const& type, buffer const& data) {
   auto content = bytes_of(type);
   content.insert(content.end(), data.begin(), data.end());
@@ -37,20 +42,35 @@ buffer chunk(std::string const& type, buffer const& data) {
   return result;
 }
 
-/// A PNG whose header gives a size and a colour type, with this content, whatever it is.
-buffer png_of(int width, int height, int colour, buffer const& raw) {
-  buffer packed(compressBound(raw.size()));
-  uLongf length = packed.size();
-  compress(reinterpret_cast<Bytef*>(packed.data()), &length,
+struct head {
+  int width, height, colour;
+  int depth = 8, interlace = 0;
+};
+
+buffer packed(buffer const& raw) {
+  buffer result(compressBound(raw.size()));
+  uLongf length = result.size();
+  compress(reinterpret_cast<Bytef*>(result.data()), &length,
            reinterpret_cast<Bytef const*>(raw.data()), raw.size());
-  packed.resize(length);
+  result.resize(length);
+  return result;
+}
+
+/// The signature, the header and these chunks.
+buffer file_of(head const& of, std::initializer_list<buffer> chunks) {
   auto content = bytes_of({137, 80, 78, 71, 13, 10, 26, 10});
-  auto const header = bytes_of({width >> 24 & 255, width >> 16 & 255, width >> 8 & 255, width & 255,
-                                height >> 24 & 255, height >> 16 & 255, height >> 8 & 255,
-                                height & 255, 8, colour, 0, 0, 0});
-  for (auto const& part : {chunk("IHDR", header), chunk("IDAT", packed), chunk("IEND", {})})
-    content.insert(content.end(), part.begin(), part.end());
+  auto const header =
+      bytes_of({of.width >> 24 & 255, of.width >> 16 & 255, of.width >> 8 & 255, of.width & 255,
+                of.height >> 24 & 255, of.height >> 16 & 255, of.height >> 8 & 255, of.height & 255,
+                of.depth, of.colour, 0, 0, of.interlace});
+  content = joined(content, chunk("IHDR", header));
+  for (auto const& part : chunks) content = joined(content, part);
   return content;
+}
+
+/// A PNG whose header gives a size and a colour type, with this content, whatever it is.
+buffer png_of(head const& of, buffer const& raw, buffer const& before = {}) {
+  return file_of(of, {before, chunk("IDAT", packed(raw)), chunk("IEND", {})});
 }
 
 }  // namespace
@@ -153,13 +173,126 @@ BOOST_AUTO_TEST_CASE(truncated_and_flipped) {
 BOOST_AUTO_TEST_CASE(sound_checksums_around_a_wrong_content) {
   auto const row = bytes_of({0, 10, 20});  // a filter and two pixels
   BOOST_TEST(
-      (parse(png_of(2, 1, 0, row)).values == std::vector<float>{value_of(10), value_of(20)}));
-  check_error([&] { parse(png_of(2, 2, 0, row)); }, {"not a usable PNG", "not enough pixels"});
-  check_error([&] { parse(png_of(0, 1, 0, row)); }, {"not a usable PNG"});
-  check_error([&] { parse(png_of(2, 1, 9, row)); }, {"not a usable PNG"});
-  check_error([&] { parse(png_of(1, 1, 4, row)); }, {"transparency; expected gray or RGB"});
-  check_error([&] { parse(png_of(20000, 20000, 0, row)); },
-              {"20000x20000 pixels; expected at most"});
-  check_error([&] { io::parse_png(png_of(2, 1, 0, row), "given", 1); },
-              {"2x1 pixels; expected at most 1"});
+      (parse(png_of({2, 1, 0}, row)).values == std::vector<float>{value_of(10), value_of(20)}));
+  check_error([&] { parse(png_of({0, 1, 0}, row)); }, {"not a usable PNG"});
+  check_error([&] { parse(png_of({2, 1, 9}, row)); }, {"not a usable PNG"});
+  check_error([&] { parse(png_of({1, 1, 4}, row)); }, {"transparency; expected gray or RGB"});
+  check_error([&] { parse(png_of({2, 1, 2, 2}, row)); }, {"2 bits per colour; expected 8 or 16"});
+  check_error(
+      [&] {
+        parse(png_of({20000, 20000, 0}, row));
+      },
+      {"20000x20000 pixels; expected at most"});
+  check_error(
+      [&] {
+        io::parse_png(png_of({2, 1, 0}, row), "given", 1);
+      },
+      {"2x1 pixels; expected at most 1"});
+}
+
+BOOST_AUTO_TEST_CASE(rows_are_as_long_as_the_header_says) {
+  auto const row = bytes_of({0, 10, 20});
+  check_error(
+      [&] {
+        parse(png_of({2, 2, 0}, row));
+      },
+      {"not a sound PNG", "unpack to 3 bytes; expected a sound stream of 6"});
+  check_error([&] { parse(png_of({1, 1, 0}, row)); }, {"more than the 2 bytes"});
+  // No room is made for what a header merely claims: here 200 MB, for 3 bytes.
+  check_error([&] { parse(png_of({8192, 8192, 2}, row)); }, {"unpack to 3 bytes; expected"});
+  // Nor for what compresses well: 64 MiB of zeros, for one pixel.
+  check_error([&] { parse(png_of({1, 1, 0}, buffer(1 << 26))); }, {"more than the 2 bytes"});
+}
+
+BOOST_AUTO_TEST_CASE(the_compressed_stream_is_sound) {
+  auto const stream = packed(bytes_of({0, 10, 20}));
+  auto with = [](std::initializer_list<buffer> parts) {
+    buffer content;
+    for (auto const& part : parts) content = joined(content, chunk("IDAT", part));
+    return file_of({2, 1, 0}, {content, chunk("IEND", {})});
+  };
+  auto const begin = stream.begin(), end = stream.end();
+  BOOST_TEST(parse(with({{}, {begin, begin + 3}, {}, {begin + 3, end}})).values.size() == 2u);
+  for (auto to = begin; to != end; ++to)
+    check_error([&] { parse(with({{begin, to}})); }, {"not a sound PNG", "sound stream of 3"});
+  auto checksum = stream;
+  checksum.back() ^= std::byte{1};
+  check_error([&] { parse(with({checksum})); }, {"3 bytes and an error (incorrect data check)"});
+  check_error([&] { parse(with({stream, bytes_of({0})})); }, {"expected a sound stream of 3"});
+  check_error([&] { parse(with({joined(stream, bytes_of({0}))})); }, {"expected a sound stream"});
+  check_error([&] { parse(with({})); }, {"unpack to 0 bytes"});
+  // A block of a reserved kind: stb stops there without a reason to give.
+  check_error([&] { parse(with({bytes_of({0x78, 0x9c, 7})})); }, {"invalid block type"});
+  // A zero, then three bytes from a distance whose code is none of deflate's: in stb they are
+  // whatever the memory held.
+  auto const unwritten = chunk("IDAT", bytes_of({0x78, 0x9c, 0x63, 0, 0x3e, 0}));
+  check_error(
+      [&] {
+        parse(file_of({3, 1, 0}, {unwritten, chunk("IEND", {})}));
+      },
+      {"1 bytes and an error (invalid distance code); expected a sound stream of 4"});
+}
+
+BOOST_AUTO_TEST_CASE(chunks_are_in_their_places) {
+  auto const row = bytes_of({0, 0, 1});
+  auto const palette = chunk("PLTE", bytes_of({1, 2, 3, 4, 5, 6}));
+  auto const pixels = chunk("IDAT", packed(row)), last = chunk("IEND", {});
+  head const gray{2, 1, 0}, coloured{2, 1, 3};
+  auto refuse = [](buffer const& content, std::string_view part) {
+    check_error([&] { parse(content); }, {"'given' is not a sound PNG", part});
+  };
+  auto const text = chunk("tEXt", bytes_of("a"));
+  BOOST_TEST(parse(file_of(gray, {text, pixels, text, last})).values.size() == 2u);
+  refuse(file_of(gray, {chunk("IHDR", buffer(13)), pixels, last}), "byte 33 is out of place");
+  auto const whole = file_of(gray, {pixels, last});
+  buffer const signature(whole.begin(), whole.begin() + 8), rest(whole.begin() + 8, whole.end());
+  refuse(joined(joined(signature, chunk("CgBI", buffer(4))), rest), "byte 8 is out of place");
+  refuse(joined(joined(signature, chunk("IHDR", buffer(12))), last), "byte 8 is out of place");
+  refuse(file_of(gray, {chunk("CgBI", buffer(4)), pixels, last}), "a type that is not known");
+  // A type is no text to print.
+  refuse(file_of(gray, {chunk("\x1b[2J", {}), pixels, last}), "byte 33 is of a type that is not");
+  refuse(file_of(coloured, {palette, palette, pixels, last}), "byte 51 is no palette");
+  refuse(file_of(coloured, {pixels, palette, last}), "is no palette");
+  refuse(file_of(coloured, {chunk("PLTE", buffer(771)), pixels, last}), "is no palette");
+  refuse(file_of(coloured, {chunk("PLTE", buffer(4)), pixels, last}), "is no palette");
+  check_error([&] { parse(file_of(coloured, {pixels, last})); }, {"not a usable PNG"});
+}
+
+BOOST_AUTO_TEST_CASE(a_palette_has_the_colours_of_all_pixels) {
+  auto const palette = chunk("PLTE", bytes_of({1, 2, 3, 4, 5, 6}));
+  auto const back = parse(png_of({2, 1, 3}, bytes_of({0, 0, 1}), palette));
+  std::vector<float> expected;
+  for (int byte : {1, 4, 2, 5, 3, 6}) expected.push_back(value_of(byte));
+  BOOST_TEST((back.values == expected));
+  BOOST_TEST(back.shape.channels == 3u);
+  for (int index : {2, 255})
+    check_error(
+        [&] {
+          parse(png_of({2, 1, 3}, bytes_of({0, 0, index}), palette));
+        },
+        {"a colour that its palette of 2 lacks"});
+  auto const transparent = joined(palette, chunk("tRNS", bytes_of({0})));
+  check_error(
+      [&] {
+        parse(png_of({2, 1, 3}, bytes_of({0, 0, 1}), transparent));
+      },
+      {"transparency"});
+  check_error(
+      [&] {
+        parse(png_of({2, 1, 0}, bytes_of({0, 0, 1}), chunk("tRNS", buffer(2))));
+      },
+      {"transparency"});
+}
+
+BOOST_AUTO_TEST_CASE(depths_and_passes) {
+  // Two bits a pixel, the last byte half used; 16 bits, of which 8 stay.
+  BOOST_TEST((parse(png_of({5, 1, 0, 2}, bytes_of({0, 0b00011011, 0b01000000}))).values ==
+              std::vector<float>{-1, value_of(85), value_of(170), 1, value_of(85)}));
+  BOOST_TEST((parse(png_of({1, 1, 0, 16}, bytes_of({0, 10, 200}))).values ==
+              std::vector<float>{value_of(10)}));
+  // Interlaced 3x3: the passes have 1, 0, 0, 1, 2, 2 and 3 pixels.
+  auto const passes = bytes_of({0, 1, /**/ 0, 3, /**/ 0, 7, 9, /**/ 0, 2, 0, 8, /**/ 0, 4, 5, 6});
+  std::vector<float> expected;
+  for (int byte = 1; byte <= 9; ++byte) expected.push_back(value_of(byte));
+  BOOST_TEST((parse(png_of({3, 3, 0, 8, 1}, passes)).values == expected));
 }
