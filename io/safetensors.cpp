@@ -50,28 +50,61 @@ std::uint64_t little_endian(std::span<std::byte const> bytes) {
   return value;
 }
 
-/// Parses the header. JSON itself lets the last of two equal names win: here they are an error.
+/// Sees the header before a tree is made of it. JSON itself lets the last of two equal names win,
+/// here they are an error. The parser's callback sees the same, but with it each object is searched
+/// again for every one of its members: hours, for some megabytes of names.
+class header_check final : public nlohmann::json_sax<json> {
+ public:
+  explicit header_check(std::string const& source) : source_(source) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(std::int64_t) override { return true; }
+  bool number_unsigned(std::uint64_t) override { return true; }
+  bool number_float(double, std::string const&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(json::binary_t&) override { return true; }
+
+  bool start_array(std::size_t) override { return enter(); }
+  bool start_object(std::size_t) override { return enter(); }
+  bool end_array() override { return leave(); }
+  bool end_object() override { return leave(); }
+
+  bool key(std::string& name) override {
+    if (!open_.back().insert(name).second)
+      fail(source_, "the name " + in_quotes(name) + " is there twice; expected it once");
+    return true;
+  }
+
+  bool parse_error(std::size_t, std::string const&, json::exception const& reason) override {
+    // The rest would repeat what was read, as it is: control characters, half a letter, megabytes.
+    std::string const why = reason.what();
+    fail(source_, "its header is not JSON (" + why.substr(0, why.find("; last read")) + ")");
+  }
+
+ private:
+  bool enter() {
+    if (open_.size() > 8)
+      fail(source_, "its header is nested deeper than 8; expected tensors by name");
+    open_.emplace_back();
+    return true;
+  }
+  bool leave() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string const& source_;
+  std::vector<std::set<std::string>> open_;  ///< the names of each object and array that is open
+};
+
 json parse_header(std::string_view text, std::string const& source) {
   // A parser would also skip a byte order mark; the format says that the first byte is a brace.
   if (text.empty() || text.front() != '{')
     fail(source, "its header does not begin with '{'; expected a JSON object");
-  std::vector<std::set<std::string>> names;
-  auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth > 8) fail(source, "its header is nested deeper than 8; expected tensors by name");
-    if (event == json::parse_event_t::object_start) names.emplace_back();
-    if (event == json::parse_event_t::object_end) names.pop_back();
-    if (event == json::parse_event_t::key &&
-        !names.back().insert(parsed.get_ref<std::string const&>()).second)
-      fail(source, "the name " + parsed.dump(-1, ' ', true) + " is there twice; expected it once");
-    return true;
-  };
-  try {
-    return json::parse(text.begin(), text.end(), watch);
-  } catch (json::exception const& reason) {
-    // The rest would repeat what was read, as it is: control characters, half a letter, megabytes.
-    std::string const why = reason.what();
-    fail(source, "its header is not JSON (" + why.substr(0, why.find("; last read")) + ")");
-  }
+  header_check check(source);
+  json::sax_parse(text.begin(), text.end(), &check);
+  return json::parse(text.begin(), text.end());
 }
 
 /// A tensor of the header, its bytes still in the file.

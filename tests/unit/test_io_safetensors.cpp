@@ -154,6 +154,13 @@ BOOST_AUTO_TEST_CASE(a_sentence_repeats_no_bytes_of_the_file) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(many_names_take_no_quadratic_time) {
+  std::string names = "{";
+  for (int i = 0; i < 500'000; ++i) names += (i ? ",\"" : "\"") + std::to_string(i) + "\":{}";
+  // A second; the test's time is up long before a quadratic parser's.
+  check_header(names + "}", 0, {"tensor \"0\" has no dtype"});
+}
+
 BOOST_AUTO_TEST_CASE(header_entries) {
   auto entry = [](std::string const& dtype, std::string const& shape, std::string const& offsets) {
     return R"({"a":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets +
