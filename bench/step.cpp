@@ -22,17 +22,14 @@
 
 #include "peer_normals.hpp"
 #include "timing.hpp"
+#include "triad.hpp"
 
 using namespace tweedie;
 using namespace tweedie::symbols;
 using bench::seconds;
+using bench::triad;
 
 namespace {
-
-void triad(float* to, float const* b, float const* c, float k, std::size_t n) {
-#pragma omp parallel for simd schedule(static)
-  for (std::size_t i = 0; i < n; ++i) to[i] = b[i] + k * c[i];
-}
 
 struct free_network {
   using kind = kinds::network;
