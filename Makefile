@@ -2,11 +2,13 @@
 JOBS ?= $(shell nproc)
 MODEL ?= models/fashion-v.safetensors
 TEST_FLAGS ?=
+PEERS_FLAGS ?=
 
 help:
 	@echo "make demo    a hundred pictures of clothes, drawn into demo.png"
 	@echo "make test    build and run the tests under g++ and clang++"
 	@echo "make bench   the fused step beside the machine's triad"
+	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
 	@echo "make deps    install what is missing (Debian 12: apt; Thrust from the CUDA Toolkit or PyPI)"
 	@echo "make clean   remove the build folders"
 
@@ -32,7 +34,15 @@ bench: deps
 	@for program in bench/*.cpp; do OMP_WAIT_POLICY=passive build/bench/$$(basename $$program .cpp) || exit 1; done
 	@python3 bench/compile_time.py --commands build/compile_commands.json
 
+# PEERS_FLAGS="--write docs/peers.md" renews the page.
+bench-peers:
+	@cmake/bootstrap.sh peers
+	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ \
+	  $$([ -e build/CMakeCache.txt ] || echo -DTWEEDIE_TESTS=OFF) --log-level=WARNING
+	cmake --build build -j $(JOBS) --target bench_peers
+	@.deps/peers/bin/python bench/peers/measure.py --program build/bench/peers $(PEERS_FLAGS)
+
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test bench clean
+.PHONY: help deps demo test bench bench-peers clean

@@ -2,17 +2,20 @@
 # Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
 #   cmake/bootstrap.sh demo    what the library and the tool need
 #   cmake/bootstrap.sh all     and what the tests, the measurements and training need
+#   cmake/bootstrap.sh peers   as demo, and PyTorch and diffusers below .deps/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libstb-dev zlib1g-dev
       libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
 rest=(clang libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
+peers=(python3-dev python3-venv)  # torch.compile compiles against Python's headers
 
 case "${1:-all}" in
   demo) packages=("${demo[@]}") ;;
   all) packages=("${demo[@]}" "${rest[@]}") ;;
-  *) echo "bootstrap: given '$1', expected demo or all" >&2; exit 2 ;;
+  peers) packages=("${demo[@]}" "${peers[@]}") ;;
+  *) echo "bootstrap: given '$1', expected demo, all or peers" >&2; exit 2 ;;
 esac
 
 # Thrust: the CUDA Toolkit's if it is new enough, else the pinned wheel, unpacked below .deps/.
@@ -53,13 +56,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${missing[@]}" >/dev/null
 fi
 
+# Debian's own Python: another one on the path may have no pip.
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+
 if [ -n "$wheel" ]; then
   echo "bootstrap: fetching Thrust (CCCL 3.0, the wheel nvidia-cuda-cccl) into .deps/"
   rm -rf .deps/cccl .deps/cccl.part .deps/wheel
   mkdir -p .deps/wheel
-  # Debian's own Python: another one on the path may have no pip.
-  python=/usr/bin/python3
-  [ -x $python ] || python=python3
   $python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
     --require-hashes -r cmake/cccl.txt -d .deps/wheel
   $python - <<'PYTHON'
@@ -70,5 +74,15 @@ with zipfile.ZipFile(wheel) as z:
 PYTHON
   mv .deps/cccl.part .deps/cccl   # whole or not at all
   rm -rf .deps/wheel
+fi
+
+if [ "${1:-all}" = peers ] &&
+   ! cmp -s bench/peers/requirements.txt .deps/peers/requirements.txt; then
+  echo "bootstrap: fetching PyTorch and diffusers, 3 GB, into .deps/peers"
+  rm -rf .deps/peers
+  $python -m venv .deps/peers
+  .deps/peers/bin/pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary=:all: \
+    --require-hashes -r bench/peers/requirements.txt
+  cp bench/peers/requirements.txt .deps/peers/   # last: it says that all of them are there
 fi
 echo "bootstrap: everything is there"
