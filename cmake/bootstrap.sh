@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
 #   cmake/bootstrap.sh demo    what the library and the tool need
-#   cmake/bootstrap.sh all     and what the tests, the measurements and training need
+#   cmake/bootstrap.sh all     and what the tests, the measurements, training and plots need
 #   cmake/bootstrap.sh peers   as demo, and PyTorch and diffusers below .deps/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."

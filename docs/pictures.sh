@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The four grids of docs/pictures.md, from the shipped network: docs/pictures.sh [build folder]. About ten minutes on
-# one core, most of them for the thousand steps.
+# The four grids and the two plots of docs/pictures.md, from the shipped network: docs/pictures.sh [build folder]. About
+# ten minutes on one core, most of them for the thousand steps.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tweedie=${1:-build}/tweedie
@@ -14,3 +14,5 @@ draw ddim-50 --sampler ddim --steps 50
 draw dpmpp_2m-15 --sampler dpmpp_2m --steps 15
 draw heun-10 --sampler heun --steps 10 --grid karras --sigma-max 80
 draw ancestral-1000 --sampler ancestral --steps 1000
+"$tweedie" plot --schedule variance_exploding --grid karras --out docs/schedule.png
+"$tweedie" plot --model models/fashion-v.safetensors --loss --count 1000 --out docs/loss-levels.png

@@ -200,7 +200,8 @@ with open(os.path.join(folder, "pictures", "bad.safetensors"), "wb") as f:  # it
     header["__metadata__"]["predicts"] = "v\nset output 'stolen'\n"
     text = json.dumps(header).encode()
     f.write(struct.pack("<Q", len(text)) + text + whole[8 + length:])
-no(["bad.safetensors", "predicts", "epsilon"], "--model", "pictures/bad.safetensors", out="n.svg")
+done = run("plot", "--model", "pictures/bad.safetensors", "--out", "n.svg", cwd=folder)
+assert done.returncode == 1 and "expected one of: v, epsilon" in done.stderr and "n.svg" not in os.listdir(folder)
 no(["nowhere"], *loss[:3], "--data", "nowhere")
 for count in ["1", "49", "-3", "x"]:
     no(["--count", count], *loss, "--count", count)
