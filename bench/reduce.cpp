@@ -2,10 +2,6 @@
 // out-of-place pass: the same step without a threshold.
 #include <cstdlib>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include <fmt/format.h>
 
 #include <tweedie/networks/predicts.hpp>
@@ -56,9 +52,7 @@ void measure(std::size_t samples, std::size_t side, double asked) {
 }  // namespace
 
 int main() {
-#if defined(_OPENMP)
-  omp_set_num_threads(2);
-#endif
+  set_threads(2);
   bool const smoke = std::getenv("TWEEDIE_SMOKE");
   fmt::print(
       "Nanoseconds per element, best of 25, taking turns\n\n"

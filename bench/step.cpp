@@ -7,10 +7,6 @@
 #include <cstdlib>
 #include <vector>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include <fmt/format.h>
 
 #include <tweedie/dsl/launch.hpp>
@@ -57,12 +53,8 @@ void row(char const* what, double s, std::size_t n, double bytes, double limit,
 }  // namespace
 
 int main() {
-#if defined(_OPENMP)
-  omp_set_num_threads(2);
   int const threads = 2;
-#else
-  int const threads = 1;
-#endif
+  set_threads(threads);
   bool const smoke = std::getenv("TWEEDIE_SMOKE");
   std::size_t const samples = smoke ? 64 : 16384, elements = 3 * 32 * 32, n = samples * elements;
   buffer a(n), b(n), c(n);

@@ -27,6 +27,10 @@ inline constexpr std::uint64_t width = on_cuda ? device_width : host_width;
 /// The system that carries the kernels: "OMP", "TBB", "CPP", "SPY".
 char const* backend();
 
+/// How many threads the backend uses from now on; by default those of the machine. More than one
+/// where the backend has no threads is as one.
+void set_threads(int n);
+
 /// Elements below which a state runs serially: waking a second thread costs more than such a step.
 inline constexpr std::uint64_t serial_below = 32768;
 

@@ -15,9 +15,6 @@
 #include <utility>
 #include <vector>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -157,9 +154,7 @@ std::string answer(std::string const& line, subject& current) {
 }  // namespace
 
 int main() {
-#if defined(_OPENMP)
-  omp_set_num_threads(2);
-#endif
+  set_threads(2);
   try {
     subject current;
     for (std::string line; std::getline(std::cin, line);)

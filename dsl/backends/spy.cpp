@@ -11,6 +11,7 @@ std::atomic<std::uint64_t> count{0};
 }
 
 char const* backend() { return "SPY"; }
+void set_threads(int) {}
 
 namespace detail {
 

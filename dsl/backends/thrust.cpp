@@ -3,6 +3,14 @@
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
 
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_OMP
+#include <omp.h>
+#elif THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_TBB
+#include <tbb/global_control.h>
+
+#include <optional>
+#endif
+
 #include <tweedie/dsl/execute.hpp>
 
 namespace tweedie {
@@ -14,6 +22,15 @@ char const* backend() {
   return "TBB";
 #else
   return "CPP";
+#endif
+}
+
+void set_threads([[maybe_unused]] int n) {
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_OMP
+  omp_set_num_threads(n);
+#elif THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_TBB
+  static std::optional<tbb::global_control> limit;
+  limit.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(n));
 #endif
 }
 

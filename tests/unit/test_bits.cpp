@@ -10,21 +10,12 @@
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/heun.hpp>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #include "laws_common.hpp"
 
 using namespace laws;
 
 namespace {
-
-void set_threads([[maybe_unused]] int n) {
-#if defined(_OPENMP)
-  omp_set_num_threads(n);
-#endif
-}
 
 /// FNV-1a, 64 bits, over the bytes of the floats, least significant first.
 std::uint64_t hash_of(std::span<float const> data) {

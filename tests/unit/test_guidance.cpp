@@ -6,9 +6,6 @@
 #include <boost/test/unit_test.hpp>
 #include <tweedie/networks/predicts/edm.hpp>
 #include <tweedie/samplers/ddim.hpp>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #include "guidance_common.hpp"
 #include "numbers.hpp"
@@ -99,12 +96,6 @@ struct counted {
     network(b);
   }
 };
-
-void set_threads([[maybe_unused]] int n) {
-#if defined(_OPENMP)
-  omp_set_num_threads(n);
-#endif
-}
 
 void says(std::string const& text, std::initializer_list<char const*> parts) {
   for (char const* part : parts)
