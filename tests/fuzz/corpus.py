@@ -43,6 +43,28 @@ def safetensors():
     yield "numbers", file(b'{"a":{"shape":[1e3,-1,1.5,true,null],"data_offsets":[0,1],"dtype":"U8"}}', b"x")
 
 
+def recipe():
+    def toml(text):
+        return b"t" + text.encode()
+
+    def as_json(value):
+        return b"u" + (value if isinstance(value, bytes) else json.dumps(value).encode())
+
+    yield "shortest", toml('sampler = "ddim"')
+    yield "stages", toml('title = "a"\nschedule = { name = "linear", beta_last = 0.015, steps = 200 }\npredicts = "epsilon"\n'
+                         'guidance = { name = "classifier_free", w = 2, within = [10, 150.5] }\n'
+                         'threshold = { name = "clip", limit = 0.9 }\nsampler = { name = "unipc_2", b = "h" }\n'
+                         'grid = { name = "karras", sigma_max = 20 }\nsteps = 7\n')
+    yield "tables", toml('sampler = "sde_dpmpp_2m"\n[guidance]\nname = "apg"\nr = inf\n[grid]\nname = "leading"\noffset = 1\n')
+    yield "mistakes", toml('sampler = "hoin"\nsteps = 1e400\n[threshold]\nname = "dynamic"\np = nan\n')
+    yield "date", toml("sampler = 1979-05-27T07:32:00Z")
+    yield "json", as_json({"sampler": {"name": "ddim_eta", "eta": 0.5}, "steps": 20, "threshold": "dynamic",
+                           "guidance": {"name": "cfg_plus_plus", "lambda": 0.4}, "schedule": "edm"})
+    yield "twice", as_json(b'{"sampler": "ddim", "sampler": {"name": "heun", "name": "heun"}}')
+    yield "deep", as_json(b"[" * 1000)
+    yield "wrong_utf8", as_json(b'{"sampler": "\xff"}')
+
+
 def npy():
     def file(version, header, data=b""):
         length = struct.pack("<H" if version == 1 else "<I", len(header))

@@ -1,0 +1,358 @@
+// Recipes as text: TOML and JSON to a recipe, and back.
+#include <tweedie/pipelines/ready/recipe.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <toml++/toml.h>
+#include <nlohmann/json.hpp>
+
+#include <tweedie/io/file.hpp>
+
+namespace tweedie::ready {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+/// Insertions, deletions and replacements from one word to the other (Levenshtein 1966).
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      std::size_t const changed = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
+    }
+  }
+  return row.back();
+}
+
+/// What a file says, as part of a sentence: printable, and not longer than a line.
+std::string shown(std::string_view text) {
+  constexpr std::size_t most = 100;
+  std::string r(text.substr(0, most));
+  for (char& c : r)
+    if (c < ' ' || c > '~') c = '?';
+  return text.size() > most ? r + "..." : r;
+}
+
+char const* type_of(json const& j) {
+  return j.is_string()    ? "a text"
+         : j.is_number()  ? "a number"
+         : j.is_boolean() ? "true or false"
+         : j.is_object()  ? "a table"
+         : j.is_array()   ? "a list"
+                          : "nothing";
+}
+
+// What is read says where it stands: "recipe 'x.toml': sampler.eta".
+
+[[noreturn]] void refuse(std::string const& where, json const& given, std::string const& expected) {
+  std::string const what =
+      given.is_structured() ? type_of(given) : shown(given.dump(-1, ' ', true));
+  throw error(fmt::format("{}: {} was given; expected {}", where, what, expected));
+}
+
+void read(std::string const& where, json const& j, double& to) {
+  if (!j.is_number()) refuse(where, j, "a number");
+  to = j.get<double>();
+}
+void read(std::string const& where, json const& j, int& to) {
+  double const value = j.is_number() ? j.get<double>() : std::nan("");
+  if (!(value == std::floor(value) && std::abs(value) <= 1'000'000))
+    refuse(where, j, "a whole number of at most 1000000");
+  to = static_cast<int>(value);
+}
+void read(std::string const& where, json const& j, std::optional<double>& to) {
+  read(where, j, to.emplace());
+}
+template <class E>
+requires std::is_enum_v<E>
+void read(std::string const& where, json const& j, E& to) {
+  std::vector<std::string_view> const names(std::begin(names_of<E>::values),
+                                            std::end(names_of<E>::values));
+  if (!j.is_string()) refuse(where, j, fmt::format("one of: {}", fmt::join(names, ", ")));
+  auto const given = j.get<std::string>();
+  auto const at = std::ranges::find(names, given);
+  if (at == names.end())
+    throw error(
+        fmt::format("{} '{}' was given; {}", where, shown(given), expected_names(given, names)));
+  to = static_cast<E>(at - names.begin());
+}
+
+template <class Stage> std::vector<std::string_view> parameters_of() {
+  if constexpr (requires { Stage::fields; })
+    return std::apply([](auto const&... f) { return std::vector<std::string_view>{f.name...}; },
+                      Stage::fields);
+  else return {};
+}
+
+/// Calls a stage's own check, and says where the stage stands.
+template <class Stage> void check(std::string const& where, Stage const& stage) {
+  try {
+    if constexpr (requires { stage.check(); }) stage.check();
+    if constexpr (requires { stage.end(); }) stage.at(stage.end());
+  } catch (error const& e) {
+    throw error(fmt::format("{}: {}", where, e.what()));
+  }
+}
+
+/// A stage of a list: its name, or a table with its name and parameters. What else the table may
+/// hold is taken out before.
+template <class List> any_of<List> stage_in(std::string const& where, json j, List const& list) {
+  std::string name;
+  if (j.is_string()) {
+    name = j.get<std::string>();
+    j = json::object();
+  } else if (j.is_object() && j.contains("name") && j["name"].is_string()) {
+    name = j["name"].get<std::string>();
+    j.erase("name");
+  } else {
+    refuse(where, j,
+           fmt::format("a name or a table with a name, one of: {}", fmt::join(names(list), ", ")));
+  }
+  any_of<List> any = choose(where, shown(name), list);
+  std::visit(
+      [&]<class Stage>(Stage& stage) {
+        for (auto const& [key, value] : j.items()) {
+          bool found = false;
+          if constexpr (requires { Stage::fields; })
+            std::apply(
+                [&](auto const&... f) {
+                  auto const one = [&](auto const& of) {
+                    if (key != of.name) return;
+                    read(fmt::format("{}.{}", where, key), value, stage.*of.member);
+                    found = true;
+                  };
+                  (one(f), ...);
+                },
+                Stage::fields);
+          if (!found)
+            throw error(fmt::format("{}: {} has no parameter '{}'; {}", where, name, shown(key),
+                                    expected_names(key, parameters_of<Stage>())));
+        }
+        check(where, stage);
+      },
+      any);
+  return any;
+}
+
+json to_json(toml::node const& node) {
+  if (auto const* table = node.as_table()) {
+    json r = json::object();
+    for (auto const& [key, value] : *table) r[std::string(key.str())] = to_json(value);
+    return r;
+  }
+  if (auto const* array = node.as_array()) {
+    json r = json::array();
+    for (auto const& value : *array) r.push_back(to_json(value));
+    return r;
+  }
+  if (auto const* v = node.as_string()) return v->get();
+  if (auto const* v = node.as_integer()) return v->get();
+  if (auto const* v = node.as_floating_point()) return v->get();
+  if (auto const* v = node.as_boolean()) return v->get();
+  return fmt::format("{}", "a date or a time");
+}
+
+json parse_toml(std::string_view text, std::string const& source) {
+  try {
+    return to_json(toml::parse(text));
+  } catch (toml::parse_error const& e) {
+    throw error(fmt::format("recipe '{}': line {}: {}", source, e.source().begin.line,
+                            shown(e.description())));
+  }
+}
+
+/// JSON in which no key is there twice.
+json parse_json(std::string_view text, std::string const& source) {
+  std::vector<std::set<std::string>> open;
+  std::string twice;
+  auto const see = [&](int, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::object_start) open.emplace_back();
+    if (event == json::parse_event_t::object_end) open.pop_back();
+    if (event == json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second)
+      twice = value.get<std::string>();
+    return true;
+  };
+  try {
+    json j = json::parse(text, see);
+    if (!twice.empty())
+      throw error(fmt::format("recipe '{}': the key '{}' is given twice; expected it once", source,
+                              shown(twice)));
+    return j;
+  } catch (json::exception const& e) {
+    std::string what = e.what();  // "[json.exception.parse_error.101] parse error at line 1, ..."
+    if (auto const at = what.find("] "); at != std::string::npos) what.erase(0, at + 2);
+    throw error(fmt::format("recipe '{}': {}", source, shown(what)));
+  }
+}
+
+recipe recipe_of(json const& j, std::string const& source) {
+  std::string const where = fmt::format("recipe '{}'", source);
+  if (!j.is_object()) refuse(where, j, "a table of keys and values");
+  std::vector<std::string_view> const keys{"title",     "schedule", "predicts", "guidance",
+                                           "threshold", "sampler",  "grid",     "steps"};
+  for (auto const& [key, value] : j.items())
+    if (std::ranges::find(keys, key) == keys.end())
+      throw error(fmt::format("{}: the key '{}' was given; {}", where, shown(key),
+                              expected_names(key, keys)));
+  auto const at = [&](char const* key) { return fmt::format("{}: {}", where, key); };
+
+  recipe r;
+  if (j.contains("title")) {
+    if (!j["title"].is_string()) refuse(at("title"), j["title"], "a text");
+    r.title = j["title"].get<std::string>();
+  }
+  if (!j.contains("sampler"))
+    throw error(fmt::format("{}: the key 'sampler' is missing; expected one of: {}", where,
+                            fmt::join(names(samplers), ", ")));
+  r.sampler = stage_in(at("sampler"), j["sampler"], samplers);
+  if (j.contains("schedule")) r.schedule = stage_in(at("schedule"), j["schedule"], schedules);
+  if (j.contains("predicts")) r.predicts = stage_in(at("predicts"), j["predicts"], predictions);
+  if (j.contains("threshold")) r.threshold = stage_in(at("threshold"), j["threshold"], thresholds);
+  if (j.contains("grid")) r.grid = stage_in(at("grid"), j["grid"], grids);
+  if (j.contains("guidance")) {
+    json g = j["guidance"];
+    if (g.is_object() && g.contains("within")) {
+      json const lo_hi = g["within"];
+      g.erase("within");
+      if (!lo_hi.is_array() || lo_hi.size() != 2)
+        refuse(at("guidance.within"), lo_hi, "two times such as [200, 800]");
+      recipe::interval of{};
+      read(at("guidance.within"), lo_hi[0], of.lo);
+      read(at("guidance.within"), lo_hi[1], of.hi);
+      check(at("guidance.within"), guidance::within{guidance::none{}, of.lo, of.hi});
+      r.within = of;
+    }
+    r.guidance = stage_in(at("guidance"), g, guidances);
+    if (r.within && std::holds_alternative<guidance::none>(r.guidance))
+      throw error(fmt::format("{} was given without a guidance; expected guidance.name too",
+                              at("guidance.within")));
+  }
+  if (j.contains("steps")) {
+    read(at("steps"), j["steps"], r.steps);
+    if (r.steps < 1) refuse(at("steps"), j["steps"], "1 or more");
+  }
+  return r;
+}
+
+// The way back.
+
+std::string toml_value(std::string const& text) { return fmt::format("\"{}\"", text); }
+std::string toml_value(double value) {
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  std::string r = fmt::format("{}", value);
+  return r.find_first_of(".en") == std::string::npos ? r + ".0" : r;
+}
+std::string toml_value(int value) { return fmt::format("{}", value); }
+std::string toml_value(std::optional<double> const& value) {
+  return value.has_value() ? toml_value(value.value()) : std::string();
+}
+template <class E>
+requires std::is_enum_v<E> std::string toml_value(E value) {
+  return toml_value(std::string(names_of<E>::values[static_cast<int>(value)]));
+}
+
+/// The parameters of a stage that are not the usual ones, "w = 1.5".
+template <class Any> std::vector<std::string> changed(Any const& any) {
+  std::vector<std::string> r;
+  std::visit(
+      [&]<class Stage>(Stage const& stage) {
+        if constexpr (requires { Stage::fields; }) {
+          Stage const usual{};
+          std::apply(
+              [&](auto const&... f) {
+                auto const one = [&](auto const& of) {
+                  std::string const value = toml_value(stage.*of.member);
+                  if (value != toml_value(usual.*of.member))
+                    r.push_back(fmt::format("{} = {}", of.name, value));
+                };
+                (one(f), ...);
+              },
+              Stage::fields);
+        }
+      },
+      any);
+  return r;
+}
+
+template <class List, class Any>
+std::string toml_stage(List const& list, Any const& any, std::vector<std::string> more = {}) {
+  auto inside = changed(any);
+  inside.insert(inside.end(), more.begin(), more.end());
+  std::string const name = toml_value(std::string(name_in(list, any)));
+  return inside.empty() ? name : fmt::format("{{ name = {}, {} }}", name, fmt::join(inside, ", "));
+}
+
+template <class List, class Any> std::string words(List const& list, Any const& any) {
+  auto const inside = changed(any);
+  return fmt::format("{}{}{}", name_in(list, any), inside.empty() ? "" : " ",
+                     fmt::join(inside, ", "));
+}
+
+}  // namespace
+
+std::string expected_names(std::string_view given, std::vector<std::string_view> const& there) {
+  if (there.empty()) return "expected none";
+  auto const nearest = *std::ranges::min_element(
+      there, {}, [&](std::string_view name) { return distance(given, name); });
+  std::string r = fmt::format("expected one of: {}", fmt::join(there, ", "));
+  if (distance(given, nearest) <= std::max<std::size_t>(2, nearest.size() / 3))
+    r += fmt::format("; did you mean {}?", nearest);
+  return r;
+}
+
+recipe parse_recipe(std::string_view text, recipe_format format, std::string const& source) {
+  return recipe_of(
+      format == recipe_format::toml ? parse_toml(text, source) : parse_json(text, source), source);
+}
+
+recipe read_recipe(std::filesystem::path const& path) {
+  auto const extension = path.extension();
+  if (extension != ".toml" && extension != ".json")
+    throw error(fmt::format("a recipe '{}' was given; expected a name that ends in .toml or .json",
+                            path.string()));
+  auto const bytes = io::read_file(path, std::uint64_t{1} << 20);
+  return parse_recipe({reinterpret_cast<char const*>(bytes.data()), bytes.size()},
+                      extension == ".toml" ? recipe_format::toml : recipe_format::json,
+                      path.string());
+}
+
+std::string to_toml(recipe const& r) {
+  std::string text;
+  auto const line = [&](char const* key, std::string const& value) {
+    text += fmt::format("{} = {}\n", key, value);
+  };
+  if (!r.title.empty()) line("title", json(r.title).dump());
+  if (r.schedule) line("schedule", toml_stage(schedules, *r.schedule));
+  if (r.predicts) line("predicts", toml_stage(predictions, *r.predicts));
+  if (r.within)
+    line("guidance", toml_stage(guidances, r.guidance,
+                                {fmt::format("within = [{}, {}]", toml_value(r.within->lo),
+                                             toml_value(r.within->hi))}));
+  else if (r.guidance.index() != 0) line("guidance", toml_stage(guidances, r.guidance));
+  if (r.threshold.index() != 0) line("threshold", toml_stage(thresholds, r.threshold));
+  line("sampler", toml_stage(samplers, r.sampler));
+  line("grid", toml_stage(grids, r.grid));
+  line("steps", toml_value(r.steps));
+  return text;
+}
+
+std::string words_of(recipe const& r) {
+  std::string text = fmt::format("{}, {} step{} on the {} grid", words(samplers, r.sampler),
+                                 r.steps, r.steps == 1 ? "" : "s", words(grids, r.grid));
+  text += r.guidance.index() ? ", " + words(guidances, r.guidance) : ", no guidance";
+  if (r.within) text += fmt::format(" from t = {} to {}", r.within->lo, r.within->hi);
+  text += r.threshold.index() ? ", " + words(thresholds, r.threshold) : ", no threshold";
+  return text;
+}
+
+}  // namespace tweedie::ready
