@@ -225,7 +225,9 @@ template <class Stages> struct compiled {
 
   template <class... S> static std::vector<std::uint32_t> streams_in(list<S...>) {
     std::vector<std::uint32_t> r;
-    ((is_noise<S> ? r.push_back(S::rank - sym::noise_stream<0>::rank) : void()), ...);
+    ((is_noise<S> ? r.push_back(static_cast<std::uint32_t>(S::rank - sym::noise_stream<0>::rank))
+                  : void()),
+     ...);
     std::ranges::sort(r);
     r.erase(std::unique(r.begin(), r.end()), r.end());
     return r;

@@ -121,7 +121,9 @@ template <class List> any_of<List> stage_in(std::string const& where, json j, Li
   any_of<List> any = choose(where, shown(name), list);
   std::visit(
       [&]<class Stage>(Stage& stage) {
-        for (auto const& [key, value] : j.items()) {
+        for (auto const& item : j.items()) {
+          std::string const& key = item.key();
+          json const& value = item.value();
           bool found = false;
           if constexpr (requires { Stage::fields; })
             std::apply(

@@ -50,6 +50,7 @@ template <class T> struct named {
   char const* name;
   T value;
 };
+template <class T> named(char const*, T) -> named<T>;
 
 /// One of several types of stage.
 template <class... T> using named_stages = std::tuple<named<T>...>;

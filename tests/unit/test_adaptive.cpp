@@ -3,7 +3,6 @@
 //
 // The references know nothing of the language: for one Gaussian the flow is closed form, for a
 // mixture it is Runge-Kutta's fourth order on dx/dt = alpha' x0 + sigma' eps in double.
-#define BOOST_TEST_MODULE adaptive
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <numeric>

@@ -1,5 +1,4 @@
 // The door that carries every elementwise kernel: each index once, on the system that is linked.
-#define BOOST_TEST_MODULE backend_thrust
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <vector>

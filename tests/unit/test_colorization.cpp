@@ -1,5 +1,4 @@
 // Colorization: an orthogonal matrix makes the gray of a pixel one channel, which inpainting keeps.
-#define BOOST_TEST_MODULE colorization
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/networks/in_basis.hpp>

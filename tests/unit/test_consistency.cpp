@@ -3,7 +3,6 @@
 // For data N(m, diag(v)) the flow keeps (u - m) / sqrt(v + rho^2), element by element (u = x /
 // alpha, rho = sigma / alpha). So the exact consistency function is f = m + sqrt((v + rho_min^2) /
 // (v + rho^2)) (u - m), and what ends the path is N(m, v + rho_min^2).
-#define BOOST_TEST_MODULE consistency
 #define BOOST_TEST_DYN_LINK
 #include <array>
 #include <boost/test/unit_test.hpp>

@@ -1,6 +1,5 @@
 // Continuous batching: whoever else is there, whenever it joined, a sample has the bits that it has
 // alone.
-#define BOOST_TEST_MODULE continuous_batch
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <map>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE dpm_solver_2
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/dpm_solver_2.hpp>

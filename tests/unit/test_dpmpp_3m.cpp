@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE dpmpp_3m
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/dpmpp_3m.hpp>

@@ -1,7 +1,6 @@
 // Dynamic thresholding against Imagen's definition (Saharia et al. 2022, section 2.3), bit by bit:
 // s is the p-quantile of |x0| over the sample, linear between two ranks, or 1 where that is less;
 // x0 is clipped to [-s, s] and divided by s.
-#define BOOST_TEST_MODULE dynamic
 #define BOOST_TEST_DYN_LINK
 #include <algorithm>
 #include <bit>

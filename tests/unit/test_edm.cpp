@@ -1,6 +1,5 @@
 // EDM preconditioning: the formulas of Karras et al. 2022, table 1, on every schedule, and what the
 // network sees.
-#define BOOST_TEST_MODULE edm
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/dsl/collapse.hpp>

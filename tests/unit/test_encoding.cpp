@@ -2,7 +2,6 @@
 //
 // Exact mixtures; the plans' own programs and numbers run in double, so that rounding does not hide
 // an order.
-#define BOOST_TEST_MODULE encoding
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/pipelines/slerp.hpp>

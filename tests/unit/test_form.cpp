@@ -1,6 +1,5 @@
 // Forms and what becomes of them: values of the algebra, substitution, statements, nodes, values
 // kept, histories. Whole loops are held to the papers' listings, written out here in double.
-#define BOOST_TEST_MODULE form
 #define BOOST_TEST_DYN_LINK
 #include <algorithm>
 #include <boost/test/unit_test.hpp>

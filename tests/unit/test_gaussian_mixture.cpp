@@ -1,5 +1,4 @@
 // The exact network against closed forms, finite differences and itself.
-#define BOOST_TEST_MODULE gaussian_mixture
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <cmath>

@@ -1,5 +1,4 @@
 // Every grid on every schedule; the peers' numbers; every error sentence.
-#define BOOST_TEST_MODULE grids
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <cmath>

@@ -1,6 +1,5 @@
 // Laws of the guidances with the exact network and the exact classifier; what they do to labels and
 // evaluations; the same bits; what they refuse.
-#define BOOST_TEST_MODULE guidance
 #define BOOST_TEST_DYN_LINK
 #include <bit>
 #include <boost/test/unit_test.hpp>

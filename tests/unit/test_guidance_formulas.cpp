@@ -1,6 +1,5 @@
 // Guidances against their papers' formulas in double, written here a second time, on outputs that
 // are given: one kernel (or two, around reductions) and nothing else.
-#define BOOST_TEST_MODULE guidance_formulas
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 

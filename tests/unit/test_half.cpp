@@ -1,6 +1,5 @@
 // The 16-bit floats: every pattern, against definitions written in long double and against the
 // processor's own conversions.
-#define BOOST_TEST_MODULE half
 #define BOOST_TEST_DYN_LINK
 #include <tweedie/dsl/half.hpp>
 

@@ -4,7 +4,6 @@
 // A clean x* becomes x_t = alpha x* + sigma noise. A stochastic sampler then draws from
 // p(x0 | x_t), whose mean is m + g (x_t - alpha m), g = alpha v / s, s = alpha^2 v + sigma^2, and
 // whose variance is v sigma^2 / s. The flow takes x_t to m + sqrt(v / s) (x_t - alpha m).
-#define BOOST_TEST_MODULE img2img
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>

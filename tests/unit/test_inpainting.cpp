@@ -1,5 +1,4 @@
 // Inpainting: one step by its formula, what the mask's values and shapes mean, and what is refused.
-#define BOOST_TEST_MODULE inpainting
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>

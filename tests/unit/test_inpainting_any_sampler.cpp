@@ -1,6 +1,5 @@
 // What it costs to wrap a sampler for inpainting, and that everything a sampler may have is handed
 // on: more levels, a path, enter, first, last, repetitions, what it keeps.
-#define BOOST_TEST_MODULE inpainting_any_sampler
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE io_npy
 #include "test_io_common.hpp"
 
 #include <tweedie/io/npy.hpp>

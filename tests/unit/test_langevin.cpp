@@ -3,7 +3,6 @@
 //
 // Data has independent elements, each from 0.3 N(0.5, 1/16) + 0.7 N(-0.5, 1/16). A sample of many
 // elements is then many samples of one: only the norms of the corrector's step size join them.
-#define BOOST_TEST_MODULE langevin
 #define BOOST_TEST_DYN_LINK
 #include <algorithm>
 #include <boost/test/unit_test.hpp>

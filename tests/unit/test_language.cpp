@@ -1,6 +1,5 @@
 // The language beyond linear forms: functions of an element, reductions over a sample, masks,
 // numbers a sample, what follows a step, what the network sees, 16-bit buffers, the caller's noise.
-#define BOOST_TEST_MODULE language
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/pipelines/explain.hpp>

@@ -1,5 +1,4 @@
 // Equalities between samplers, parameterizations, guidances and thresholds.
-#define BOOST_TEST_MODULE laws
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>

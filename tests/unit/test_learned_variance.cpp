@@ -1,6 +1,5 @@
 // The variance that a network learns: its two ends are those of ancestral sampling, and the best
 // one has the better likelihood.
-#define BOOST_TEST_MODULE learned_variance
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <numbers>

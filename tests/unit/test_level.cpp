@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE level
 #include <tweedie/dsl/level.hpp>
 
 #include <boost/test/unit_test.hpp>

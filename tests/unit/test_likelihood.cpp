@@ -1,5 +1,4 @@
 // The log-likelihood by the probability-flow ODE, against the mixture's exact density.
-#define BOOST_TEST_MODULE likelihood
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/pipelines/likelihood.hpp>

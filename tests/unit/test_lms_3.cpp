@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE lms_3
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/lms_3.hpp>

@@ -1,6 +1,5 @@
 // The library's own transcendental functions against long double ones, and where the answer is no
 // ordinary number.
-#define BOOST_TEST_MODULE math
 #define BOOST_TEST_DYN_LINK
 #include <tweedie/dsl/math.hpp>
 

@@ -1,6 +1,5 @@
 // Noise: the cipher's published answers, the same bits from every build, and normals that look
 // normal.
-#define BOOST_TEST_MODULE noise
 #define BOOST_TEST_DYN_LINK
 #include <tweedie/dsl/noise.hpp>
 

@@ -1,6 +1,5 @@
 // Training examples: the levels drawn, what is written for the network, and weights that mean the
 // same loss whatever the network predicts.
-#define BOOST_TEST_MODULE objective
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <limits>

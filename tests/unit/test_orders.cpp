@@ -1,6 +1,5 @@
 // The order at which every solver approaches the probability-flow ODE's solution, with the exact
 // network.
-#define BOOST_TEST_MODULE orders
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ddim.hpp>

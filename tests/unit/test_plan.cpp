@@ -1,6 +1,5 @@
 // Plans and states: what is refused and in which words, progress, sharing, stopping and going on,
 // explain().
-#define BOOST_TEST_MODULE plan
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <limits>

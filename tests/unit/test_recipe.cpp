@@ -1,5 +1,4 @@
 // A recipe gives the bits of its C++ twin, and what is wrong with one is said in a sentence.
-#define BOOST_TEST_MODULE recipe
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <string>

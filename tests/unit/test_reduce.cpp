@@ -1,7 +1,6 @@
 // Reductions: sums bit by bit against the tree that they promise, and in long double; quantiles
 // exactly against a sorted row; and that neither way of selecting, thread nor neighbour changes
 // them.
-#define BOOST_TEST_MODULE reduce
 #define BOOST_TEST_DYN_LINK
 #include <tweedie/dsl/noise.hpp>
 #include <tweedie/dsl/reduce.hpp>

@@ -4,7 +4,6 @@
 // Samples are held to the mean and covariance of the other two given it. The sampler is ancestral
 // with variance beta, whose own error in the covariance at 50 steps is small (beta-tilde loses
 // some at each repetition).
-#define BOOST_TEST_MODULE repaint
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>

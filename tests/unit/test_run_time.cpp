@@ -1,6 +1,5 @@
 // A pipeline put together at run time is the typed one: the same programs, the same numbers, the
 // same bits, whether a kernel was compiled or the terms are followed one by one.
-#define BOOST_TEST_MODULE run_time
 #include <bit>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>

@@ -1,5 +1,4 @@
 // Published values, exact ends, derivatives and inverses of every schedule.
-#define BOOST_TEST_MODULE schedules
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <cmath>

@@ -1,6 +1,5 @@
 // The stochastic solvers. For one Gaussian the mean and the variance that a plan makes are exact
 // (laws::propagate), so weak orders need no sampling.
-#define BOOST_TEST_MODULE sde
 #define BOOST_TEST_DYN_LINK
 #include <array>
 #include <boost/test/unit_test.hpp>

@@ -1,5 +1,4 @@
 // The deterministic solvers beyond the first ones: Runge-Kutta methods as tableaux and UniPC.
-#define BOOST_TEST_MODULE solvers
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/euler.hpp>

@@ -1,6 +1,5 @@
 // A loop of n evaluations is n calls of the network, n launches, and one that draws the start: seen
 // by the spy that is linked in place of a backend.
-#define BOOST_TEST_MODULE spy
 #include <boost/test/unit_test.hpp>
 #include <string>
 

@@ -1,5 +1,4 @@
 // A state that is saved in the middle of a loop goes on to the same bits.
-#define BOOST_TEST_MODULE state_file
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <filesystem>

@@ -1,5 +1,4 @@
 // What threads may share: a plan, what is made once for all of them, and nothing else.
-#define BOOST_TEST_MODULE threads
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <functional>

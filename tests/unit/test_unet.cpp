@@ -1,6 +1,5 @@
 // The U-Net: what it refuses, that its rows do not mix, and that a resumed training has the same
 // bits.
-#define BOOST_TEST_MODULE unet
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 

@@ -1,5 +1,4 @@
 // Model files: what is written comes back, and what does not fit is refused by one sentence.
-#define BOOST_TEST_MODULE unet_file
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 

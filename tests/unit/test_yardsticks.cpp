@@ -3,7 +3,6 @@
 //
 // The exact network is linear here, raw = k(t) x, so the variance goes through the plan's own
 // numbers in closed form, and the samples are held to it statistically.
-#define BOOST_TEST_MODULE yardsticks
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>
