@@ -1,6 +1,9 @@
 """Builds and tests under each compiler, and counts.
 
-    cmake/test.py [--werror] [--compiler g++|clang++] [--jobs N] [--filter REGEX]
+    cmake/test.py [--werror] [--sanitize] [--compiler g++|clang++] [--jobs N] [--filter REGEX]
+
+With --sanitize clang++'s unit tests run under the address and undefined-behaviour sanitizers, those about threads once
+more under g++'s thread sanitizer, and each fuzzer for a minute.
 
 A file that does not build fails its own test and no other. The last line is `N passed, N failed`, with
 `, N skipped` where some were. The exit code is 0 if all that ran passed.
@@ -15,45 +18,73 @@ import time
 import xml.etree.ElementTree as xml
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Build:
+    """A build folder, and which of its targets and tests are asked for."""
+
+    def __init__(self, name, folder, *options, targets=(), tests="", compiler=None):
+        self.name, self.folder, self.options = name, folder, list(options)
+        self.targets, self.tests, self.compiler = list(targets), tests, compiler or name
+
+
 # Under clang++ without LibTorch: Debian's is built with g++'s OpenMP, and two OpenMP runtimes in one process
 # fight for the cores.
-COMPILERS = {
-    "g++": ("build", []),
-    "clang++": ("build-clang", ["-DTWEEDIE_TORCH=OFF"]),
-}
+CLANG = ["-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_EVERY_BACKEND=OFF"]
+# What the thread sanitizer reads: plans, batches and states that threads share, and kernels that they run.
+THREADED = ["test_threads", "test_backend_thrust", "test_bits", "test_reduce", "test_continuous_batch"]
+
+
+def builds(sanitize):
+    gcc = Build("g++", "build")
+    if not sanitize:
+        return [gcc, Build("clang++", "build-clang", *CLANG)]
+    flags = "-DCMAKE_CXX_FLAGS=-fsanitize={} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1"
+    return [
+        gcc,
+        Build("clang++", "build-clang-asan", *CLANG, flags.format("address,undefined"), "-DCMAKE_BUILD_TYPE=None"),
+        # libgomp is no friend of it: over TBB and the serial system alone.
+        Build("g++ tsan", "build-tsan", "-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_BACKEND=TBB", "-DTWEEDIE_WITHOUT_OPENMP=ON",
+              flags.format("thread"), "-DCMAKE_BUILD_TYPE=None", targets=[t + end for t in THREADED for end in ("", ".cpp")],
+              tests=f"^unit[.]({'|'.join(THREADED)})([.]cpp)?$", compiler="g++"),
+        Build("fuzz", "build-fuzz", "-DTWEEDIE_FUZZ=ON", "-DTWEEDIE_BACKEND=CPP", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+              "-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF", "-DTWEEDIE_TOOLS=OFF",
+              targets=["fuzz"], tests="^fuzz[.]", compiler="clang++"),
+    ]
 
 
 def say(text):
     print(text, flush=True)
 
 
-def test(compiler, args):
-    folder, options = COMPILERS[compiler]
-    build = os.path.join(SOURCE, folder)
+def test(one, args):
+    build = os.path.join(SOURCE, one.folder)
     passed = failed = skipped = 0
     begin = time.time()
 
-    say(f"== {compiler}: configuring in {folder}/")
-    configure = ["cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}", "-DTWEEDIE_TESTS=ON",
-                 f"-DTWEEDIE_WERROR={'ON' if args.werror else 'OFF'}", *options]
+    say(f"== {one.name}: configuring in {one.folder}/")
+    configure = ["cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={one.compiler}",
+                 f"-DTWEEDIE_TESTS={'OFF' if one.name == 'fuzz' else 'ON'}",
+                 f"-DTWEEDIE_WERROR={'ON' if args.werror else 'OFF'}", *one.options]
     if subprocess.run(configure).returncode != 0:
-        say(f"== {compiler}: cannot be configured")
+        say(f"== {one.name}: cannot be configured")
         return 0, 1, 0
-    say(f"== {compiler}: building")
-    built = subprocess.run(["cmake", "--build", build, "-j", str(args.jobs), "--", "-k", "0"]).returncode == 0
-    say(f"== {compiler}: built in {time.time() - begin:.0f} s" + ("" if built else ", with errors"))
+    say(f"== {one.name}: building")
+    target = ["--target", *one.targets] if one.targets else []
+    built = subprocess.run(["cmake", "--build", build, "-j", str(args.jobs), *target, "--", "-k", "0"]).returncode == 0
+    say(f"== {one.name}: built in {time.time() - begin:.0f} s" + ("" if built else ", with errors"))
 
     report = os.path.join(build, "tests.xml")
     if os.path.exists(report):
         os.remove(report)
     ctest = ["ctest", "--test-dir", build, "-j", str(args.jobs), "--output-on-failure", "--output-junit", report]
-    if args.filter:
-        ctest += ["-R", args.filter]
+    if args.filter or one.tests:
+        ctest += ["-R", args.filter or one.tests]
     subprocess.run(ctest)
     try:
         cases = xml.parse(report).getroot().findall("testcase")
     except (OSError, xml.ParseError):
-        say(f"== {compiler}: no report from ctest")
+        say(f"== {one.name}: no report from ctest")
         return 0, 1, 0
     reasons = {}
     for case in cases:
@@ -74,14 +105,15 @@ def test(compiler, args):
     # What does not build and has no test (a tool, a library) must not pass unseen.
     if not built and failed == 0:
         failed += 1
-    say(f"== {compiler}: {passed} passed, {failed} failed, {skipped} skipped, {time.time() - begin:.0f} s")
+    say(f"== {one.name}: {passed} passed, {failed} failed, {skipped} skipped, {time.time() - begin:.0f} s")
     return passed, failed, skipped
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--werror", action="store_true", help="warnings are errors")
-    parser.add_argument("--compiler", choices=COMPILERS, action="append", help="default: each")
+    parser.add_argument("--sanitize", action="store_true", help="and the sanitizers, and the fuzzers")
+    parser.add_argument("--compiler", choices=["g++", "clang++"], action="append", help="default: each")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--filter", help="only the tests whose names match")
     args = parser.parse_args()
@@ -89,7 +121,7 @@ def main():
     passed = failed = skipped = 0
     for compiler in args.compiler or COMPILERS:
         if not shutil.which(compiler):
-            say(f"== {compiler}: not found (`make deps` installs it)")
+            say(f"== {one.name}: not found (`make deps` installs it)")
             failed += 1
             continue
         p, f, s = test(compiler, args)
