@@ -148,7 +148,7 @@ def png():
 
 
 def main():
-    for function in (safetensors, npy, idx, gzip, png):
+    for function in (safetensors, recipe, npy, idx, gzip, png):
         folder = os.path.join(sys.argv[1], function.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, content in function():
