@@ -146,6 +146,7 @@ struct anatomy {
   octets header, palette;
   std::vector<octets> data;  ///< the IDAT chunks
   std::size_t data_at = 0;   ///< where the first of them begins, with its length
+  bool has_transparency = false;
 
   std::size_t width() const { return number_at(header, 0); }
   std::size_t height() const { return number_at(header, 4); }
@@ -190,6 +191,8 @@ anatomy check_chunks(octets bytes, std::string const& name) {
     } else if (type == "IEND") {
       if (at + 12 + length != bytes.size()) fail("it goes on behind its last chunk");
       return parts;
+    } else if (type == "tRNS") {
+      parts.has_transparency = true;
     } else if (type.front() < 'a' || type.front() > 'z') {  // only these may be skipped
       fail(chunk + " is of a type that is not known");
     }
@@ -197,6 +200,31 @@ anatomy check_chunks(octets bytes, std::string const& name) {
   }
   fail("it ends without its last chunk, IEND");
   return parts;
+}
+
+/// Refuses what cannot be read, with a reason: stb says of all this "unknown image type".
+void check_header(anatomy const& parts, std::string const& name, std::size_t max_pixels) {
+  auto fail = [&](std::string const& why) {
+    throw error("'" + name + "' is not a usable PNG: " + why);
+  };
+  auto const width = parts.width(), height = parts.height();
+  auto const colour = parts.colour(), depth = parts.depth();
+  if (width == 0 || height == 0 || height > max_pixels / width)
+    fail("it has " + std::to_string(width) + "x" + std::to_string(height) +
+         " pixels; expected at least 1 and at most " + std::to_string(max_pixels));
+  if (colour == 4 || colour == 6 || parts.has_transparency)
+    fail("it has transparency; expected gray or RGB without it");
+  bool const is_packed = depth == 1 || depth == 2 || depth == 4;
+  bool const is_known = colour == 0   ? is_packed || depth == 8 || depth == 16
+                        : colour == 2 ? depth == 8 || depth == 16
+                                      : colour == 3 && (is_packed || depth == 8);
+  if (!is_known)
+    fail("it has the colour type " + std::to_string(colour) + " with " + std::to_string(depth) +
+         " bits; expected gray (0) with 1, 2, 4, 8 or 16, RGB (2) with 8 or 16, or a palette (3) "
+         "with 1, 2, 4 or 8");
+  if (parts.header[10] != 0 || parts.header[11] != 0 || parts.header[12] > 1)
+    fail("it is compressed, filtered or interlaced by a method that is not known");
+  if (parts.has_palette() && parts.palette.empty()) fail("it has no palette for its pixels");
 }
 
 /// The length of all rows of a sound header: before each row's pixels a byte says its filter.
@@ -294,27 +322,12 @@ picture parse_png(std::span<std::byte const> content, std::string const& name,
   auto fail = [&](std::string const& why) {
     throw error("'" + name + "' is not a usable PNG: " + why);
   };
-  auto failed = [&] {
-    auto const* const reason = stbi_failure_reason();  // some failures have none
-    fail(reason ? reason : "stb_image gives no reason");
-  };
   if (content.size() > max_bytes)
     fail("it has " + std::to_string(content.size()) + " bytes; expected at most " +
          std::to_string(max_bytes));
   auto bytes = octets(reinterpret_cast<unsigned char const*>(content.data()), content.size());
   auto const parts = check_chunks(bytes, name);
-  int width = 0, height = 0, channels = 0;
-  if (!stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height,
-                             &channels))
-    failed();
-  auto const size = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
-  if (size > max_pixels)
-    fail("it has " + std::to_string(width) + "x" + std::to_string(height) +
-         " pixels; expected at most " + std::to_string(max_pixels));
-  if (parts.depth() < 8 && parts.colour() != 0 && !parts.has_palette())
-    fail("it has " + std::to_string(parts.depth()) + " bits per colour; expected 8 or 16");
-  auto const transparent = "it has transparency; expected gray or RGB without it";
-  if (channels != 1 && channels != 3) fail(transparent);
+  check_header(parts, name, max_pixels);
   check_rows(parts, name);
 
   buffer completed;
@@ -322,23 +335,22 @@ picture parse_png(std::span<std::byte const> content, std::string const& name,
     completed = with_all_colours(content, parts);
     bytes = octets(reinterpret_cast<unsigned char const*>(completed.data()), completed.size());
   }
+  int width = 0, height = 0, channels = 0;
   stb_bytes const decoded(stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()),
                                                 &width, &height, &channels, 0),
                           std::free);
-  if (!decoded) failed();
-  auto const stride = static_cast<std::size_t>(channels);
-  if (parts.has_palette()) {
+  if (!decoded) {
+    auto const* const reason = stbi_failure_reason();  // some failures have none
+    fail(reason ? reason : "stb_image gives no reason");
+  }
+  auto const size = parts.width() * parts.height(), stride = static_cast<std::size_t>(channels);
+  if (parts.has_palette())
     for (std::size_t i = 0; i < size; ++i)
       if (decoded.get()[i * stride + 3] == 0)
         fail("a pixel has a colour that its palette of " +
              std::to_string(parts.palette.size() / 3) + " lacks");
-  } else if (channels != 1 && channels != 3) {
-    fail(transparent);
-  }
 
-  picture result{{1, channels == 1 ? 1u : 3u, static_cast<std::size_t>(height),
-                  static_cast<std::size_t>(width)},
-                 {}};
+  picture result{{1, parts.colour() == 0 ? 1u : 3u, parts.height(), parts.width()}, {}};
   result.values.resize(size * result.shape.channels);
   for (std::size_t i = 0; i < size; ++i)
     for (std::size_t c = 0; c < result.shape.channels; ++c)

@@ -106,8 +106,8 @@ def gzip():
     yield "empty", member(b"")
     yield "two_members", member(b"one ") + member(b"two")
     yield "named", member(b"idx", flags=0x1f, extra=b"\x02\x00ab" + b"name\x00" + b"comment\x00" + bytes(2))
-    yield "zeros", member(bytes(1 << 17), level=9)
-    yield "bomb", member(bytes(1 << 20 | 1), level=9)
+    yield "zeros", member(bytes(1 << 13), level=9)
+    yield "bomb", member(bytes(1 << 16 | 1), level=9)
     yield "idx", member(bytes([0, 0, 8, 1, 0, 0, 0, 2, 3, 4]))
 
 

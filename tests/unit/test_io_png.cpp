@@ -169,24 +169,31 @@ BOOST_AUTO_TEST_CASE(truncated_and_flipped) {
   check_error([&] { parse(flipped); }, {"chunk at byte 8 does not match its checksum"});
 }
 
-BOOST_AUTO_TEST_CASE(sound_checksums_around_a_wrong_content) {
+BOOST_AUTO_TEST_CASE(sound_checksums_around_a_wrong_header) {
   auto const row = bytes_of({0, 10, 20});  // a filter and two pixels
   BOOST_TEST(
       (parse(png_of({2, 1, 0}, row)).values == std::vector<float>{value_of(10), value_of(20)}));
-  check_error([&] { parse(png_of({0, 1, 0}, row)); }, {"not a usable PNG"});
-  check_error([&] { parse(png_of({2, 1, 9}, row)); }, {"not a usable PNG"});
-  check_error([&] { parse(png_of({1, 1, 4}, row)); }, {"transparency; expected gray or RGB"});
-  check_error([&] { parse(png_of({2, 1, 2, 2}, row)); }, {"2 bits per colour; expected 8 or 16"});
-  check_error(
-      [&] {
-        parse(png_of({20000, 20000, 0}, row));
-      },
-      {"20000x20000 pixels; expected at most"});
+  auto refuse = [&](head const& of, std::string_view part) {
+    check_error([&] { parse(png_of(of, row)); }, {"'given' is not a usable PNG", part});
+  };
+  refuse({0, 1, 0}, "0x1 pixels; expected at least 1");
+  refuse({1, 0, 0}, "1x0 pixels; expected at least 1");
+  refuse({20000, 20000, 0}, "20000x20000 pixels; expected at least 1 and at most 67108864");
+  refuse({-1, -1, 0}, "4294967295x4294967295 pixels");
+  for (int colour : {4, 6}) refuse({1, 1, colour}, "transparency; expected gray or RGB");
+  for (int colour : {1, 5, 7, 9, 255})
+    refuse({2, 1, colour}, "colour type " + std::to_string(colour));
+  for (int depth : {0, 3, 7, 12, 32}) refuse({2, 1, 0, depth}, std::to_string(depth) + " bits");
+  for (int depth : {1, 2, 4, 32}) refuse({2, 1, 2, depth}, std::to_string(depth) + " bits");
+  refuse({2, 1, 3, 16}, "colour type 3 with 16 bits");
+  refuse({2, 1, 3}, "no palette for its pixels");
+  refuse({2, 1, 0, 8, 2}, "interlaced by a method that is not known");
   check_error(
       [&] {
         io::parse_png(png_of({2, 1, 0}, row), "given", 1);
       },
-      {"2x1 pixels; expected at most 1"});
+      {"2x1 pixels; expected at least 1 and at most 1"});
+  check_error([&] { io::parse_png(png_of({2, 1, 0}, row), "given", 0); }, {"at most 0"});
 }
 
 BOOST_AUTO_TEST_CASE(rows_are_as_long_as_the_header_says) {
@@ -254,7 +261,6 @@ BOOST_AUTO_TEST_CASE(chunks_are_in_their_places) {
   refuse(file_of(coloured, {pixels, palette, last}), "is no palette");
   refuse(file_of(coloured, {chunk("PLTE", buffer(771)), pixels, last}), "is no palette");
   refuse(file_of(coloured, {chunk("PLTE", buffer(4)), pixels, last}), "is no palette");
-  check_error([&] { parse(file_of(coloured, {pixels, last})); }, {"not a usable PNG"});
 }
 
 BOOST_AUTO_TEST_CASE(a_palette_has_the_colours_of_all_pixels) {
