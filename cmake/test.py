@@ -119,12 +119,14 @@ def main():
     args = parser.parse_args()
 
     passed = failed = skipped = 0
-    for compiler in args.compiler or COMPILERS:
-        if not shutil.which(compiler):
-            say(f"== {one.name}: not found (`make deps` installs it)")
+    for one in builds(args.sanitize):
+        if args.compiler and one.name not in args.compiler:
+            continue
+        if not shutil.which(one.compiler):
+            say(f"== {one.compiler}: not found (`make deps` installs it)")
             failed += 1
             continue
-        p, f, s = test(compiler, args)
+        p, f, s = test(one, args)
         passed, failed, skipped = passed + p, failed + f, skipped + s
 
     say(f"{passed + failed} tests ran")

@@ -3,8 +3,8 @@
 //
 // The branches of a guidance lie one after the other: rows 0 .. samples - 1 are the conditional
 // branch (with two conditions those of the first, then as many of the second), the last `samples`
-// rows the unconditional one. All branches of a sample read the same x,
-// so x is not duplicated in memory.
+// rows the unconditional one. All branches of a sample read the same x, so x is not duplicated in
+// memory.
 #pragma once
 
 #include <cstddef>

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 namespace tweedie {
 
@@ -22,6 +23,11 @@ struct level {
   double lambda() const { return std::log(alpha) - std::log(sigma); }
   /// Noise over signal, the "sigma" of Karras et al. 2022.
   double rho() const { return sigma / alpha; }
+  /// sigma as a divisor: infinite at the clean end, where what follows from x - alpha x0 = 0, such as
+  /// eps, is taken as 0.
+  double sigma_below() const {
+    return sigma == 0 ? std::numeric_limits<double>::infinity() : sigma;
+  }
   /// Signal-to-noise ratio alpha^2 / sigma^2.
   double snr() const { return alpha * alpha / (sigma * sigma); }
   /// Drift f of the forward SDE dx = f x dt + g dw.

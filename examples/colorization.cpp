@@ -20,7 +20,7 @@
 #include <span>
 #include <tweedie/io/png.hpp>
 #include <tweedie/networks/in_basis.hpp>
-#include <tweedie/samplers/replacement.hpp>
+#include <tweedie/samplers/repaint.hpp>
 #include <tweedie/tweedie.hpp>
 #include <vector>
 

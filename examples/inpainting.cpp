@@ -14,7 +14,7 @@
 #include <tweedie/io/png.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/networks/unet_network.hpp>
-#include <tweedie/samplers/replacement.hpp>
+#include <tweedie/samplers/repaint.hpp>
 #include <tweedie/tweedie.hpp>
 #include <vector>
 

@@ -5,8 +5,6 @@
 // what the network is trained on, is a form over x0 and eps.
 #pragma once
 
-#include <limits>
-
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
@@ -29,10 +27,7 @@ struct x0 {
   using kind = kinds::parameterization;
   static constexpr char const* name = "x0";
   auto x0_of(level) const { return +raw; }
-  auto eps_of(level t) const {
-    double const infinity = std::numeric_limits<double>::infinity();
-    return (x - t.alpha * raw) / (t.sigma == 0 ? infinity : t.sigma);
-  }
+  auto eps_of(level t) const { return (x - t.alpha * raw) / t.sigma_below(); }
   auto target(level) const { return +symbols::x0; }
 };
 

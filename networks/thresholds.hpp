@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -16,10 +15,7 @@ using namespace symbols;
 
 namespace detail {
 /// The eps that goes with x0; 0 at the clean end, which encoding leaves, as of predicts::x0.
-inline auto rederived(level t) {
-  double const infinity = std::numeric_limits<double>::infinity();
-  return (x - t.alpha * x0) / (t.sigma == 0 ? infinity : t.sigma);
-}
+inline auto rederived(level t) { return (x - t.alpha * x0) / t.sigma_below(); }
 inline void check_limit(double limit) {
   if (!(limit > 0 && std::isfinite(limit)))
     throw error(

@@ -42,6 +42,7 @@
 #include <tweedie/dsl/fuse.hpp>
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/schedules/grids/given.hpp>
 
 namespace tweedie {
 
@@ -130,12 +131,6 @@ inline double bits_per_dimension(double nats, std::size_t elements, double bin =
 }
 
 namespace detail {
-
-/// Levels that are there already, in their order.
-struct these_levels {
-  std::vector<level> of;
-  template <class Schedule> std::vector<level> levels(Schedule const&, int) const { return of; }
-};
 
 /// The form of eps over x and the network's outputs.
 template <class Stages, bool Guided> auto eps_over_outputs(Stages const& s, level t) {
@@ -237,12 +232,12 @@ std::vector<double> log_likelihood(pipeline<Stages...> const& p, images const& c
     auto const stages = p.stage_set();
     using stage_types = std::remove_const_t<decltype(stages)>;
     auto levels = detail::likelihood_levels(stages.schedule, grid, evaluations, options.from_clean);
-    auto const flow = p.plan(detail::these_levels{levels}, 0);
+    auto const flow = p.plan(grids::given{levels}, 0);
     bool const to_infinity = levels.back().alpha == 0;
     if (to_infinity) levels.pop_back();
     auto const change =
         (stages.schedule | predicts::epsilon{} | stages.sampler | detail::no_network{})
-            .plan(detail::these_levels{levels}, 0);
+            .plan(grids::given{levels}, 0);
 
     images start = clean;  // u = x / alpha is that of the samples
     for (float& a : start.data)

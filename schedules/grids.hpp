@@ -3,6 +3,7 @@
 
 #include <tweedie/schedules/grids/custom.hpp>
 #include <tweedie/schedules/grids/exponential.hpp>
+#include <tweedie/schedules/grids/given.hpp>
 #include <tweedie/schedules/grids/karras.hpp>
 #include <tweedie/schedules/grids/leading.hpp>
 #include <tweedie/schedules/grids/linspace.hpp>

@@ -42,7 +42,7 @@ std::vector<double> likelihoods(options const& o, networks::model const& m, imag
       [&](auto sampler) {
         return log_likelihood(
             schedule | run_time_prediction{predicted} | sampler | networks::unet_network{m.network},
-            pictures, detail::these_levels{levels}, static_cast<int>(o.steps), given,
+            pictures, grids::given{levels}, static_cast<int>(o.steps), given,
             divergence::hutchinson{.count = static_cast<int>(o.probes)}, {.seed = o.seed});
       },
       choose("--sampler", o.sampler, flow_choices));

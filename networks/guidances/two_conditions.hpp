@@ -22,7 +22,11 @@ struct two_conditions {
     detail::check_weight("two_conditions", "s1", s1);
     detail::check_weight("two_conditions", "s2", s2);
   }
-  auto raw_of(level) const { return out<2> + s1 * (out<0> - out<2>)+s2 * (out<1> - out<2>); }
+  auto raw_of(level) const {
+    auto const first = s1 * (out<0> - out<2>);
+    auto const second = s2 * (out<1> - out<2>);
+    return out<2> + first + second;
+  }
 };
 
 }  // namespace tweedie::guidance

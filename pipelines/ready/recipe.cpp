@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <tweedie/pipelines/ready/programs.hpp>
-#include <tweedie/samplers/replacement.hpp>
+#include <tweedie/samplers/repaint.hpp>
 
 namespace tweedie::ready {
 namespace {

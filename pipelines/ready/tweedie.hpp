@@ -38,6 +38,7 @@
 #include <tweedie/samplers/heun.hpp>
 #include <tweedie/samplers/lms_3.hpp>
 #include <tweedie/samplers/predictor_corrector.hpp>
+#include <tweedie/samplers/repaint.hpp>
 #include <tweedie/samplers/replacement.hpp>
 #include <tweedie/samplers/runge_kutta.hpp>
 #include <tweedie/samplers/sde_dpmpp_2m.hpp>

@@ -4,7 +4,7 @@
 #include <tweedie/networks/in_basis.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
-#include <tweedie/samplers/replacement.hpp>
+#include <tweedie/samplers/repaint.hpp>
 
 #include "inpainting_common.hpp"
 #include "laws_common.hpp"

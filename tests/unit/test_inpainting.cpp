@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
-#include <tweedie/samplers/replacement.hpp>
+#include <tweedie/samplers/repaint.hpp>
 
 #include "inpainting_common.hpp"
 #include "laws_common.hpp"

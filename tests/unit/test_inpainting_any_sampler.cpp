@@ -6,7 +6,7 @@
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/heun.hpp>
-#include <tweedie/samplers/replacement.hpp>
+#include <tweedie/samplers/repaint.hpp>
 
 #include "inpainting_common.hpp"
 #include "laws_common.hpp"

@@ -7,7 +7,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/ancestral.hpp>
-#include <tweedie/samplers/replacement.hpp>
+#include <tweedie/samplers/repaint.hpp>
 
 #include "inpainting_common.hpp"
 #include "laws_common.hpp"
