@@ -31,8 +31,8 @@ test: deps
 bench: deps
 	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
 	cmake --build build -j $(JOBS) --target bench
-	@for program in bench/*.cpp; do OMP_WAIT_POLICY=passive build/bench/$$(basename $$program .cpp) || exit 1; done
-	@python3 bench/compile_time.py --commands build/compile_commands.json
+	@{ for program in bench/*.cpp; do OMP_WAIT_POLICY=passive build/bench/$$(basename $$program .cpp) || exit 1; echo; done; \
+	  python3 bench/compile_time.py --commands build/compile_commands.json; } | tee build/bench.md
 
 # PEERS_FLAGS="--write docs/peers.md" renews the page.
 bench-peers:

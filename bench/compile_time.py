@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 import tempfile
 
@@ -45,8 +46,19 @@ def user_seconds(command):
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
+def measured(name, asked, command, folder, runs):
+    def least(count):
+        source = os.path.join(folder, f"structures_{count}{'.cu' if name == 'nvcc' else '.cpp'}")
+        with open(source, "w") as f:
+            f.write(HEAD + "".join(structure(i) for i in range(count)) + "}\n")
+        return min(user_seconds(command(source)) for _ in range(runs))
+
+    ten, twenty = least(10), least(20)
+    print(f"| {name} | {ten:.2f} s | {twenty:.2f} s | {(twenty - ten) / 10:.3f} s (asked: {asked}) |", flush=True)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--commands", required=True, help="compile_commands.json: bench/step.cpp's flags are taken")
     args = parser.parse_args()
@@ -54,17 +66,16 @@ def main():
         words = next(shlex.split(e["command"]) for e in json.load(f) if e["file"].endswith("bench/step.cpp"))
     words = words[os.path.basename(words[0]) == "ccache":]  # a cache would measure itself
     flags = [w for w in words[:words.index("-o")] if not w.startswith("-M")]
+    include = [w for w in flags if w.startswith("-I")]
+    print("Seconds of the compiler for a file with as many structures, least of three\n\n"
+          "| compiler | 10 structures | 20 | one more |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        def least(count):
-            source = os.path.join(folder, f"structures_{count}.cpp")
-            with open(source, "w") as f:
-                f.write(HEAD + "".join(structure(i) for i in range(count)) + "}\n")
-            command = [*flags, "-w", "-c", source, "-o", os.path.join(folder, "out.o")]
-            return min(user_seconds(command) for _ in range(args.runs))
-
-        ten, twenty = least(10), least(20)
-    print(f"A file with 10 structures: {ten:.2f} s; with 20: {twenty:.2f} s; "
-          f"one more structure costs {(twenty - ten) / 10:.3f} s (asked: 0.15)")
+        out = os.path.join(folder, "out.o")
+        measured("g++", 0.12, lambda source: [*flags, "-w", "-c", source, "-o", out], folder, args.runs)
+        nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+        if nvcc:
+            ptx = [nvcc, "-std=c++20", "-ptx", "-arch=compute_75", "-w", "--fmad=false", "-DFMT_USE_CONSTEXPR=1", *include]
+            measured("nvcc", 0.2, lambda source: [*ptx, "-o", out, source], folder, args.runs)
 
 
 if __name__ == "__main__":
