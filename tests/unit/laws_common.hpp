@@ -2,6 +2,7 @@
 // over all of them is compiled once), and a plan evaluated in double.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -56,6 +57,9 @@ struct any_schedule {
 };
 
 using any_network = std::function<void(batch const&)>;
+
+/// A network for plans that are looked at and not run.
+inline any_network const silent = [](batch const&) {};
 
 inline std::vector<any_schedule> tables() {
   std::vector<any_schedule> r;
@@ -187,6 +191,35 @@ std::vector<double> run_in_double(Plan const& plan, std::vector<double> x, Netwo
   return values[sym::x::rank];
 }
 
+/// How far two numbers of plans are apart: relative to the larger one, or to 1 + |b| where a number
+/// may be 0 but for rounding.
+inline double relative_difference(double a, double b) {
+  double const size = std::max(std::abs(a), std::abs(b));
+  return size == 0 ? 0 : std::abs(a - b) / size;
+}
+inline double mixed_difference(double a, double b) { return std::abs(a - b) / (1 + std::abs(b)); }
+
+template <class A, class B>
+inline constexpr bool same_programs =
+    std::is_same_v<typename A::code::programs, typename B::code::programs>;
+
+/// Two plans number for number: the largest difference; infinite where one has more of them.
+template <class A, class B, class Difference>
+double numbers_differ(A const& a, B const& b, Difference difference) {
+  double r = a.rows().size() == b.rows().size() ? 0 : INFINITY;
+  for (std::size_t i = 0; r < INFINITY && i < a.rows().size(); ++i)
+    a.visit(a.rows()[i], [&](auto, auto, std::span<double const> m) {
+      b.visit(b.rows()[i], [&](auto, auto, std::span<double const> n) {
+        if (m.size() != n.size()) r = INFINITY;
+        for (std::size_t k = 0; k < std::min(m.size(), n.size()); ++k) {
+          double const d = difference(m[k], n[k]);
+          if (!(d <= r)) r = std::isnan(d) ? INFINITY : d;
+        }
+      });
+    });
+  return r;
+}
+
 /// The message of the library's error that f throws.
 template <class F> std::string sentence(F f) {
   try {
@@ -205,7 +238,7 @@ inline double largest_difference(std::span<float const> a, std::span<float const
   double r = a.size() == b.size() ? 0 : INFINITY;
   for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
     double const d = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    r = d <= r ? r : d;  // a NaN is the largest
+    if (!(d <= r)) r = std::isnan(d) ? INFINITY : d;
   }
   return r;
 }

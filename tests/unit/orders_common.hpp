@@ -30,6 +30,13 @@ inline double exact_flow(double x, level const& t, level const& s) {
   return s.alpha * m + std(s) / std(t) * (x - t.alpha * m);
 }
 
+inline std::vector<double> exact_flow(std::vector<double> const& start, level const& t,
+                                      level const& s) {
+  std::vector<double> r;
+  for (double x : start) r.push_back(exact_flow(x, t, s));
+  return r;
+}
+
 inline double runge_kutta(any_schedule const& schedule, gaussian_mixture const& m, double x,
                           double from, double to, int steps) {
   auto const slope = [&](double at, double t) {
@@ -43,6 +50,24 @@ inline double runge_kutta(any_schedule const& schedule, gaussian_mixture const& 
     x += h / 6 * (a + 2 * b + 2 * c + d);
   }
   return x;
+}
+
+/// Where the flow of `one` or `two` takes a start between two times.
+inline std::vector<double> ends(any_schedule const& schedule, gaussian_mixture const& m,
+                                std::vector<double> const& start, double from, double to) {
+  if (&m == &one) return exact_flow(start, schedule.at(from), schedule.at(to));
+  std::vector<double> r;
+  for (double x : start) r.push_back(runge_kutta(schedule, m, x, from, to, 4000));
+  return r;
+}
+
+/// The exact network, in double, for samples of one number.
+inline auto network_in_double(gaussian_mixture const& m) {
+  return [&m](std::vector<double> const& x, level const& t, bool) {
+    std::vector<double> r;
+    for (double one_x : x) r.push_back(answer<predicts::v>(m, std::vector{one_x}, t)[0]);
+    return r;
+  };
 }
 
 inline grids::custom evenly(double from, double to, int steps) {
@@ -81,11 +106,7 @@ measured order_of(Sampler sampler, any_schedule const& schedule, gaussian_mixtur
                   std::vector<double> const& start, std::vector<double> const& truth) {
   auto const pipeline =
       schedule | predicts::v{} | sampler | any_network(m.predicting<predicts::v>());
-  auto const network = [&](std::vector<double> const& x, level const& t, bool) {
-    std::vector<double> r;
-    for (double one_x : x) r.push_back(answer<predicts::v>(m, std::vector{one_x}, t)[0]);
-    return r;
-  };
+  auto const network = network_in_double(m);
   measured result;
   std::vector<double> errors;
   for (int n : steps) {
@@ -121,11 +142,7 @@ template <class Sampler>
 double multistep_order(Sampler sampler, any_schedule const& schedule, double from, double to) {
   auto const pipeline =
       schedule | predicts::v{} | sampler | any_network(one.predicting<predicts::v>());
-  auto const network = [](std::vector<double> const& x, level const& t, bool) {
-    std::vector<double> r;
-    for (double one_x : x) r.push_back(answer<predicts::v>(one, std::vector{one_x}, t)[0]);
-    return r;
-  };
+  auto const network = network_in_double(one);
   auto const start = starts(one, schedule.at(from));
   std::vector<int> const steps{320, 640, 1280};  // below, the errors of two starts cross
   std::vector<double> errors;

@@ -10,8 +10,7 @@ using namespace laws;
 BOOST_AUTO_TEST_CASE(order_2_on_the_inner_interval) {
   for (auto const& schedule : continuous_ones()) {
     auto const start = starts(one, schedule.at(0.95));
-    std::vector<double> truth;
-    for (double x : start) truth.push_back(exact_flow(x, schedule.at(0.95), schedule.at(0.05)));
+    auto const truth = ends(schedule, one, start, 0.95, 0.05);
     auto const r =
         order_of(samplers::dpm_solver_2{}, schedule, one, 0.95, 0.05, doublings, start, truth);
     BOOST_TEST(std::abs(r.order - 2) < 0.2, schedule.called << " has order " << r.order);

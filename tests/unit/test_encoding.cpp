@@ -8,22 +8,12 @@
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/heun.hpp>
 
-#include "laws_common.hpp"
 #include "numbers.hpp"
+#include "orders_common.hpp"
 
 using namespace laws;
 
 namespace {
-
-gaussian_mixture const two{{{.mean = {0.7}, .variance = 0.25, .weight = 1},
-                            {.mean = {-0.6}, .variance = 0.16, .weight = 2}}};
-
-grids::custom evenly(double from, double to, int steps) {
-  grids::custom g;
-  for (int k = 0; k <= steps; ++k)
-    g.times.push_back(k == steps ? to : from + (to - from) * k / steps);
-  return g;
-}
 
 /// Points where the data are.
 std::vector<double> data() {
@@ -44,31 +34,13 @@ struct orders {
   double code = 0;        ///< of the code alone, against one of four times the most steps
 };
 
-double slope(std::vector<int> const& n, std::vector<double> const& errors) {
-  double mx = 0, my = 0, xy = 0, xx = 0;
-  double const count = static_cast<double>(n.size());
-  for (std::size_t i = 0; i < n.size(); ++i) {
-    mx += std::log(n[i]) / count;
-    my -= std::log(errors[i]) / count;
-  }
-  for (std::size_t i = 0; i < n.size(); ++i) {
-    xy += (std::log(n[i]) - mx) * (-std::log(errors[i]) - my);
-    xx += (std::log(n[i]) - mx) * (std::log(n[i]) - mx);
-  }
-  return xy / xx;
-}
-
 /// Encoding and decoding of `data()` between the times `from` and `to`.
 template <class Sampler>
 orders orders_of(Sampler sampler, any_schedule const& schedule, double from, double to,
                  std::vector<int> const& steps) {
   auto const pipeline =
       schedule | predicts::v{} | sampler | any_network(two.predicting<predicts::v>());
-  auto const network = [&](std::vector<double> const& x, level const& t, bool) {
-    std::vector<double> r;
-    for (double one : x) r.push_back(answer<predicts::v>(two, std::vector{one}, t)[0]);
-    return r;
-  };
+  auto const network = network_in_double(two);
   auto const code = [&](int n) {
     return run_in_double(pipeline.encoder(evenly(from, to, n), n), data(), network);
   };
@@ -89,7 +61,7 @@ orders orders_of(Sampler sampler, any_schedule const& schedule, double from, dou
     for (std::size_t i = 0; i < back.size(); ++i)
       BOOST_TEST(std::abs(static_cast<double>(decoded.data[i]) - back[i]) < 1e-5);
   }
-  orders const r{slope(steps, of_trip), slope(steps, of_code)};
+  orders const r{fitted_order(steps, of_trip), fitted_order(steps, of_code)};
   BOOST_TEST_MESSAGE(schedule.called << " from " << from << " to " << to << ": order "
                                      << r.round_trip << ", of the code alone " << r.code
                                      << ", error " << of_trip.back() << " at " << steps.back());

@@ -48,7 +48,6 @@ struct affine {  // a function with numbers of its own
   TWEEDIE_HD float operator()(float a) const { return gain * a + shift; }
 };
 
-any_network const silent = [](batch const&) {};
 
 }  // namespace
 

@@ -14,25 +14,6 @@ using namespace laws;
 
 namespace {
 
-any_network const silent = [](batch const&) {};
-
-/// Two plans whose programs are one type, number for number.
-template <class A, class B> double numbers_differ(A const& a, B const& b) {
-  static_assert(std::is_same_v<typename A::code::programs, typename B::code::programs>);
-  double r = a.rows().size() == b.rows().size() ? 0 : INFINITY;
-  for (std::size_t i = 0; i < a.rows().size(); ++i)
-    a.visit(a.rows()[i], [&](auto, auto, std::span<double const> m) {
-      b.visit(b.rows()[i], [&](auto, auto, std::span<double const> n) {
-        for (std::size_t k = 0; k < m.size(); ++k) {
-          double const size = std::max(std::abs(m[k]), std::abs(n[k]));
-          double const d = size == 0 ? 0 : std::abs(m[k] - n[k]) / size;
-          if (!(d <= r)) r = d;
-        }
-      });
-    });
-  return r;
-}
-
 /// A grid of n steps that keeps off alpha = 0, where epsilon and score are not defined.
 grids::custom off_the_end(any_schedule const& s, int n) {
   grids::custom g;
@@ -74,7 +55,8 @@ BOOST_AUTO_TEST_CASE(ddim_with_eta_1_is_ancestral_formula_for_formula) {
         auto const grid = off_the_end(schedule, n);
         auto const a = (schedule | predicts | samplers::ancestral{} | silent).plan(grid, n);
         auto const b = (schedule | predicts | samplers::ddim_eta{1} | silent).plan(grid, n);
-        double const d = numbers_differ(a, b);
+        static_assert(same_programs<decltype(a), decltype(b)>);
+        double const d = numbers_differ(a, b, relative_difference);
         BOOST_TEST(d < 1e-10, schedule.called << ", predicts::" << P::name << ", " << n
                                               << " steps: numbers differ by " << d);
       }
@@ -103,16 +85,7 @@ BOOST_AUTO_TEST_CASE(euler_is_ddim) {
     auto const a = schedule | predicts::v{} | samplers::euler{} | network;
     auto const b = schedule | predicts::v{} | samplers::ddim{} | network;
     auto const grid = off_the_end(schedule, 50);
-    auto const pa = a.plan(grid, 50);
-    auto const pb = b.plan(grid, 50);
-    double worst = 0;
-    for (std::size_t i = 0; i < pa.rows().size(); ++i)
-      pa.visit(pa.rows()[i], [&](auto, auto, std::span<double const> m1) {
-        pb.visit(pb.rows()[i], [&](auto, auto, std::span<double const> n1) {
-          for (std::size_t k = 0; k < m1.size(); ++k)
-            worst = std::max(worst, std::abs(m1[k] - n1[k]) / (1 + std::abs(n1[k])));
-        });
-      });
+    double const worst = numbers_differ(a.plan(grid, 50), b.plan(grid, 50), mixed_difference);
     BOOST_TEST(worst < 1e-12, schedule.called << " " << worst);
     BOOST_TEST(largest_difference(a.sample(r).data, b.sample(r).data) < 1e-5);
   }

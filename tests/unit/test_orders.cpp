@@ -37,10 +37,7 @@ BOOST_AUTO_TEST_CASE(inner_interval_has_the_solvers_order) {
   for (auto const& schedule : continuous_ones())
     for (auto const* m : {&one, &two}) {
       auto const start = starts(*m, schedule.at(0.95));
-      std::vector<double> truth;
-      for (double x : start)
-        truth.push_back(m == &one ? exact_flow(x, schedule.at(0.95), schedule.at(0.05))
-                                  : runge_kutta(schedule, two, x, 0.95, 0.05, 4000));
+      auto const truth = ends(schedule, *m, start, 0.95, 0.05);
       for_each_solver([&](char const* name, double order, auto sampler) {
         auto const r = order_of(sampler, schedule, *m, 0.95, 0.05, doublings, start, truth);
         BOOST_TEST_MESSAGE(schedule.called << (m == &one ? ", one Gaussian, " : ", two Gaussians, ")
@@ -72,8 +69,7 @@ BOOST_AUTO_TEST_CASE(whole_range) {
     double const from = schedule.end();
     level const first = schedule.at(from);
     auto const start = starts(one, first);
-    std::vector<double> truth;
-    for (double x : start) truth.push_back(exact_flow(x, first, schedule.clean()));
+    auto const truth = exact_flow(start, first, schedule.clean());
     double error_of_ddim = 0;
     for_each_solver([&](char const* name, double order, auto sampler) {
       auto const r = order_of(sampler, schedule, one, from, 0, doublings, start, truth);

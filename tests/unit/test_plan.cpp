@@ -18,7 +18,6 @@ using namespace laws;
 
 namespace {
 
-any_network const silent = [](batch const&) {};
 double const nan_value = std::numeric_limits<double>::quiet_NaN();
 
 template <class Sampler> auto pipeline_of(Sampler sampler, any_schedule schedule) {

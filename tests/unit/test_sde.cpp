@@ -18,7 +18,6 @@ using namespace laws;
 
 namespace {
 
-any_network const silent = [](batch const&) {};
 double const mean_of_one = one.components[0].mean[0];
 double const variance_of_one = one.components[0].variance;
 
