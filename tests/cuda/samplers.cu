@@ -1,6 +1,6 @@
 // Every sampler over v, classifier-free guidance and a clip, compiled for a GPU: one kernel per structure, equal
-// structures shared; and one each that draws the start and that adds noise.
-// kernels: 9
+// structures shared; and one that draws the start.
+// kernels: 8
 // scalar: the numbers of a sample, where samples differ, are one load each, not per element
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/thresholds.hpp>

@@ -66,10 +66,10 @@ def main():
         if not nvcc:
             print("skipped: nvcc was not found")
             sys.exit(77)
-        command = [nvcc, "-std=c++20", "-x", "cu", "-cuda", "-arch=sm_90", "-DFMT_USE_CONSTEXPR=1"]
+        command = [nvcc, "-std=c++20", "-x", "cu", "-ptx", "-arch=compute_75", "-DFMT_USE_CONSTEXPR=1"]
         # Not /dev/null: nvcc deletes its output when it fails.
         folder = tempfile.TemporaryDirectory()
-        command += ["-o", os.path.join(folder.name, "out.ii")]
+        command += ["-o", os.path.join(folder.name, "out.ptx")]
         command += nvcc_flags(flags_of(args.commands, args.source))
     else:
         command += ["-fsyntax-only", "-fdiagnostics-color=never"]

@@ -13,17 +13,19 @@
 
 namespace laws {
 
-/// `record("heun", "order", 2.004)`: under the key, with the test's own name. Nothing happens where
+/// `record("heun", "order", 2.004)`: under the key, with the test's file and name. Nothing happens where
 /// $TWEEDIE_NUMBERS names no folder.
 inline void record(std::string const& key, std::string const& what, double value) {
   BOOST_TEST_MESSAGE(key << ": " << what << " " << value);
   char const* folder = std::getenv("TWEEDIE_NUMBERS");
   if (!folder) return;
   auto const& test = boost::unit_test::framework::current_test_case();
-  auto const& module = boost::unit_test::framework::master_test_suite().p_name.get();
+  // Of .../test_orders.cpp "orders".
+  auto const file = test.p_file_name.get();
+  std::string const stem = std::filesystem::path(file.begin(), file.end()).stem().string();
   std::filesystem::create_directories(folder);
-  std::ofstream(std::filesystem::path(folder) / key)
-      << fmt::format("{}\t{}\t{}\t{:.3g}\n", module, test.p_name.get(), what, value);
+  std::ofstream(std::filesystem::path(folder) / key) << fmt::format(
+      "{}\t{}\t{}\t{:.3g}\n", stem.substr(sizeof("test_") - 1), test.p_name.get(), what, value);
 }
 
 /// The largest of the values recorded so far under the key.
