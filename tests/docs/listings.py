@@ -2,6 +2,7 @@
 
     listings.py docs/noise.md --write noise.cpp            the program
     listings.py docs/noise.md --check build/docs_noise     runs it and compares
+    listings.py docs/noise.md --fill build/docs_noise      writes what it prints into the page's text blocks: read the change
 
 What a page's code blocks are:
 
@@ -31,7 +32,7 @@ MARK = "\x1e"
 
 class Block:
     def __init__(self, kind, line):
-        self.kind, self.line, self.lines, self.prints = kind, line, [], None
+        self.kind, self.line, self.lines, self.prints, self.text_block = kind, line, [], None, None
 
     def text(self):
         return "\n".join(self.lines) + "\n"
@@ -64,7 +65,7 @@ def blocks_of(page):
                 continue
             if before.prints is None or before.prints:
                 sys.exit(f"{page}:{block.line}: a text that no part of main() before it prints")
-            before.prints = block.lines
+            before.prints, before.text_block = block.lines, block
     return blocks
 
 
@@ -75,7 +76,7 @@ def program_of(page, blocks):
         if block.kind == "cpp" and block.is_global():
             scope.append(f'#line {block.line} "{name}"\n{block.text()}')
         elif block.kind == "cpp":
-            main.append(f'std::fputs("\\n{MARK}{block.line}\\n", stdout);\n#line {block.line} "{name}"\n{block.text()}')
+            main.append(f'std::fputs("\\n{MARK}\\n", stdout);\n#line {block.line} "{name}"\n{block.text()}')
         elif block.kind in ("toml", "json"):
             headers |= {"tweedie/pipelines/ready/recipe.hpp"}
             main.append(f'(void)tweedie::ready::parse_recipe(R"listing({block.text()})listing", '
@@ -95,29 +96,46 @@ def matches(expected, given):
     return any(matches(rest, given[i:]) for i in range(at, len(given) + 1))
 
 
-def check_output(page, blocks, program):
+def differences(blocks, program):
+    """The parts of main() that print something else than the page says, each with its lines."""
     for block in blocks:
         named = re.match(r"# (\S+\.toml)$", block.lines[0]) if block.kind == "toml" and block.lines else None
         if named:
             with open(named.group(1), "w") as f:
                 f.write(block.text())
     run = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    printed = {}
-    for part in run.stdout.split("\n" + MARK)[1:]:
-        line, text = part.split("\n", 1)
-        printed[int(line)] = text.splitlines()
-    wrong = 0
-    for block in blocks:
-        if block.prints is None or block.line not in printed:
-            continue
-        given = [l.rstrip() for l in printed[block.line]]
-        if not matches(block.prints, given):
-            wrong += 1
-            show = lambda lines: "".join(f"    {l}\n" for l in lines) or "    nothing\n"
-            print(f"{page}:{block.line}: this listing prints\n{show(given)}  and the page says\n{show(block.prints)}")
     if run.returncode != 0:
-        sys.exit(f"{page}: the listings end with exit code {run.returncode}:\n{run.stdout[-2000:]}")
+        sys.exit(f"{program}: the listings end with exit code {run.returncode}:\n{run.stdout[-2000:]}")
+    printed = run.stdout.split(f"\n{MARK}\n")[1:]
+    parts = [block for block in blocks if block.prints is not None]
+    if len(printed) != len(parts):
+        sys.exit(f"{program}: it has {len(printed)} parts and the page {len(parts)}; build it again")
+    for block, text in zip(parts, printed):
+        given = [l.rstrip() for l in text.splitlines()]
+        if not matches(block.prints, given):
+            yield block, given
+
+
+def check_output(page, blocks, program):
+    wrong = 0
+    for block, given in differences(blocks, program):
+        wrong += 1
+        expected, got = ("".join(f"    {l}\n" for l in lines) or "    nothing\n" for lines in (block.prints, given))
+        print(f"{page}:{block.line}: this listing prints\n{got}  and the page says\n{expected}")
     return wrong
+
+
+def fill(page, blocks, program):
+    with open(page) as f:
+        lines = f.read().splitlines()
+    for block, given in reversed(list(differences(blocks, program))):
+        if not block.text_block:
+            print(f"{page}:{block.line}: left alone, what it prints is said in comments: {given}")
+            continue
+        first = block.text_block.line - 1
+        lines[first:first + len(block.text_block.lines)] = given
+    with open(page, "w") as f:
+        f.write("\n".join(lines) + "\n")
 
 
 def squeezed(text):
@@ -176,12 +194,15 @@ def main():
     parser.add_argument("page")
     parser.add_argument("--write")
     parser.add_argument("--check")
+    parser.add_argument("--fill")
     args = parser.parse_args()
     page = os.path.abspath(args.page)
     blocks = blocks_of(page)
     if args.write:
         with open(args.write, "w") as f:
             f.write(program_of(page, blocks))
+    if args.fill:
+        fill(page, blocks, args.fill)
     if args.check:
         wrong = check_output(args.page, blocks, args.check) + check_mistakes(args.page, blocks)
         if wrong:
