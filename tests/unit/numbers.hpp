@@ -21,7 +21,7 @@ inline void record(std::string const& key, std::string const& what, double value
   if (!folder) return;
   auto const& test = boost::unit_test::framework::current_test_case();
   // Of .../test_orders.cpp "orders".
-  auto const file = test.p_file_name.get();
+  boost::unit_test::const_string const file = test.p_file_name;
   std::string const stem = std::filesystem::path(file.begin(), file.end()).stem().string();
   std::filesystem::create_directories(folder);
   std::ofstream(std::filesystem::path(folder) / key) << fmt::format(
