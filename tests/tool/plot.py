@@ -229,9 +229,9 @@ def svg(*words):
 
 
 def marks(text):
-    """The places of the filled circles."""
-    return [tuple(map(float, place)) for place in
-            re.findall(r"<use xlink:href='#gpPt6' transform='translate\(([\d.]+),([\d.]+)\)", text)]
+    """The places of the filled circles; behind those with an error bar lies a white one."""
+    circle = r"<use xlink:href='#gpPt6' transform='translate\(([\d.]+),([\d.]+)\)[^>]*color='rgb"
+    return [tuple(map(float, place)) for place in re.findall(circle, text)]
 
 
 # The marks lie where the numbers are: an affine map per axis and curve, which two marks give away.
