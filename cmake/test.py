@@ -30,7 +30,7 @@ class Build:
 
 # Under clang++ without LibTorch: Debian's is built with g++'s OpenMP, and two OpenMP runtimes in one process
 # fight for the cores.
-CLANG = ["-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_EVERY_BACKEND=OFF"]
+CLANG = ["-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_EVERY_BACKEND=OFF", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF"]
 # What the thread sanitizer reads: plans, batches and states that threads share, and kernels that they run.
 THREADED = ["test_threads", "test_backend_thrust", "test_bits", "test_reduce", "test_continuous_batch"]
 

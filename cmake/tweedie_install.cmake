@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 
 foreach(folder dsl schedules samplers networks pipelines io)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie
-          FILES_MATCHING PATTERN "*.hpp" PATTERN "unet*" EXCLUDE PATTERN "recipes" EXCLUDE)
+          FILES_MATCHING PATTERN "*.hpp" PATTERN "unet*" EXCLUDE PATTERN "recipes" EXCLUDE PATTERN "backends" EXCLUDE)
 endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/pipelines/ready/tweedie.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie)
 

@@ -16,6 +16,6 @@ run(${FOLDER}/installed/consumer)
 
 # The same sources in the same configuration: what differs is how the targets come to be.
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${FOLDER}/subdirectory -G Ninja -DCMAKE_CXX_COMPILER=${COMPILER}
-    -DCMAKE_BUILD_TYPE=Release -DTWEEDIE_TREE=${TREE})
+    -DCMAKE_BUILD_TYPE=Release -DTWEEDIE_TREE=${TREE} -DTWEEDIE_RECIPES=OFF)
 run(${CMAKE_COMMAND} --build ${FOLDER}/subdirectory --target consumer)
 run(${FOLDER}/subdirectory/consumer)

@@ -38,6 +38,8 @@ for model in ["v.safetensors", "epsilon.safetensors"]:
     for sampler in ["ddim", "ddim_eta", "ancestral", "euler", "heun", "rk4", "dpmpp_2m", "unipc_2", "sde_dpmpp_2m",
                     "euler_maruyama"]:
         seen[model, sampler] = sample("--model", model, "--sampler", sampler)
+for sampler in ["midpoint", "ralston", "kutta_3", "dpm_solver_2", "dpmpp_3m", "lms_3", "edm_stochastic"]:
+    sample("--model", "v.safetensors", "--sampler", sampler)
 for grid in ["uniform", "quadratic", "quadratic_ddim", "leading", "leading_solver", "trailing", "linspace",
              "linspace_solver", "karras", "exponential"]:
     sample("--model", "v.safetensors", "--grid", grid)

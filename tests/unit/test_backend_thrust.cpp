@@ -6,7 +6,7 @@
 #include <tweedie/dsl/execute.hpp>
 
 BOOST_AUTO_TEST_CASE(each_index_is_visited_once) {
-  for (std::uint64_t n : {0, 1, 7, 100'000}) {
+  for (std::uint64_t n : {0u, 1u, 7u, 100'000u}) {
     std::vector<int> visits(n);
     // Told to be of many elements, so that no serial loop steps in.
     tweedie::for_each_on_host(n, std::uint64_t{1} << 40, [p = visits.data()](std::uint64_t i) {
