@@ -1,7 +1,9 @@
 """A wrong composition stops at one sentence.
 
-The source compiles as it stands: the twin, so that a typo cannot pass for the mistake. With -DMISTAKE the first line
-that has `error:` holds the sentence of its `// expect:` comment, and no other line has `error:`.
+    check.py --commands FILE SOURCE          with -DMISTAKE the first line that has `error:` holds the sentence of the
+                                             source's `// expect:` comment, and no other line has `error:`
+    check.py --commands FILE --twins SOURCE...   without it all sources compile, in one go, each in a namespace of its
+                                             own: the twins, so that a typo cannot pass for a mistake
 
 Flags come from compile_commands.json. Exit code 77: skipped.
 """
@@ -48,19 +50,27 @@ def nvcc_flags(words):
     return kept
 
 
+def all_twins(sources):
+    """Their headers, and then each in a namespace, where including a header again does nothing."""
+    headers, bodies = [], ""
+    for source in sources:
+        with open(source) as f:
+            headers += re.findall(r"^#include .+$", f.read(), re.M)
+        name = os.path.splitext(os.path.basename(source))[0]
+        bodies += f'namespace twin_{name} {{\n#include "{os.path.abspath(source)}"\n}}\n'
+    return "\n".join(dict.fromkeys(headers)) + "\n" + bodies
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--commands", required=True)
     parser.add_argument("--nvcc", action="store_true")
-    parser.add_argument("source")
+    parser.add_argument("--twins", action="store_true")
+    parser.add_argument("sources", nargs="+")
     args = parser.parse_args()
+    source = args.sources[0]
 
-    with open(args.source) as f:
-        expected = re.findall(r"//\s*expect:\s*(.+?)\s*$", f.read(), re.M)
-    if len(expected) != 1:
-        sys.exit(f"{args.source}: one comment `// expect: <sentence>` is needed, {len(expected)} found")
-
-    command = flags_of(args.commands, args.source)
+    command = flags_of(args.commands, source)
     if args.nvcc:
         nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
         if not nvcc:
@@ -70,20 +80,31 @@ def main():
         # Not /dev/null: nvcc deletes its output when it fails.
         folder = tempfile.TemporaryDirectory()
         command += ["-o", os.path.join(folder.name, "out.ptx")]
-        command += nvcc_flags(flags_of(args.commands, args.source))
+        command += nvcc_flags(flags_of(args.commands, source))
     else:
         command += ["-fsyntax-only", "-fdiagnostics-color=never"]
 
     def compile_it(*more):
-        run = subprocess.run([*command, *more, args.source], stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, env={**os.environ, "LC_ALL": "C"})
+        run = subprocess.run([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             env={**os.environ, "LC_ALL": "C"})
         return run.returncode, run.stdout
 
-    code, text = compile_it()
-    if code != 0:
-        sys.exit(f"{text}\nthe twin without the mistake does not compile")
+    if args.twins:
+        with tempfile.TemporaryDirectory() as all_in:
+            path = os.path.join(all_in, "twins.cpp")
+            with open(path, "w") as f:
+                f.write(all_twins(args.sources))
+            code, text = compile_it(path)
+        if code != 0:
+            sys.exit(f"{text}\na twin without its mistake does not compile")
+        print(f"{len(args.sources)} twins compile")
+        return
 
-    code, text = compile_it("-DMISTAKE")
+    with open(source) as f:
+        expected = re.findall(r"//\s*expect:\s*(.+?)\s*$", f.read(), re.M)
+    if len(expected) != 1:
+        sys.exit(f"{source}: one comment `// expect: <sentence>` is needed, {len(expected)} found")
+    code, text = compile_it("-DMISTAKE", source)
     errors = [line for line in text.splitlines() if re.search(r"\berror:", line)]
     if code == 0 or not errors:
         sys.exit(f"{text}\nthe mistake compiles; expected: {expected[0]}")
