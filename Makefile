@@ -9,6 +9,7 @@ help:
 	@echo "make test    build and run the tests under g++ and clang++"
 	@echo "make bench   the fused step beside the machine's triad"
 	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
+	@echo "make reference     the headers' reference, in build/reference/html (needs Doxygen)"
 	@echo "make deps    install what is missing (Debian 12: apt; Thrust from the CUDA Toolkit or PyPI)"
 	@echo "make clean   remove the build folders"
 
@@ -42,7 +43,13 @@ bench-peers:
 	cmake --build build -j $(JOBS) --target bench_peers
 	@.deps/peers/bin/python bench/peers/measure.py --program build/bench/peers $(PEERS_FLAGS)
 
+reference:
+	@command -v doxygen >/dev/null || { echo "make reference: doxygen was not found; install the package doxygen" >&2; exit 1; }
+	@mkdir -p build/reference
+	@TWEEDIE_REFERENCE=build/reference doxygen docs/Doxyfile
+	@echo "build/reference/html/index.html"
+
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test bench bench-peers clean
+.PHONY: help deps demo test bench bench-peers reference clean

@@ -32,7 +32,7 @@ unet_config parse_config(std::string const& text, std::string const& source);
 
 struct model {
   std::shared_ptr<unet> network;
-  std::string predicts;                      ///< predicts::*::name
+  std::string predicts;                      ///< the name of a prediction, "v"
   schedule_description schedule;             ///< what its levels, and so its times, are
   std::vector<std::string> labels;           ///< names of the classes, or none
   std::map<std::string, std::string> notes;  ///< how it was trained: command, steps, weight, ...

@@ -246,7 +246,7 @@ template <class... Stages> struct pipeline {
                 detail::pick<kinds::noise, drawn_noise>(stages));
   }
   /// What each structure does to memory and to the generator, known at compile time:
-  /// `static_assert(decltype(pipeline)::facts()[0].reads == 3)`.
+  /// `static_assert(p.facts()[0].reads == 3)`.
   static constexpr auto facts() {
     if constexpr (is_adaptive) return std::array<kernel_facts, 1>{};
     else if constexpr (fits())
@@ -254,7 +254,7 @@ template <class... Stages> struct pipeline {
     else return std::array<kernel_facts, 1>{};
   }
 
-  /// Of a pipeline as a whole, constants of its type: `static_assert(decltype(p)::kernels == 1)`. A
+  /// Of a pipeline as a whole, constants of its type: `static_assert(p.kernels == 1)`. A
   /// step here is one that has seen all the levels its sampler looks back to, guided.
   static constexpr std::size_t structures = detail::about<pipeline>().structures;
   static constexpr std::size_t distinct_kernels = detail::about<pipeline>().distinct;
