@@ -36,7 +36,7 @@ class runnable {
   /// Whether the compiler has made a kernel of it.
   virtual bool is_compiled() const = 0;
 };
-using code = std::shared_ptr<runnable const>;
+using any_code = std::shared_ptr<runnable const>;
 
 /// What a plan needs of a state, and what it makes of the network.
 struct plan_layout {
@@ -45,8 +45,8 @@ struct plan_layout {
   std::size_t conditions = 1;  ///< labels of a sample
   std::size_t keeps = 0, past_x0 = 0, past_eps = 0, memories = 0;
   std::vector<std::uint32_t> streams = {};  ///< of noise that the caller gives
-  std::size_t scratches = 0;           ///< buffers that reductions run over
-  std::size_t inputs = 0;              ///< net_in<k>; 0: the network sees x
+  std::size_t scratches = 0;                ///< buffers that reductions run over
+  std::size_t inputs = 0;                   ///< net_in<k>; 0: the network sees x
   bool input_per_branch = false;
   bool learns_variance = false, uses_known = false, uses_mask = false;
   bool noise_given = false;
@@ -87,7 +87,7 @@ class any_plan {
 
   /// A kind of step, one of its evaluations, with or without guidance: what runs after the network.
   struct structure {
-    tweedie::code code;
+    any_code code;
     std::string kind;            ///< "step", "last step, sigma = 0"
     std::size_t evaluation = 0;  ///< of the step
     bool guided = true;
@@ -201,7 +201,7 @@ class any_plan {
 
   /// What runs at a start, with its numbers.
   struct start_code {
-    tweedie::code code;
+    any_code code;
     std::vector<float> numbers;
   };
 

@@ -225,7 +225,7 @@ class interpreted final : public runnable {
 }  // namespace
 
 // One object for equal programs, so that plans which share a structure share a launch.
-code list_of_terms(any_program program) {
+any_code list_of_terms(any_program program) {
   static std::mutex mutex;
   static std::vector<std::weak_ptr<runnable const>> made;
   std::scoped_lock const lock(mutex);

@@ -31,7 +31,7 @@ template <class Program> class compiled_code final : public runnable {
   bool is_compiled() const override { return true; }
 };
 /// One object for all plans; its pointer owns nothing.
-template <class Program> code code_of() {
+template <class Program> any_code code_of() {
   static compiled_code<Program> const one;
   return {std::shared_ptr<void>(), &one};
 }

@@ -177,9 +177,9 @@ std::string why_not_finite(any_stages const& s, level t) {
                                     .guided_in_eps = static_cast<bool>(s.guidance.eps_of)});
 }
 
-code find(any_program program, compiled_programs compiled) {
+any_code find(any_program program, compiled_programs compiled) {
   auto const there =
-      std::ranges::find_if(compiled, [&](code const& c) { return c->program() == program; });
+      std::ranges::find_if(compiled, [&](any_code const& c) { return c->program() == program; });
   return there != compiled.end() ? *there : list_of_terms(std::move(program));
 }
 

@@ -37,11 +37,11 @@ template <class Network> any_network forget_network(Network network) {
 }
 
 /// Programs that have kernels. One that is not there runs by `list_of_terms`.
-using compiled_programs = std::span<code const>;
+using compiled_programs = std::span<any_code const>;
 
 /// A program that no compiler has seen: each element goes through its terms. The same bits, at about
 /// 1.3 times the time.
-code list_of_terms(any_program program);
+any_code list_of_terms(any_program program);
 
 class run_time_plan : public any_plan {
  public:

@@ -28,8 +28,8 @@ inline constexpr auto all_samplers = decltype(detail::types_of(samplers)){};
 
 /// The programs of every pipeline that has one stage of each list. The schedule is data: any will do.
 template <class P, class G, class T, class S>
-std::vector<code> programs_of_product(P of_predictions, G of_guidances, T of_thresholds,
-                                      S of_samplers) {
+std::vector<any_code> programs_of_product(P of_predictions, G of_guidances, T of_thresholds,
+                                          S of_samplers) {
   namespace hana = boost::hana;
   auto const programs_of = [](auto pipeline) {
     return hana::unpack(pipeline, [](auto... stage) {
@@ -46,7 +46,7 @@ std::vector<code> programs_of_product(P of_predictions, G of_guidances, T of_thr
     return hana::to_set(hana::tuple_t<Program...>);
   }(all);
   return hana::unpack(each_once, [](auto... p) {
-    return std::vector<code>{tweedie::detail::code_of<typename decltype(p)::type>()...};
+    return std::vector<any_code>{tweedie::detail::code_of<typename decltype(p)::type>()...};
   });
 }
 

@@ -9,15 +9,15 @@
 namespace tweedie::ready {
 
 /// All programs that were compiled for recipes, each once.
-std::vector<code> const& compiled_programs();
+std::vector<any_code> const& compiled_programs();
 
 namespace detail {
 // One source each: pipelines/ready/programs_*.cpp.
-std::vector<code> programs_unclipped();
-std::vector<code> programs_unclipped_of_epsilon();
-std::vector<code> programs_clipped();
-std::vector<code> programs_clipped_of_epsilon();
-std::vector<code> programs_dynamic();
+std::vector<any_code> programs_unclipped();
+std::vector<any_code> programs_unclipped_of_epsilon();
+std::vector<any_code> programs_clipped();
+std::vector<any_code> programs_clipped_of_epsilon();
+std::vector<any_code> programs_dynamic();
 }  // namespace detail
 
 }  // namespace tweedie::ready

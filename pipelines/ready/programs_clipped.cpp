@@ -3,7 +3,7 @@
 
 namespace tweedie::ready {
 
-std::vector<code> detail::programs_clipped() {
+std::vector<any_code> detail::programs_clipped() {
   return programs_of_product(these<predicts::v>, these<guidance::none, guidance::classifier_free>,
                              these<tweedie::thresholds::clip>, all_samplers);
 }

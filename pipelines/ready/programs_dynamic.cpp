@@ -3,7 +3,7 @@
 
 namespace tweedie::ready {
 
-std::vector<code> detail::programs_dynamic() {
+std::vector<any_code> detail::programs_dynamic() {
   return programs_of_product(these<predicts::v>, these<guidance::none, guidance::classifier_free>,
                              these<tweedie::thresholds::dynamic>,
                              these<tweedie::samplers::ddim, tweedie::samplers::ddim_eta,

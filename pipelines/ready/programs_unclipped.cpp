@@ -3,7 +3,7 @@
 
 namespace tweedie::ready {
 
-std::vector<code> detail::programs_unclipped() {
+std::vector<any_code> detail::programs_unclipped() {
   return programs_of_product(these<predicts::v>, these<guidance::none, guidance::classifier_free>,
                              these<no_threshold>, all_samplers);
 }

@@ -3,7 +3,7 @@
 
 namespace tweedie::ready {
 
-std::vector<code> detail::programs_unclipped_of_epsilon() {
+std::vector<any_code> detail::programs_unclipped_of_epsilon() {
   return programs_of_product(these<predicts::epsilon>,
                              these<guidance::none, guidance::classifier_free>, these<no_threshold>,
                              all_samplers);

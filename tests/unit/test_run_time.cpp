@@ -33,8 +33,8 @@ template <class T> bool same_bits(std::vector<T> const& a, std::vector<T> const&
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
-std::vector<code> codes_of(any_plan const& p) {
-  std::vector<code> r;
+std::vector<any_code> codes_of(any_plan const& p) {
+  std::vector<any_code> r;
   for (auto const& s : p.structures()) r.push_back(s.code);
   return r;
 }
