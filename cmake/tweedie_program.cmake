@@ -4,7 +4,7 @@
 # tweedie_programs(NAME SOURCE... BACKENDS cpp|omp|tbb|spy...): one for each backend, compiled once: NAME for the
 # build's own backend and the spy, NAME.cpp and so on for the others. NAME_objects is what was compiled.
 #
-# Where the tree as configured cannot build it (the U-Net without LibTorch) no target comes to be: a caller asks
+# Where the tree as configured cannot build it (the U-Net without LibTorch, recipes without toml++) no target comes to be: a caller asks
 # if(TARGET NAME) or if(TARGET NAME_objects).
 
 # What the sources are linked with, or "none".
@@ -24,6 +24,12 @@ function(tweedie_libraries_of result)
     file(STRINGS ${source} line REGEX "#include .(tweedie/networks/unet|torch/)")
     if(line)
       list(APPEND libraries tweedie_unet_file tweedie_unet)
+    endif()
+    file(STRINGS ${source} line REGEX "#include .tweedie/pipelines/ready/(recipe|programs)")
+    if(line AND NOT TARGET tweedie_recipes)
+      message(STATUS "Tweedie: ${ARGN} is left out, it needs recipes (toml++)")
+      set(libraries none)
+      break()
     endif()
     # An #include that comes or goes changes what is linked.
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
