@@ -11,7 +11,8 @@
 //
 // A stage is its name, or a table of its name and its parameters, called as in C++. What the network
 // predicts and every value are data; which program runs is looked up among those that were compiled
-// (pipelines/ready/programs.hpp), and one that is not there is followed term by term.
+// (pipelines/ready/programs.hpp), and one that is not there is followed term by term: so are those of
+// predicts = "x0" and "edm".
 #pragma once
 
 #include <filesystem>
