@@ -5,6 +5,7 @@
 // nvcc it is Thrust itself, for the kernel must be seen whole.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include <tweedie/dsl/kernel.hpp>
@@ -58,10 +59,19 @@ template <class F> void for_each_on_host(std::uint64_t count, std::uint64_t elem
 
 /// Runs a kernel over `rows` rows.
 template <class Program> void execute(kernel<Program, width> const& k, std::uint64_t rows) {
-  std::uint64_t const chunks = rows * k.chunks_per_row;
+  [[maybe_unused]] std::uint64_t const chunks = rows * k.chunks_per_row;
 #if defined(__CUDACC__)
   thrust::for_each_n(thrust::device, thrust::counting_iterator<std::uint64_t>(0), chunks, k);
 #else
+  if constexpr (Program::noises > 0)
+    if (rows > 1 && k.rows_share()) {
+      // The vectors of noise are wider than a short row.
+      std::uint64_t const together = width / k.pitch;
+      for_each_on_host((rows + together - 1) / together, rows * k.pitch, [&](std::uint64_t i) {
+        k.tile_of_rows(i * together, std::min(together, rows - i * together));
+      });
+      return;
+    }
   for_each_on_host(chunks, rows * k.pitch, k);
 #endif
 }

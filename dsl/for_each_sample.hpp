@@ -159,8 +159,10 @@ void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std:
 /// Runs all phases over `rows` rows.
 template <class... P, class... R>
 void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std::uint64_t rows) {
-  // Few samples on many cores: the elements of each phase are spread instead.
-  if (rows < std::thread::hardware_concurrency() && rows * k.pitch >= detail::serially_below) {
+  // Few samples on many cores: the elements of each phase are spread instead. To ask how many cores
+  // there are is to read a file.
+  static std::uint64_t const cores = std::thread::hardware_concurrency();
+  if (rows < cores && rows * k.pitch >= detail::serially_below) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       ((execute(std::get<I>(k.programs), rows),
         [&] {

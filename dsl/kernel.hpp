@@ -125,7 +125,16 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     else
       for (int i = 0; i < coefficients; ++i) numbers[i] = c[i];
     if constexpr (Width == device_width) quad_of(row, start, offset, numbers);
-    else tile_of(row, start, offset, numbers);
+    else tile_of(row, 1, start, offset, numbers);
+  }
+
+  /// Whether short rows may share a tile, all with the same numbers.
+  bool rows_share() const {
+    return noises > 0 && masks + per_row == 0 && !table && !which && 2 * pitch <= Width;
+  }
+  /// `rows` rows from `row` on as one tile, on the host.
+  void tile_of_rows(std::uint64_t row, std::uint64_t rows) const {
+    tile_of(row, rows, 0, row * pitch, c);
   }
 
  private:
@@ -192,9 +201,9 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
 
   // Not inlined: the serial loop and each of Thrust's share one copy, which halves what a structure
   // costs the compiler.
-  [[gnu::noinline]] void tile_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
-                                 float const* numbers) const {
-    std::uint64_t const left = pitch - start, n = left < Width ? left : Width;
+  [[gnu::noinline]] void tile_of(std::uint64_t row, std::uint64_t rows, std::uint64_t start,
+                                 std::uint64_t offset, float const* numbers) const {
+    std::uint64_t const left = pitch * rows - start, n = left < Width ? left : Width;
     float const* in[reads > 0 ? reads : 1];
     float* result[writes];
     for (int i = 0; i < reads; ++i) in[i] = read[i] + offset;
@@ -209,8 +218,10 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
         for (int i = 0; i < reads; ++i) __builtin_prefetch(in[i] + j);
         for (int i = 0; i < writes; ++i) __builtin_prefetch(result[i] + j, 1);
       }
-      fill(made + masks, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
-           typename Program::noise_list{});
+      if (rows > 1) fill_rows(made + masks, rows, keys + row, typename Program::noise_list{});
+      else
+        fill(made + masks, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
+             typename Program::noise_list{});
     }
     float once[values];
     row_values(row, numbers, once);
@@ -248,6 +259,10 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   static void fill(float (*to)[Width], std::uint32_t group, std::uint64_t groups,
                    sample_key const& key, list<Z...>) {
     (fill_normals(*to++, group, groups, key, Z::stream), ...);
+  }
+  template <class... Z>
+  void fill_rows(float (*to)[Width], std::uint64_t rows, sample_key const* of, list<Z...>) const {
+    (fill_normals_of_rows(*to++, rows, pitch / 4, of, Z::stream), ...);
   }
 };
 

@@ -98,8 +98,8 @@ TWEEDIE_HD typename Lanes::real horner(typename Lanes::real x, float c0, float c
   return Lanes::fma(horner<Lanes>(x, c1, rest...), x, Lanes::constant(c0));
 }
 
-template <class Lanes>
-TWEEDIE_HD void philox_round(typename Lanes::wide (&c)[4], std::uint32_t k0, std::uint32_t k1) {
+template <class Lanes, class Word>
+TWEEDIE_HD void philox_round(typename Lanes::wide (&c)[4], Word k0, Word k1) {
   auto const p0 = Lanes::multiply(c[0], 0xd2511f53u);
   auto const p1 = Lanes::multiply(c[2], 0xcd9e8d57u);
   c[0] = Lanes::hi(p1) ^ (c[1] ^ Lanes::broadcast(k0));
@@ -108,9 +108,10 @@ TWEEDIE_HD void philox_round(typename Lanes::wide (&c)[4], std::uint32_t k0, std
   c[3] = Lanes::lo(p0);
 }
 
-/// Ten rounds; the key's words walk by the golden ratio and by sqrt(3) - 1.
-template <class Lanes> TWEEDIE_HD void philox_rounds(typename Lanes::wide (&c)[4], philox_key key) {
-  std::uint32_t const k0 = key.word[0], k1 = key.word[1];
+/// Ten rounds; the key's words walk by the golden ratio and by sqrt(3) - 1. A Word is one key for
+/// all lanes, or one for each.
+template <class Lanes, class Word>
+TWEEDIE_HD void philox_rounds(typename Lanes::wide (&c)[4], Word k0, Word k1) {
   constexpr std::uint32_t w0 = 0x9e3779b9u, w1 = 0xbb67ae85u;
   philox_round<Lanes>(c, k0, k1);
   philox_round<Lanes>(c, k0 + w0, k1 + w1);
@@ -169,7 +170,7 @@ TWEEDIE_HD philox_key key_of(sample_key const& key) {
 }  // namespace detail
 
 TWEEDIE_HD philox_counter philox4x32_10(philox_counter counter, philox_key key) {
-  detail::philox_rounds<detail::one_lane>(counter.word, key);
+  detail::philox_rounds<detail::one_lane>(counter.word, key.word[0], key.word[1]);
   return counter;
 }
 
@@ -216,6 +217,11 @@ TWEEDIE_HD quad normals4(std::uint32_t group, sample_key const& key, std::uint32
 void fill_normals(float* out, std::uint32_t first_group, std::size_t groups, sample_key const& key,
                   std::uint32_t stream);
 
+/// The same for short rows one after the other, whose groups share the vectors: row r is `groups`
+/// groups with the key keys[r].
+void fill_normals_of_rows(float* out, std::size_t rows, std::size_t groups, sample_key const* keys,
+                          std::uint32_t stream);
+
 /// A uniform number in (0, 1), (k + 1/2) 2^-52 with k of 52 bits: for what the host draws once per
 /// sample.
 inline double uniform(sample_key const& key, std::uint32_t stream, std::uint32_t index = 0) {
@@ -231,11 +237,21 @@ namespace detail {
 /// linker shares.
 using fill_function = void(float* out, std::size_t groups, philox_counter first, philox_key key);
 
+/// Up to 32 groups, each with a counter and a key of its own, by the cipher's words.
+struct scattered_groups {
+  static constexpr std::size_t room = 32;
+  alignas(64) std::uint32_t counter[4][room];
+  alignas(64) std::uint32_t key[2][room];
+};
+/// Writes the normals of the first `groups` of them; the room behind is read.
+using fill_scattered_function = void(float* out, std::size_t groups, scattered_groups const& at);
+
 /// The builds behind fill_normals, for tests and measurements; call one only where it is available.
 struct normals_build {
   char const* name;
   bool available;
   fill_function* fill;
+  fill_scattered_function* fill_scattered;
 };
 inline constexpr int normals_build_count = 3;
 /// Widest first: avx512, avx2, portable. The last is always available.

@@ -232,8 +232,8 @@ void any_plan::check(state const& s) const {
 
 std::size_t any_plan::step_of(state const& s) const {
   check(s);
-  auto const at = std::ranges::find(first_row_, s.evaluated);
-  if (at == first_row_.end() || at + 1 == first_row_.end())
+  auto const at = std::ranges::lower_bound(first_row_, s.evaluated);
+  if (at == first_row_.end() || *at != s.evaluated || at + 1 == first_row_.end())
     throw error(fmt::format(
         "a state after {} evaluations was given, expected one between two of the plan's {} steps",
         s.evaluated, steps()));

@@ -142,7 +142,7 @@ class any_plan {
   void advance(state& s) const { advance(s, calls_.network); }
   template <class Net> void advance(state& s, Net const& network) const {
     std::size_t const k = step_of(s);
-    std::vector<level> seen(s.samples);
+    std::vector<level> seen;
     for (std::size_t i = first_row_[k]; i < first_row_[k + 1]; ++i) {
       seen.assign(s.samples, rows_[i].where);
       evaluate(rows_[i], s, seen, network);

@@ -31,6 +31,7 @@ struct eight_lanes {
   static wide lo(product p) { return p; }  // what is above is never read
   static wide hi(product p) { return p >> 32; }
   static wide broadcast(std::uint32_t w) { return (wide)_mm256_set1_epi64x(w); }
+  static wide broadcast(wide w) { return w; }
 
   static real constant(float c) { return _mm256_set1_ps(c); }
   static real fma(real a, real b, real c) { return _mm256_fmadd_ps(a, b, c); }
@@ -44,6 +45,11 @@ struct eight_lanes {
   // Lane l of the merged vector holds group 2 (l mod 4) + l / 4.
   static wide even_groups(std::uint32_t g) { return broadcast(g) + wide{0, 4, 1, 5}; }
   static wide odd_groups(std::uint32_t g) { return broadcast(g) + wide{2, 6, 3, 7}; }
+  static wide even_of(std::uint32_t const* w) { return dealt(w, integer{0, 0, 4, 4, 1, 1, 5, 5}); }
+  static wide odd_of(std::uint32_t const* w) { return dealt(w, integer{2, 2, 6, 6, 3, 3, 7, 7}); }
+  static wide dealt(std::uint32_t const* w, integer to) {
+    return (wide)_mm256_permutevar8x32_epi32(_mm256_load_si256((__m256i const*)w), (__m256i)to);
+  }
   static word merge(wide even, wide odd) {
     return (word)_mm256_blend_epi32((__m256i)even, _mm256_slli_epi64((__m256i)odd, 32), 0xaa);
   }
@@ -61,6 +67,9 @@ struct eight_lanes {
 
 void fill_normals_avx2(float* out, std::size_t groups, philox_counter first, philox_key key) {
   fill_normals_of<eight_lanes>(out, groups, first, key);
+}
+void fill_scattered_avx2(float* out, std::size_t groups, scattered_groups const& at) {
+  fill_scattered_of<eight_lanes>(out, groups, at);
 }
 
 }  // namespace tweedie::detail

@@ -35,6 +35,7 @@ struct sixteen_lanes {
   static wide lo(product p) { return p; }  // what is above is never read
   static wide hi(product p) { return p >> 32; }
   static wide broadcast(std::uint32_t w) { return (wide)_mm512_set1_epi64(w); }
+  static wide broadcast(wide w) { return w; }
 
   static real constant(float c) { return _mm512_set1_ps(c); }
   static real fma(real a, real b, real c) { return _mm512_fmadd_ps(a, b, c); }
@@ -49,6 +50,15 @@ struct sixteen_lanes {
   static wide even_groups(std::uint32_t g) { return broadcast(g) + wide{0, 8, 1, 9, 2, 10, 3, 11}; }
   static wide odd_groups(std::uint32_t g) {
     return broadcast(g) + wide{4, 12, 5, 13, 6, 14, 7, 15};
+  }
+  static wide even_of(std::uint32_t const* w) {
+    return dealt(w, integer{0, 0, 8, 8, 1, 1, 9, 9, 2, 2, 10, 10, 3, 3, 11, 11});
+  }
+  static wide odd_of(std::uint32_t const* w) {
+    return dealt(w, integer{4, 4, 12, 12, 5, 5, 13, 13, 6, 6, 14, 14, 7, 7, 15, 15});
+  }
+  static wide dealt(std::uint32_t const* w, integer to) {
+    return (wide)_mm512_permutexvar_epi32((__m512i)to, _mm512_load_si512(w));
   }
   static word merge(wide even, wide odd) {
     return (word)_mm512_mask_shuffle_epi32((__m512i)even, 0xaaaa, (__m512i)odd, _MM_PERM_CCAA);
@@ -67,6 +77,9 @@ struct sixteen_lanes {
 
 void fill_normals_avx512(float* out, std::size_t groups, philox_counter first, philox_key key) {
   fill_normals_of<sixteen_lanes>(out, groups, first, key);
+}
+void fill_scattered_avx512(float* out, std::size_t groups, scattered_groups const& at) {
+  fill_scattered_of<sixteen_lanes>(out, groups, at);
 }
 
 }  // namespace tweedie::detail

@@ -8,5 +8,7 @@ namespace tweedie::detail {
 
 fill_function fill_normals_avx2;
 fill_function fill_normals_avx512;
+fill_scattered_function fill_scattered_avx2;
+fill_scattered_function fill_scattered_avx512;
 
 }  // namespace tweedie::detail

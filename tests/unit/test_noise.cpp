@@ -100,6 +100,54 @@ BOOST_AUTO_TEST_CASE(every_build_writes_the_bits_of_normals4_for_every_count_and
   }
 }
 
+BOOST_AUTO_TEST_CASE(every_build_writes_the_bits_of_normals4_for_groups_of_many_samples) {
+  constexpr std::size_t room = detail::scattered_groups::room;
+  auto const key_of = [](std::size_t i) {
+    return sample_key{some_key.seed + i * 0x1'0000'0001, (i * 0x1234'5678'9abc) % (1ull << 48),
+                      static_cast<std::uint32_t>(7 * i)};
+  };
+  detail::scattered_groups at;
+  for (std::size_t i = 0; i < room; ++i) {
+    auto const c = detail::counter_of(static_cast<std::uint32_t>(3 * i), key_of(i), 5);
+    for (int k = 0; k < 4; ++k) at.counter[k][i] = c.word[k];
+    for (int k = 0; k < 2; ++k) at.key[k][i] = detail::key_of(key_of(i)).word[k];
+  }
+  for (auto const& build : detail::normals_builds()) {
+    if (!build.available) continue;
+    BOOST_TEST_CONTEXT(build.name)
+    for (std::size_t groups = 0; groups <= room; ++groups) {
+      float const guard = 1234;
+      std::vector<float> out(4 * groups + 2, guard);
+      build.fill_scattered(out.data() + 1, groups, at);
+      std::size_t wrong = !same_bits(out.front(), guard) + !same_bits(out.back(), guard);
+      for (std::size_t g = 0; g < groups; ++g) {
+        quad const q = normals4(static_cast<std::uint32_t>(3 * g), key_of(g), 5);
+        for (std::size_t j = 0; j < 4; ++j) wrong += !same_bits(out[1 + 4 * g + j], q.v[j]);
+      }
+      BOOST_REQUIRE_EQUAL(wrong, 0u);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(short_rows_together_have_the_normals_that_each_has_alone) {
+  for (std::size_t const groups : {1u, 2u, 3u, 16u, 33u})
+    for (std::size_t const rows : {0u, 1u, 2u, 15u, 16u, 17u, 40u}) {
+      std::vector<sample_key> keys;
+      for (std::size_t i = 0; i < rows; ++i)
+        keys.push_back({some_key.seed + i % 3, 100 - i, static_cast<std::uint32_t>(i % 5)});
+      float const guard = 1234;
+      std::vector<float> out(4 * groups * rows + 1, guard);
+      fill_normals_of_rows(out.data(), rows, groups, keys.data(), 2);
+      std::size_t wrong = !same_bits(out.back(), guard);
+      for (std::size_t i = 0; i < rows; ++i) {
+        auto const alone = normals(groups, keys[i], 2);
+        for (std::size_t j = 0; j < alone.size(); ++j)
+          wrong += !same_bits(out[4 * groups * i + j], alone[j]);
+      }
+      BOOST_TEST(wrong == 0u, groups << " groups, " << rows << " rows");
+    }
+}
+
 // One number for every compiler, flag and instruction set.
 BOOST_AUTO_TEST_CASE(the_bits_are_pinned) {
   std::uint64_t const pinned = 11690867351632294803u;
