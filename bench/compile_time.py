@@ -1,4 +1,6 @@
-"""What one more structure costs the compiler: a file with ten kinds of step, and the same with ten more."""
+"""What one more structure costs the compiler: a file with ten kinds of step, and the same with ten more.
+
+As in a plan, the types say which program it is, and its kernel is compiled; the numbers come at run time."""
 
 import argparse
 import json
@@ -12,7 +14,7 @@ import tempfile
 HEAD = """#include <tweedie/dsl/launch.hpp>
 using namespace tweedie;
 using namespace tweedie::symbols;
-void run(level t, level s, float* p, rows const& r) {
+void run(std::span<float const> c, float* p, rows const& r) {
   auto const where = bindings{bind(x, p), bind(out<0>, p), bind(out<1>, p), bind(keep<0>, p), bind(keep<1>, p),
                               bind(past_x0<1>, p), bind(past_x0<2>, p), bind(known, p)};
 """
@@ -23,6 +25,7 @@ def structure(i):
     extra = ["known", "keep<0>", "keep<1>", "past_x0<1>", "past_x0<2>"]
     terms = "".join(f" + {0.1 * (j + 1):.1f} * {s}" for j, s in enumerate(extra) if i >> j & 1)
     return f"""  {{
+    auto const fused = [](level t, level s) {{
     auto const raw_form = 3 * out<0> - 2 * out<1>;
     auto const of_raw = make_answers(t, raw_form, form<>{{}}, form<>{{}});
     auto const before = make_answers(t, raw_form, substitute(of_raw, t.alpha * x - t.sigma * raw),
@@ -32,10 +35,10 @@ def structure(i):
     auto const half = make_answers(t, raw_form, lift(sym::thresholded{{}}), before.eps);
     auto const after = make_answers(t, raw_form, lift(sym::thresholded{{}}),
                                     substitute(half, (x - t.alpha * x0) / t.sigma));
-    auto const f = fuse(after, node, std::tuple{{x = s.alpha * x0 + s.sigma * eps{terms}}});
-    std::array<float, decltype(f)::type::coefficients> c;
-    for (std::size_t i = 0; i < c.size(); ++i) c[i] = static_cast<float>(f.c[i]);
-    launch<decltype(f)::type>(c, where, r);
+    return fuse(after, node, std::tuple{{x = s.alpha * x0 + s.sigma * eps{terms}}});
+    }};
+    using program = typename decltype(fused(level{{}}, level{{}}))::type;
+    launch<program>(c, where, r);
   }}
 """
 

@@ -49,6 +49,7 @@ any_form answer(any_answers const& a, any_symbol s) {
 /// Like terms merged, sorted by rank.
 any_form collapse(any_form const& f) {
   any_form r;
+  r.reserve(f.size());
   for (any_term const& t : f)
     if (std::ranges::none_of(r, [&](any_term const& u) { return u.symbol == t.symbol; }))
       r.push_back({0, t.symbol});
@@ -61,8 +62,11 @@ any_form collapse(any_form const& f) {
 any_valued line_of(any_symbol target, any_function const* function, any_reduction const* reduction,
                    std::vector<double> const& parameters, std::vector<any_form> const& sums) {
   any_valued v{{target, function, reduction, {}}, parameters};
+  v.line.sums.reserve(sums.size());
   for (any_form const& f : sums) {
     any_sum sum;
+    sum.reserve(f.size());
+    v.numbers.reserve(v.numbers.size() + f.size());
     for (any_term const& t : f) {
       sum.push_back(t.symbol);
       v.numbers.push_back(t.c);
@@ -109,13 +113,14 @@ std::vector<any_valued> sorted_lines(std::vector<any_valued> lines) {
 }
 
 /// Without the nodes that nobody reads.
-std::vector<any_valued> live_nodes(std::vector<any_valued> const& nodes,
+std::vector<any_valued> live_nodes(std::vector<any_valued> nodes,
                                    std::vector<any_valued> const& writes) {
   std::vector<any_valued> live;  // last first
+  live.reserve(nodes.size());
   for (auto n = nodes.rbegin(); n != nodes.rend(); ++n) {
     auto const reads_it = [&](any_valued const& v) { return reads(v, n->line.target); };
     if (std::ranges::any_of(live, reads_it) || std::ranges::any_of(writes, reads_it))
-      live.push_back(*n);
+      live.push_back(std::move(*n));
   }
   std::ranges::reverse(live);
   return live;
@@ -123,15 +128,15 @@ std::vector<any_valued> live_nodes(std::vector<any_valued> const& nodes,
 
 /// One kernel of nodes without reductions and of sums that are stored, with its numbers behind
 /// those that are there.
-any_kernel kernel_of(std::vector<any_valued> const& nodes, std::vector<any_valued> const& writes,
+any_kernel kernel_of(std::vector<any_valued> nodes, std::vector<any_valued> writes,
                      std::vector<double>& numbers) {
   any_kernel k;
   std::vector<any_symbol> symbols;
   for (auto const* lines : {&nodes, &writes})
     for (any_valued const& v : *lines)
-      for (any_symbol s : symbols_in(v.line))
-        if (std::ranges::find(symbols, s) == symbols.end()) symbols.push_back(s);
+      for (any_sum const& sum : v.line.sums) symbols.insert(symbols.end(), sum.begin(), sum.end());
   std::ranges::sort(symbols);
+  symbols.erase(std::unique(symbols.begin(), symbols.end()), symbols.end());
   for (any_symbol s : symbols) {
     if (ranks_buffer(s.rank)) k.reads.push_back(s);
     if (ranks_broadcast(s.rank)) k.masks.push_back(s);
@@ -144,16 +149,17 @@ any_kernel kernel_of(std::vector<any_valued> const& nodes, std::vector<any_value
     return ranks_scalar(s.rank) || std::ranges::find(of_row, s) != of_row.end();
   };
   std::vector<double> of_nodes;
-  for (any_valued const& v : nodes) {
+  for (any_valued& v : nodes) {
     bool const uniform = !k.scalars.empty() && std::ranges::all_of(symbols_in(v.line), is_of_row);
     if (uniform) of_row.push_back(v.line.target);
-    (uniform ? k.uniform : k.nodes).push_back(v.line);
+    (uniform ? k.uniform : k.nodes).push_back(std::move(v.line));
     auto& to = uniform ? numbers : of_nodes;
     to.insert(to.end(), v.numbers.begin(), v.numbers.end());
   }
   numbers.insert(numbers.end(), of_nodes.begin(), of_nodes.end());
-  for (any_valued const& v : writes) {
-    k.writes.push_back(v.line);
+  k.writes.reserve(writes.size());
+  for (any_valued& v : writes) {
+    k.writes.push_back(std::move(v.line));
     numbers.insert(numbers.end(), v.numbers.begin(), v.numbers.end());
   }
   return k;
@@ -171,6 +177,12 @@ std::vector<int> phases_of(std::vector<any_valued> const& lines) {
 }
 
 }  // namespace
+
+any_form form_of(double const* c, int const* ranks, std::size_t n) {
+  any_form r(n);
+  for (std::size_t i = 0; i < n; ++i) r[i] = {c[i], {ranks[i]}};
+  return r;
+}
 
 std::vector<any_statement> statements_then(std::vector<any_statement> statements,
                                            std::vector<any_statement> after) {
@@ -203,7 +215,18 @@ std::vector<any_statement> statements_then(std::vector<any_statement> statements
 
 any_form substitute(any_answers const& a, any_form const& f) {
   any_form r;
-  for (any_term const& t : f) r = joined(std::move(r), scaled(t.c, answer(a, t.symbol)));
+  auto const add = [&](double k, any_form const& of) {
+    for (any_term const& t : of) r.push_back({t.c * k, t.symbol});
+  };
+  for (any_term const& t : f) {
+    int const rank = t.symbol.rank;
+    // Nearly all there are; the rest is made first.
+    if (rank == sym::raw::rank) add(t.c, a.raw);
+    else if (rank == sym::x0::rank) add(t.c, a.x0);
+    else if (rank == sym::eps::rank) add(t.c, a.eps);
+    else if (ranks_buffer(rank) || ranks_node(rank)) r.push_back(t);
+    else add(t.c, answer(a, t.symbol));
+  }
   return r;
 }
 
@@ -219,15 +242,15 @@ void lower(any_answers const& a, any_statement const& s, any_lowered& to) {
   else to.stored.push_back(line_of(s.target, nullptr, nullptr, {}, {value}));
 }
 
-any_fused assemble(any_lowered const& all) {
-  auto const writes = sorted_lines(all.stored);
-  auto const live = live_nodes(all.lines, writes);
+any_fused assemble(any_lowered all) {
+  auto writes = sorted_lines(std::move(all.stored));
+  auto live = live_nodes(std::move(all.lines), writes);
   auto const phase = phases_of(live);
   std::vector<any_valued> plain;
   int last = 0, scratch = 0;
   for (std::size_t i = 0; i < live.size(); ++i)
     if (live[i].line.reduction) last = std::max(last, phase[i] + 1);
-    else plain.push_back(live[i]);
+    else plain.push_back(std::move(live[i]));
 
   any_fused r;
   // A reduction runs over scratch buffers, which the kernel before it fills.
@@ -257,12 +280,14 @@ any_fused assemble(any_lowered const& all) {
       reductions.push_back(std::move(over));
     }
     filled = sorted_lines(std::move(filled));
-    any_kernel k = kernel_of(live_nodes(plain, filled), filled, r.numbers);
+    auto nodes = live_nodes(plain, filled);
+    any_kernel k = kernel_of(std::move(nodes), std::move(filled), r.numbers);
     k.reductions = std::move(reductions);
     r.numbers.insert(r.numbers.end(), parameters.begin(), parameters.end());
     r.program.kernels.push_back(std::move(k));
   }
-  r.program.kernels.push_back(kernel_of(live_nodes(plain, writes), writes, r.numbers));
+  auto nodes = live_nodes(std::move(plain), writes);
+  r.program.kernels.push_back(kernel_of(std::move(nodes), std::move(writes), r.numbers));
   return r;
 }
 

@@ -44,6 +44,6 @@ struct any_fused {
 };
 
 /// Throws tweedie::error where a symbol is assigned twice.
-any_fused assemble(any_lowered const& all);
+any_fused assemble(any_lowered all);
 
 }  // namespace tweedie

@@ -46,11 +46,15 @@ struct any_step {
 
 // The same formulas without their types.
 
+/// c[0] S_0 + ... + c[n - 1] S_n-1 of symbols with these ranks.
+any_form form_of(double const* c, int const* ranks, std::size_t n);
+
 template <symbol... S> any_form forget(form<S...> const& f) {
-  any_form r;
-  std::size_t i = 0;
-  (r.push_back({f.c[i++], {S::rank}}), ...);
-  return r;
+  if constexpr (sizeof...(S) == 0) return {};
+  else {
+    static constexpr int ranks[]{S::rank...};
+    return form_of(f.c.data(), ranks, sizeof...(S));
+  }
 }
 template <symbol S> any_form forget(S s) { return forget(lift(s)); }
 
@@ -65,8 +69,13 @@ template <class F, class... A> any_expression expression_of(pointwise_node<F, A.
 template <class R, class... A> any_expression expression_of(reduction_node<R, A...> const& n);
 template <class... A>
 std::vector<any_expression> expressions_of(std::tuple<A...> const& arguments) {
-  return std::apply(
-      [](auto const&... a) { return std::vector<any_expression>{expression_of(a)...}; }, arguments);
+  std::vector<any_expression> r;
+  r.reserve(sizeof...(A));
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (r.push_back(expression_of(std::get<I>(arguments))), ...);
+  }
+  (std::index_sequence_for<A...>{});
+  return r;
 }
 template <class F, class... A> any_expression expression_of(pointwise_node<F, A...> const& n) {
   return {.function = &function_of<F, sizeof...(A)>,
@@ -81,18 +90,26 @@ template <class R, class... A> any_expression expression_of(reduction_node<R, A.
 
 }  // namespace detail
 
-template <class... S> std::vector<any_statement> forget(std::tuple<S...> const& statements) {
-  auto const one = []<class Target, class V>(assignment<Target, V> const& a) {
-    return any_statement{{Target::rank}, detail::expression_of(a.value)};
-  };
-  return std::apply([&](auto const&... s) { return std::vector<any_statement>{one(s)...}; },
-                    statements);
+template <class... T, class... V>
+std::vector<any_statement> forget(std::tuple<assignment<T, V>...> const& statements) {
+  std::vector<any_statement> r;
+  r.reserve(sizeof...(T));
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (r.push_back({{T::rank}, detail::expression_of(std::get<I>(statements).value)}), ...);
+  }
+  (std::index_sequence_for<T...>{});
+  return r;
 }
 template <class... E> any_step forget(step_of<E...> const& step) {
-  auto const one = [](auto const& e) { return any_evaluation{e.where, forget(e.statements)}; };
-  return {std::apply([&](auto const&... e) { return std::vector<any_evaluation>{one(e)...}; },
-                     step.evaluations),
-          step.repetitions};
+  any_step r{{}, step.repetitions};
+  r.evaluations.reserve(sizeof...(E));
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (r.evaluations.push_back(
+         {std::get<I>(step.evaluations).where, forget(std::get<I>(step.evaluations).statements)}),
+     ...);
+  }
+  (std::index_sequence_for<E...>{});
+  return r;
 }
 
 /// The statements with more after them that read the x they arrive at: `then`.

@@ -68,11 +68,10 @@ template <class... Stages> inline constexpr bool is_pipeline<pipeline<Stages...>
 
 template <class... Stages, class Next>
 constexpr auto operator|(pipeline<Stages...> const& p, Next next) {
-  return std::apply(
-      [&](auto const&... stages) {
-        return pipeline<Stages..., Next>{{stages..., std::move(next)}};
-      },
-      p.stages);
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return pipeline<Stages..., Next>{{std::get<I>(p.stages)..., std::move(next)}};
+  }
+  (std::index_sequence_for<Stages...>{});
 }
 
 template <class First, class Next>

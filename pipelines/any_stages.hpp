@@ -16,41 +16,73 @@
 
 namespace tweedie {
 
+template <class Signature> class shared_call;
+/// A function of something shared: a std::function that costs the compiler little.
+template <class R, class... A> class shared_call<R(A...)> {
+ public:
+  shared_call() = default;
+  /// call(self, arguments...); a lambda without captures is such a pointer.
+  shared_call(std::shared_ptr<void const> self, R (*call)(void const* self, A...))
+      : self_(std::move(self)), call_(call) {}
+  /// Anything that can be called.
+  template <class F>
+  requires std::is_invocable_r_v<R, F const&, A...> &&
+      (!std::is_same_v<F, shared_call>)shared_call(F f)
+      : self_(std::make_shared<F const>(std::move(f))),
+        call_([](void const* self, A... a) -> R { return (*static_cast<F const*>(self))(a...); }) {}
+
+  R operator()(A... a) const { return call_(self_.get(), a...); }
+  explicit operator bool() const { return call_ != nullptr; }
+
+ private:
+  std::shared_ptr<void const> self_;
+  R (*call_)(void const*, A...) = nullptr;
+};
+
 /// What a network predicts: affine in x and raw, the numbers are data.
 struct any_prediction {
   std::string name;
-  std::function<any_form(level)> x0_of, eps_of;  ///< over x and raw
-  std::function<any_form(level)> input_of;       ///< what the network sees; empty: x
-  std::function<void()> check;
+  shared_call<any_form(level)> x0_of, eps_of;  ///< over x and raw
+  shared_call<any_form(level)> input_of;       ///< what the network sees; empty: x
+  shared_call<void()> check;
 };
 
 struct any_guidance {
   std::size_t branches = 1, extras = 0, conditions = 1, memories = 0;
   // Each may be empty.
-  std::function<bool(level)> on;  ///< where it is off sometimes
-  std::function<any_expression(level)> raw_of, x0_of, eps_of;
-  std::function<std::vector<any_statement>(level)> remember;
-  std::function<void(batch const&)> evaluate;
-  std::function<void()> check;
-  std::function<void(std::span<std::size_t const>, std::span<int const>)> check_request;
+  shared_call<bool(level)> on;  ///< where it is off sometimes
+  shared_call<any_expression(level)> raw_of, x0_of, eps_of;
+  shared_call<std::vector<any_statement>(level)> remember;
+  shared_call<void(batch const&)> evaluate;
+  shared_call<void()> check;
+  shared_call<void(std::span<std::size_t const>, std::span<int const>)> check_request;
 };
 
 /// Empty functions: none.
 struct any_threshold {
-  std::function<any_expression(level)> x0_of;
-  std::function<any_form(level)> eps_of;
-  std::function<void()> check;
+  shared_call<any_expression(level)> x0_of;
+  shared_call<any_form(level)> eps_of;
+  shared_call<void()> check;
 };
 
 struct any_sampler {
   int longest = 0;             ///< levels before t that its longest step takes
   std::vector<int> mentioned;  ///< ranks of the symbols that its formulas read
   std::vector<int> assigned;   ///< and write
-  std::function<any_step(int before, level const* t, path const&)> step;
-  std::function<any_step(level const* t, path const&)> first;  ///< may be empty
-  std::function<any_step(level const* t, path const&)> last;
-  std::function<std::vector<any_statement>(level t, level s, path const&)> enter;  ///< may be empty
-  std::function<void()> check;
+  shared_call<any_step(int before, level const* t, path const&)> step;
+  shared_call<any_step(level const* t, path const&)> first;  ///< may be empty
+  shared_call<any_step(level const* t, path const&)> last;
+  shared_call<std::vector<any_statement>(level t, level s, path const&)> enter;  ///< may be empty
+  shared_call<void()> check;
+};
+
+/// What the network reads and writes, and whether each branch has an input of its own.
+struct any_buffers {
+  element_type input = element_type::float32, output = element_type::float32;
+  bool duplicates = false;
+  bool plain() const {
+    return input == element_type::float32 && output == element_type::float32 && !duplicates;
+  }
 };
 
 /// The stages of a pipeline in their places.
@@ -59,14 +91,23 @@ struct any_stages {
   any_guidance guidance;
   any_threshold threshold;
   any_sampler sampler;
+  std::vector<any_prediction> of_branches = {};        ///< empty: every branch predicts the same
+  shared_call<void(noise_request const&)> noise = {};  ///< empty: drawn by Philox in the kernels
+  any_buffers buffers = {};
 };
 
 namespace detail {
 
-// forget(stage) by kind. The stage is shared by its functions.
+/// A stage, or what it is a part of, kept alive: one type for all, which spares the compiler much.
+using owner = std::shared_ptr<void const>;
+/// What a shared_call shares.
+template <class Stage> Stage const& of(void const* self) {
+  return *static_cast<Stage const*>(self);
+}
 
-template <class Stage> std::function<void()> check_of(std::shared_ptr<Stage const> s) {
-  if constexpr (requires { s->check(); }) return [s] { s->check(); };
+template <class Stage> shared_call<void()> check_of(owner const& s, Stage const&) {
+  if constexpr (requires(Stage const& stage) { stage.check(); })
+    return {s, [](void const* self) { of<Stage>(self).check(); }};
   else return {};
 }
 
@@ -74,88 +115,156 @@ template <class... S> std::vector<int> ranks_of(list<S...>) { return {S::rank...
 
 }  // namespace detail
 
-template <class P> any_prediction forget_prediction(P of) {
-  auto const p = std::make_shared<P const>(std::move(of));
-  any_prediction r{std::string(P::name),
-                   [p](level t) { return forget(p->x0_of(t)); },
-                   [p](level t) { return forget(p->eps_of(t)); },
-                   {},
-                   detail::check_of(p)};
+// Each stage without its type; `shared` points at it and is shared by its functions.
+
+template <class P> any_prediction forget_prediction(detail::owner shared, P const& stage) {
+  any_prediction r{
+      .name = std::string(stage.name), .x0_of = {}, .eps_of = {}, .input_of = {}, .check = {}};
+  r.x0_of = {shared,
+             [](void const* self, level t) { return forget(detail::of<P>(self).x0_of(t)); }};
+  r.eps_of = {shared,
+              [](void const* self, level t) { return forget(detail::of<P>(self).eps_of(t)); }};
   if constexpr (detail::scales_input<P>)
-    r.input_of = [p](level t) { return forget(p->input_of(t)); };
+    r.input_of = {
+        shared, [](void const* self, level t) { return forget(detail::of<P>(self).input_of(t)); }};
+  r.check = detail::check_of(shared, stage);
   return r;
 }
 
-template <class G> any_guidance forget_guidance(G of) {
+template <class G> any_guidance forget_guidance(detail::owner shared, G const& stage) {
   using namespace detail;
-  auto const g = std::make_shared<G const>(std::move(of));
   any_guidance r;
   r.branches = G::branches;
   r.extras = extras_of<G>();
   r.conditions = conditions_of<G>();
   r.memories = decltype(remembered_by<G>())::size;
-  if constexpr (can_be_off<G>) r.on = [g](level t) { return g->on(t); };
-  if constexpr (guides_raw<G>) r.raw_of = [g](level t) { return expression_of(g->raw_of(t)); };
-  if constexpr (guides_x0<G>) r.x0_of = [g](level t) { return expression_of(g->x0_of(t)); };
-  if constexpr (guides_eps<G>) r.eps_of = [g](level t) { return expression_of(g->eps_of(t)); };
+  if constexpr (can_be_off<G>)
+    r.on = {shared, [](void const* self, level t) { return of<G>(self).on(t); }};
+  if constexpr (guides_raw<G>)
+    r.raw_of = {shared,
+                [](void const* self, level t) { return expression_of(of<G>(self).raw_of(t)); }};
+  if constexpr (guides_x0<G>)
+    r.x0_of = {shared,
+               [](void const* self, level t) { return expression_of(of<G>(self).x0_of(t)); }};
+  if constexpr (guides_eps<G>)
+    r.eps_of = {shared,
+                [](void const* self, level t) { return expression_of(of<G>(self).eps_of(t)); }};
   if constexpr (remembers<G>)
-    r.remember = [g](level t) {
-      return forget(std::get<0>(g->remember(t).evaluations).statements);
-    };
-  if constexpr (extras_of<G>() > 0) r.evaluate = [g](batch const& b) { g->evaluate(b); };
+    r.remember = {shared, [](void const* self, level t) {
+                    return forget(std::get<0>(of<G>(self).remember(t).evaluations).statements);
+                  }};
+  if constexpr (extras_of<G>() > 0)
+    r.evaluate = {shared, [](void const* self, batch const& b) { of<G>(self).evaluate(b); }};
   if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
-                  g->check(s, l);
+                  stage.check(s, l);
                 })
-    r.check_request = [g](std::span<std::size_t const> s, std::span<int const> l) {
-      g->check(s, l);
-    };
-  r.check = check_of(g);
+    r.check_request = {shared, [](void const* self, std::span<std::size_t const> s,
+                                  std::span<int const> l) { of<G>(self).check(s, l); }};
+  r.check = check_of(shared, stage);
   return r;
 }
 
-template <class T> any_threshold forget_threshold(T of) {
-  auto const s = std::make_shared<T const>(std::move(of));
-  return {[s](level t) { return detail::expression_of(s->x0_of(t)); },
-          [s](level t) { return forget(s->eps_of(t)); }, detail::check_of(s)};
+template <class T> any_threshold forget_threshold(detail::owner shared, T const& stage) {
+  any_threshold r;
+  r.x0_of = {shared, [](void const* self, level t) {
+               return detail::expression_of(detail::of<T>(self).x0_of(t));
+             }};
+  r.eps_of = {shared,
+              [](void const* self, level t) { return forget(detail::of<T>(self).eps_of(t)); }};
+  r.check = detail::check_of(shared, stage);
+  return r;
 }
 
-template <class S> any_sampler forget_sampler(S of) {
+template <class S> any_sampler forget_sampler(detail::owner shared, S const& stage) {
   using namespace detail;
-  auto const s = std::make_shared<S const>(std::move(of));
   using kinds = kinds_of_step<S>;
   any_sampler r;
   r.longest = longest<S>();
   r.mentioned = ranks_of(decltype(concat(all_mentioned<S>(kinds{}), mentioned_on_entering<S>())){});
   r.assigned = ranks_of(decltype(all_assigned<S>(kinds{})){});
-  r.step = [s](int before, level const* t, path const& p) {
-    any_step step;
-    [&]<int... B>(std::integer_sequence<int, B...>) {
-      ((B == before ? void(step = forget(inner_step<B>::formula(*s, t, p))) : void()), ...);
-    }
-    (std::make_integer_sequence<int, longest<S>() + 1>{});
-    return step;
-  };
+  r.step = {
+      shared, [](void const* self, int before, level const* t, path const& p) {
+        any_step step;
+        [&]<int... B>(std::integer_sequence<int, B...>) {
+          ((B == before ? void(step = forget(inner_step<B>::formula(of<S>(self), t, p))) : void()),
+           ...);
+        }
+        (std::make_integer_sequence<int, longest<S>() + 1>{});
+        return step;
+      }};
   if constexpr (has_first<S>)
-    r.first = [s](level const* t, path const& p) { return forget(first_step::formula(*s, t, p)); };
-  r.last = [s](level const* t, path const& p) { return forget(last_step::formula(*s, t, p)); };
+    r.first = {shared, [](void const* self, level const* t, path const& p) {
+                 return forget(first_step::formula(of<S>(self), t, p));
+               }};
+  r.last = {shared, [](void const* self, level const* t, path const& p) {
+              return forget(last_step::formula(of<S>(self), t, p));
+            }};
   if constexpr (has_enter<S>)
-    r.enter = [s](level t, level next, path const& p) {
-      return forget(std::get<0>(enter_of(*s, t, next, p).evaluations).statements);
-    };
-  r.check = check_of(s);
+    r.enter = {
+        shared, [](void const* self, level t, level next, path const& p) {
+          return forget(std::get<0>(enter_of(of<S>(self), t, next, p).evaluations).statements);
+        }};
+  r.check = check_of(shared, stage);
   return r;
 }
 
-/// The stages of a typed pipeline: `forget_stages(pipeline.stage_set())`.
+template <class P> any_prediction forget_prediction(P p) {
+  auto const shared = std::make_shared<P const>(std::move(p));
+  return forget_prediction(shared, *shared);
+}
+template <class G> any_guidance forget_guidance(G g) {
+  auto const shared = std::make_shared<G const>(std::move(g));
+  return forget_guidance(shared, *shared);
+}
+template <class T> any_threshold forget_threshold(T t) {
+  auto const shared = std::make_shared<T const>(std::move(t));
+  return forget_threshold(shared, *shared);
+}
+template <class S> any_sampler forget_sampler(S s) {
+  auto const shared = std::make_shared<S const>(std::move(s));
+  return forget_sampler(shared, *shared);
+}
+
+namespace detail {
+
+/// What each branch predicts, where a guidance says that they differ.
+template <class Stages> std::vector<any_prediction> predictions_of_branches(Stages const& s) {
+  std::vector<any_prediction> r;
+  if constexpr (requires { s.guidance.template predicts_of<0>(s.predicts); })
+    [&]<int... I>(std::integer_sequence<int, I...>) {
+      (r.push_back(forget_prediction(s.guidance.template predicts_of<I>(s.predicts))), ...);
+    }
+  (std::make_integer_sequence<int, decltype(s.guidance)::branches +
+                                       extras_of<std::remove_cvref_t<decltype(s.guidance)>>()>{});
+  return r;
+}
+
+}  // namespace detail
+
+/// The stages of a typed pipeline, which `whole` keeps alive.
 template <class S, class P, class G, class T, class A, class N, class B>
-any_stages forget_stages(stage_set<S, P, G, T, A, N, B> const& s) {
-  static_assert(std::is_same_v<N, drawn_noise> && B::plain,
-                "a pipeline that is put together at run time draws its noise by Philox, and its "
-                "network reads and writes float32");
-  any_threshold threshold;
-  if constexpr (!std::is_same_v<T, no_threshold>) threshold = forget_threshold(s.threshold);
-  return {forget_prediction(s.predicts), forget_guidance(s.guidance), threshold,
-          forget_sampler(s.sampler)};
+any_stages forget_stages(detail::owner const& whole, stage_set<S, P, G, T, A, N, B> const& s) {
+  auto const part = [&](void const* stage) { return detail::owner(whole, stage); };
+  any_stages r{.predicts = forget_prediction(part(&s.predicts), s.predicts),
+               .guidance = forget_guidance(part(&s.guidance), s.guidance),
+               .threshold = {},
+               .sampler = forget_sampler(part(&s.sampler), s.sampler),
+               .of_branches = detail::predictions_of_branches(s),
+               .noise = {},
+               .buffers = {detail::element_type_of<typename B::input>(),
+                           detail::element_type_of<typename B::output>(), B::duplicates}};
+  if constexpr (!std::is_same_v<T, no_threshold>)
+    r.threshold = forget_threshold(part(&s.threshold), s.threshold);
+  if constexpr (!std::is_same_v<N, drawn_noise>)
+    r.noise = {part(&s.noise),
+               [](void const* self, noise_request const& asked) { detail::of<N>(self)(asked); }};
+  return r;
+}
+/// `forget_stages(pipeline.stage_set())`
+template <class S, class P, class G, class T, class A, class N, class B>
+any_stages forget_stages(stage_set<S, P, G, T, A, N, B> s) {
+  auto const shared = std::make_shared<decltype(s) const>(std::move(s));
+  return forget_stages(shared, *shared);
 }
 
 }  // namespace tweedie

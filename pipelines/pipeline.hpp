@@ -18,18 +18,18 @@ namespace detail {
 template <class Kind, class... Stages>
 inline constexpr int count_of = (is_kind<Stages, Kind> + ... + 0);
 
+/// Where the first stage of a kind is; behind the last where there is none.
+template <class Kind, class... Stages> constexpr std::size_t place_of() {
+  std::size_t i = 0;
+  (void)((is_kind<Stages, Kind> || (++i, false)) || ...);
+  return i;
+}
 /// The first stage of a kind, or a default.
-template <class Kind, class Default, class Tuple> constexpr auto pick(Tuple const& stages) {
-  return std::apply(
-      [](auto const&... s) {
-        auto const found = std::tuple_cat([&] {
-          if constexpr (is_kind<decltype(s), Kind>) return std::tuple{s};
-          else return std::tuple<>{};
-        }()...);
-        if constexpr (std::tuple_size_v<decltype(found)> == 0) return Default{};
-        else return std::get<0>(found);
-      },
-      stages);
+template <class Kind, class Default, class... Stages>
+constexpr auto pick(std::tuple<Stages...> const& stages) {
+  constexpr std::size_t i = place_of<Kind, Stages...>();
+  if constexpr (i == sizeof...(Stages)) return Default{};
+  else return std::get<i>(stages);
 }
 
 template <class Allowed, class... S> constexpr bool only(list<S...>) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+
+#include <fmt/format.h>
 
 #include <tweedie/dsl/any_fuse.hpp>
 
@@ -36,7 +39,21 @@ int largest(std::vector<int> const& ranks, int first) {
   return r;
 }
 
+/// The streams of noise that the caller is asked for.
+std::vector<std::uint32_t> streams_of(any_stages const& s) {
+  std::vector<std::uint32_t> r;
+  if (s.noise)
+    for (int rank : s.sampler.mentioned)
+      if (detail::ranks_noise(rank))
+        r.push_back(static_cast<std::uint32_t>(rank - sym::noise_stream<0>::rank));
+  std::ranges::sort(r);
+  r.erase(std::unique(r.begin(), r.end()), r.end());
+  return r;
+}
+
 plan_layout layout_of(any_stages const& s) {
+  bool const writes_input =
+      s.predicts.input_of || s.buffers.input != element_type::float32 || s.buffers.duplicates;
   auto const past = [&](int first) {
     return static_cast<std::size_t>(std::max(0, largest(s.sampler.mentioned, first)));
   };
@@ -47,17 +64,25 @@ plan_layout layout_of(any_stages const& s) {
           .past_x0 = past(sym::past_x0<0>::rank),
           .past_eps = past(sym::past_eps<0>::rank),
           .memories = s.guidance.memories,
-          .inputs = s.predicts.input_of ? std::size_t{1} : std::size_t{0},
+          .streams = streams_of(s),
+          .inputs = !writes_input          ? std::size_t{0}
+                    : s.buffers.duplicates ? s.guidance.branches
+                                           : std::size_t{1},
+          .input_per_branch = s.buffers.duplicates,
           .learns_variance = has(s.sampler.mentioned, sym::raw_variance::rank),
           .uses_known = has(s.sampler.mentioned, sym::known::rank),
           .uses_mask = has(s.sampler.mentioned, sym::mask::rank),
-          .enters = static_cast<bool>(s.sampler.enter)};
+          .noise_given = static_cast<bool>(s.noise),
+          .enters = static_cast<bool>(s.sampler.enter),
+          .input = s.buffers.input,
+          .output = s.buffers.output};
 }
 
 plan_calls calls_of(any_stages const& s, any_network const& network) {
   plan_calls c;
   c.network = network.call;
   c.extras = s.guidance.evaluate;
+  c.noise = s.noise;
   if (network.check || s.guidance.check_request)
     c.check = [network = network.check, guidance = s.guidance.check_request,
                branches = s.guidance.branches](auto shape, auto given) {
@@ -89,13 +114,16 @@ struct fuser {
 
   any_fused evaluation(level t, bool guided, std::vector<any_statement> const& statements) const {
     any_guidance const& g = stages.guidance;
-    any_answers a{t, term(1, sym::out<0>::rank), {}, {}, {}, {}, false};
-    auto const of_branch = [&](auto const& of, int i) {
+    any_answers a{t, term(1, sym::out<0>::rank), {}, {}, {}, {}, layout.noise_given};
+    auto const of_branch = [&](auto of, int i) {
+      any_prediction const& predicts = stages.of_branches.empty()
+                                           ? stages.predicts
+                                           : stages.of_branches[static_cast<std::size_t>(i)];
       any_answers const one{t, term(1, sym::out<0>::rank + i), {}, {}, {}, {}, false};
-      return substitute(one, of(t));
+      return substitute(one, (predicts.*of)(t));
     };
-    a.branch_x0 = [&](int i) { return of_branch(stages.predicts.x0_of, i); };
-    a.branch_eps = [&](int i) { return of_branch(stages.predicts.eps_of, i); };
+    a.branch_x0 = [&](int i) { return of_branch(&any_prediction::x0_of, i); };
+    a.branch_eps = [&](int i) { return of_branch(&any_prediction::eps_of, i); };
 
     any_lowered all;
     if (guided && g.remember)
@@ -121,14 +149,31 @@ struct fuser {
       a.eps = substitute(a, stages.threshold.eps_of(t));
     }
     for (any_statement const& s : statements) lower(a, s, all);
-    return assemble(all);
+    return in_buffers(assemble(std::move(all)));
+  }
+
+  /// The same over what the network's buffers hold.
+  any_fused in_buffers(any_fused of) const {
+    if (stages.buffers.plain()) return of;
+    auto const store = [&](any_symbol& s) {
+      if (ranks_family(sym::net_in<0>::rank, s.rank)) s.element = layout.input;
+      if (ranks_family(sym::out<0>::rank, s.rank)) s.element = layout.output;
+    };
+    for (any_kernel& k : of.program.kernels) {
+      for (any_symbol& s : k.reads) store(s);
+      for (any_line& l : k.writes) store(l.target);
+    }
+    return of;
   }
 
   std::vector<any_statement> input(std::vector<any_statement> statements, level where) const {
     if (layout.inputs == 0) return statements;
-    return statements_then(
-        std::move(statements),
-        {{{sym::net_in<0>::rank}, as_expression(stages.predicts.input_of(where))}});
+    auto const seen = as_expression(stages.predicts.input_of ? stages.predicts.input_of(where)
+                                                             : term(1, sym::x::rank));
+    std::vector<any_statement> inputs;
+    for (int b = 0; b < static_cast<int>(layout.inputs); ++b)
+      inputs.push_back({{sym::net_in<0>::rank + b}, seen});
+    return statements_then(std::move(statements), std::move(inputs));
   }
 
   /// The statements of an evaluation with what is stored for later ones: the past, and what the
@@ -187,13 +232,19 @@ any_code find(any_program program, compiled_programs compiled) {
 
 run_time_plan::run_time_plan(any_stages const& stages, any_network const& network,
                              std::vector<level> levels, path const& between,
-                             compiled_programs compiled)
+                             compiled_programs compiled,
+                             std::span<declared_structure const> declared)
     : any_plan(layout_of(stages), calls_of(stages, network), std::move(levels)) {
+  bool const is_open = declared.empty();
+  for (declared_structure const& d : declared)
+    structures_.push_back({{std::shared_ptr<void>(), &d.code}, d.kind(), d.evaluation, d.guided});
   for (auto const* check : {&stages.predicts.check, &stages.guidance.check, &stages.threshold.check,
                             &stages.sampler.check})
     if (*check) (*check)();
   fuser const of{stages, layout_};
   std::size_t scratches = 0;
+  for (structure const& s : structures_)
+    scratches = std::max(scratches, s.code->program().scratches());
 
   auto const upcoming_at = [&](std::size_t k) -> detail::upcoming {
     if (k >= steps()) return {levels_.back(), levels_.back(), levels_.back()};
@@ -205,9 +256,9 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   };
   auto const start_of = [&](std::vector<any_statement> const& statements) {
     any_lowered all;
-    any_answers const answers{levels_[0], {}, {}, {}, {}, {}, false};
+    any_answers const answers{levels_[0], {}, {}, {}, {}, {}, layout_.noise_given};
     for (any_statement const& s : statements) lower(answers, s, all);
-    auto fused = assemble(all);
+    auto fused = of.in_buffers(assemble(std::move(all)));
     return start_code{find(std::move(fused.program), compiled),
                       {fused.numbers.begin(), fused.numbers.end()}};
   };
@@ -221,7 +272,9 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   detail::upcoming next = upcoming_at(0);
   double const scale = levels_[0].alpha == 1 ? levels_[0].sigma : 1;
   std::vector<any_statement> const fresh{
-      {{sym::x::rank}, as_expression(term(scale, sym::noise_stream<start_stream>::rank))}};
+      {{sym::x::rank},
+       as_expression(term(
+           scale, layout_.noise_given ? sym::x::rank : sym::noise_stream<start_stream>::rank))}};
   fresh_ = start_of(layout_.enters ? fresh : started(fresh, next));
   if (layout_.enters || layout_.inputs > 0) entering_ = start_of(started({}, next));
 
@@ -252,6 +305,10 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
       auto const there = std::ranges::find_if(structures_, same);
       auto const index = static_cast<std::size_t>(there - structures_.begin());
       if (there == structures_.end()) {
+        if (!is_open)
+          throw std::logic_error(
+              fmt::format("{}, evaluation {}: the run time fused another program than the compiler",
+                          kind.name, e));
         scratches = std::max(scratches, fused.program.scratches());
         structures_.push_back({find(fused.program, compiled), kind.name, e, guided});
       }

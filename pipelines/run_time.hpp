@@ -19,21 +19,27 @@ namespace tweedie {
 
 /// A network as a plan calls it.
 struct any_network {
-  std::function<void(batch const&)> call;
+  shared_call<void(batch const&)> call;
   /// Throws where it cannot take such samples or labels; may be empty.
-  std::function<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)>
-      check;
+  shared_call<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)> check;
 };
-template <class Network> any_network forget_network(Network network) {
-  auto const n = std::make_shared<Network const>(std::move(network));
-  any_network r{[n](batch const& b) { (*n)(b); }, {}};
+/// A network without its type; `shared` points at it and is shared by its functions.
+template <class Network>
+any_network forget_network(detail::owner const& shared, Network const& network) {
+  any_network r{{shared, [](void const* self, batch const& b) { detail::of<Network>(self)(b); }},
+                {}};
   if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
-                  n->check(s, l, 1);
+                  network.check(s, l, 1);
                 })
-    r.check = [n](std::span<std::size_t const> s, std::span<int const> l, std::size_t branches) {
-      n->check(s, l, static_cast<int>(branches));
-    };
+    r.check = {shared, [](void const* self, std::span<std::size_t const> s, std::span<int const> l,
+                          std::size_t branches) {
+                 detail::of<Network>(self).check(s, l, static_cast<int>(branches));
+               }};
   return r;
+}
+template <class Network> any_network forget_network(Network network) {
+  auto const shared = std::make_shared<Network const>(std::move(network));
+  return forget_network(shared, *shared);
 }
 
 /// Programs that have kernels. One that is not there runs by `list_of_terms`.
@@ -45,10 +51,20 @@ any_code list_of_terms(any_program program);
 
 class run_time_plan : public any_plan {
  public:
+  /// A structure that the compiler knows.
+  struct declared_structure {
+    runnable const& code;
+    std::string (*kind)();
+    std::size_t evaluation;
+    bool guided;
+  };
+
   /// Levels from noisy to clean, or (for encoding) from clean to noisy. Throws tweedie::error where
-  /// a number of a step is not finite, or a stage does not work with its values.
+  /// a number of a step is not finite, or a stage does not work with its values. `declared` are the
+  /// structures that there can be, in the order of structures(); empty: as they are met.
   run_time_plan(any_stages const& stages, any_network const& network, std::vector<level> levels,
-                path const& between, compiled_programs compiled);
+                path const& between, compiled_programs compiled,
+                std::span<declared_structure const> declared = {});
 };
 
 }  // namespace tweedie

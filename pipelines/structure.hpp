@@ -206,6 +206,28 @@ template <class Stages> struct compiled {
   template <class... S> static auto programs_in(list<S...>) -> list<program_of<S>...>;
   using programs = decltype(programs_in(structures{}));
 
+  /// What runs at a start: x of noise, or as it is, and what comes before the first evaluation.
+  template <class Statements>
+  using start_of =
+      typename decltype(in_buffers<typename decltype(tweedie::fuse(
+                            make_answers(level{}, form<>{}, form<>{}, form<>{},
+                                         detail::stage_branches<Stages>{}),
+                            nothing_before, std::declval<Statements const&>()))::type>())::type;
+  template <class... Statement>
+  using started_of = decltype(started(std::declval<Stages const&>(),
+                                      std::declval<std::tuple<Statement...> const&>(),
+                                      std::declval<path const&>(), detail::upcoming{}));
+  static auto starts_in() {
+    using drawn =
+        std::conditional_t<noise_given, form<sym::x>, form<sym::noise_stream<start_stream>>>;
+    using fresh = assignment<sym::x, drawn>;
+    if constexpr (enters) return list<start_of<std::tuple<fresh>>, start_of<started_of<>>>{};
+    else if constexpr (writes_input)
+      return list<start_of<started_of<fresh>>, start_of<started_of<>>>{};
+    else return list<start_of<std::tuple<fresh>>>{};
+  }
+  using starts = decltype(starts_in());
+
   template <class... P> static constexpr std::size_t distinct_in(list<P...>) {
     return decltype(boost::hana::length(boost::hana::to_set(boost::hana::tuple_t<P...>)))::value;
   }
@@ -217,42 +239,6 @@ template <class Stages> struct compiled {
     return {kernel_facts{P::reads, P::writes, P::bytes_per_element, P::noises, P::kernels}...};
   }
   static constexpr auto facts = facts_in(programs{});
-
-  template <class... P> static constexpr std::size_t most_scratches(list<P...>) {
-    return std::max({std::size_t{0}, scratches_of<P>()...});
-  }
-  static constexpr std::size_t scratches = most_scratches(programs{});
-
-  template <class... S> static std::vector<std::uint32_t> streams_in(list<S...>) {
-    std::vector<std::uint32_t> r;
-    ((is_noise<S> ? r.push_back(static_cast<std::uint32_t>(S::rank - sym::noise_stream<0>::rank))
-                  : void()),
-     ...);
-    std::ranges::sort(r);
-    r.erase(std::unique(r.begin(), r.end()), r.end());
-    return r;
-  }
-
-  static plan_layout layout() {
-    return {.branches = branches,
-            .extras = extras,
-            .conditions = conditions,
-            .keeps = keeps,
-            .past_x0 = past_x0,
-            .past_eps = past_eps,
-            .memories = memories,
-            .streams = noise_given ? streams_in(mentioned{}) : std::vector<std::uint32_t>(),
-            .scratches = scratches,
-            .inputs = inputs,
-            .input_per_branch = buffers::duplicates,
-            .learns_variance = learns_variance,
-            .uses_known = uses_known,
-            .uses_mask = uses_mask,
-            .noise_given = noise_given,
-            .enters = enters,
-            .input = detail::element_type_of<typename buffers::input>(),
-            .output = detail::element_type_of<typename buffers::output>()};
-  }
 };
 
 }  // namespace tweedie

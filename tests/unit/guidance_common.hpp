@@ -51,7 +51,7 @@ inline float output(std::size_t branch, std::size_t sample, std::size_t i, doubl
 }
 
 /// Writes output(first_branch + branch, sample, element, t), and to the padding what nobody may read.
-inline any_network made_up_network(std::size_t first_branch = 0) {
+inline network_function made_up_network(std::size_t first_branch = 0) {
   return [=](batch const& b) {
     for (std::size_t row = 0; row < b.rows(); ++row) {
       for (std::size_t i = 0; i < b.pitch; ++i) b.out[row * b.pitch + i] = 1e3f;

@@ -56,10 +56,10 @@ struct any_schedule {
   level clean() const { return at_clean; }
 };
 
-using any_network = std::function<void(batch const&)>;
+using network_function = std::function<void(batch const&)>;
 
 /// A network for plans that are looked at and not run.
-inline any_network const silent = [](batch const&) {};
+inline network_function const silent = [](batch const&) {};
 
 inline std::vector<any_schedule> tables() {
   std::vector<any_schedule> r;

@@ -105,7 +105,7 @@ measured order_of(Sampler sampler, any_schedule const& schedule, gaussian_mixtur
                   double from, double to, std::vector<int> const& steps,
                   std::vector<double> const& start, std::vector<double> const& truth) {
   auto const pipeline =
-      schedule | predicts::v{} | sampler | any_network(m.predicting<predicts::v>());
+      schedule | predicts::v{} | sampler | network_function(m.predicting<predicts::v>());
   auto const network = network_in_double(m);
   measured result;
   std::vector<double> errors;
@@ -141,7 +141,7 @@ inline std::vector<int> const doublings{40, 80, 160, 320, 640};
 template <class Sampler>
 double multistep_order(Sampler sampler, any_schedule const& schedule, double from, double to) {
   auto const pipeline =
-      schedule | predicts::v{} | sampler | any_network(one.predicting<predicts::v>());
+      schedule | predicts::v{} | sampler | network_function(one.predicting<predicts::v>());
   auto const network = network_in_double(one);
   auto const start = starts(one, schedule.at(from));
   std::vector<int> const steps{320, 640, 1280};  // below, the errors of two starts cross

@@ -44,7 +44,7 @@ double last_rho(any_schedule const& s) {
 template <class Tableau>
 auto pipeline_of(any_schedule const& s, gaussian_mixture const& m, double tolerance) {
   return s | predicts::v{} | adaptive<Tableau>{.tolerance = tolerance, .sigma_min = last_rho(s)} |
-         any_network(m.predicting<predicts::v>());
+         network_function(m.predicting<predicts::v>());
 }
 
 /// The exact flow from the start, and then E[x0 | x].
@@ -98,7 +98,8 @@ std::vector<double> exact_end(any_schedule const& s, gaussian_mixture const& m,
 
 /// The start that the library draws.
 images starts(any_schedule const& s) {
-  auto const pipeline = s | predicts::v{} | samplers::ddim{} | any_network([](batch const&) {});
+  auto const pipeline =
+      s | predicts::v{} | samplers::ddim{} | network_function([](batch const&) {});
   state const r = pipeline.plan(2).start({.shape = {count, dimension}, .seed = 11});
   return take(r);
 }
@@ -138,9 +139,9 @@ BOOST_AUTO_TEST_CASE(error_is_within_the_tolerance) {
           BOOST_TEST_MESSAGE(s.called << ", " << data << ", " << name << ", " << tolerance << ": "
                                       << largest / tolerance << " of it, evaluations "
                                       << evaluations);
-          record_largest(std::is_same_v<Tableau, tableaux::dormand_prince> ? "adaptive_54"
-                                                                           : "adaptive_23",
-                         "error over tolerance, at most", largest / tolerance);
+          record_largest(
+              std::is_same_v<Tableau, tableaux::dormand_prince> ? "adaptive_54" : "adaptive_23",
+              "error over tolerance, at most", largest / tolerance);
           BOOST_TEST(largest < 3 * tolerance,
                      s.called << " " << data << " " << name << " " << tolerance << ": " << largest);
           (tolerance == 1e-2 ? coarsest : finest) = evaluations;
@@ -178,7 +179,7 @@ BOOST_AUTO_TEST_CASE(guidance_and_labels) {
   any_schedule const s = schedules::rectified_flow{};
   auto const make = [&](auto sampler) {
     return s | predicts::v{} | guidance::classifier_free{.w = 0.5} | thresholds::clip{3} | sampler |
-           any_network(two.predicting<predicts::v>());
+           network_function(two.predicting<predicts::v>());
   };
   auto const pipeline = make(adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-4});
   static_assert(!decltype(pipeline)::is_capturable);
@@ -208,10 +209,10 @@ BOOST_AUTO_TEST_CASE(sentences) {
     BOOST_TEST(contains(
         sentence([&] { (void)pipeline_of<tableaux::dormand_prince>(s, two, tolerance).sample(r); }),
         "expected a finite one above 0"));
-  auto const with = [&](auto sampler, any_network network) {
+  auto const with = [&](auto sampler, network_function network) {
     return sentence([&] { (void)(s | predicts::v{} | sampler | network).sample(r); });
   };
-  any_network const exact = two.predicting<predicts::v>();
+  network_function const exact = two.predicting<predicts::v>();
   BOOST_TEST(contains(
       with(adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-5, .most_evaluations = 50}, exact),
       "at most 50 were allowed for the tolerance 1e-05"));
@@ -219,7 +220,7 @@ BOOST_AUTO_TEST_CASE(sentences) {
                       "the tolerance is below float32's rounding"));
   BOOST_TEST(contains(with(adaptive<tableaux::bogacki_shampine>{.most_evaluations = 0}, exact),
                       "at most 0 evaluations were allowed"));
-  any_network const broken = [](batch const& b) {
+  network_function const broken = [](batch const& b) {
     for (std::size_t i = 0; i < b.rows() * b.pitch; ++i) b.out[i] = NAN;
   };
   BOOST_TEST(contains(with(adaptive<tableaux::dormand_prince>{}, broken), "or not finite"));
@@ -231,7 +232,7 @@ BOOST_AUTO_TEST_CASE(sentences) {
     return sentence([&] {
       (void)(schedules::rectified_flow{} | predicts::epsilon{} |
              adaptive<tableaux::dormand_prince>{.sigma_max = sigma_max} |
-             any_network(two.predicting<predicts::epsilon>()))
+             network_function(two.predicting<predicts::epsilon>()))
           .sample(r);
     });
   };

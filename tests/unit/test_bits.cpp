@@ -34,7 +34,7 @@ bool same_bits(std::span<float const> a, std::span<float const> b) {
 template <class Sampler> auto pipeline_of(Sampler sampler, std::size_t dimension) {
   return any_schedule(schedules::linear{}) | predicts::v{} | guidance::classifier_free{.w = 1.5} |
          thresholds::clip{1} | sampler |
-         any_network(two_classes(dimension).predicting<predicts::v>());
+         network_function(two_classes(dimension).predicting<predicts::v>());
 }
 
 /// f(name, sampler, pinned hash of a small run) for each sampler.

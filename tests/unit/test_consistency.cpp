@@ -32,7 +32,7 @@ double exact(std::size_t i, double x, level const& t, double rho_min) {
 
 /// The network inside it: F = (f - c_skip u) / c_out of what it sees, c_in u. Song et al. 2023,
 /// appendix C, multiplied by alpha where rho is infinite.
-any_network exact_network(double rho_min) {
+network_function exact_network(double rho_min) {
   return [rho_min](batch const& b) {
     for (std::size_t row = 0; row < b.rows(); ++row) {
       level const& t = b.level_of(row);

@@ -54,7 +54,7 @@ struct answer_of_threshold {
 
 /// What the sampler gets of these x0, one sample each.
 answer_of_threshold through(std::vector<row> const& x0s, double p) {
-  any_network const network = [&](batch const& b) {
+  network_function const network = [&](batch const& b) {
     std::fill_n(b.out, b.rows() * b.pitch, 1e9f);  // the padding is not of the sample
     for (std::size_t i = 0; i < b.rows(); ++i) std::ranges::copy(x0s[i], b.out_of(i).begin());
   };

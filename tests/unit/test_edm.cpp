@@ -20,7 +20,8 @@ template <symbol S, class F> double of(F const& form) { return coefficient<S>(li
 
 /// The pipelines' types; the schedule and the network are forgotten.
 template <class Predicts, class Sampler>
-auto pipeline_of(any_schedule const& schedule, Predicts p, Sampler sampler, any_network network) {
+auto pipeline_of(any_schedule const& schedule, Predicts p, Sampler sampler,
+                 network_function network) {
   return schedule | p | sampler | std::move(network);
 }
 
@@ -35,7 +36,7 @@ grids::custom off_the_end(any_schedule const& s, int n) {
 
 template <class Predicts, class Sampler>
 using code_of = typename decltype(pipeline_of(std::declval<any_schedule>(), Predicts{}, Sampler{},
-                                              std::declval<any_network>())
+                                              std::declval<network_function>())
                                       .plan(1))::code;
 
 struct fact {
@@ -152,11 +153,11 @@ BOOST_AUTO_TEST_CASE(the_network_sees_the_scaled_input) {
   predicts::edm const p{.sigma_data = 0.8};
   for (auto const& schedule : {any_schedule(schedules::edm{}), any_schedule(schedules::cosine{})})
     for (bool midway : {false, true}) {
-      any_network const exact = m.predicting(p);
+      network_function const exact = m.predicting(p);
       float const* held = nullptr;
       std::size_t calls = 0;
       double worst = 0;
-      any_network const spy = [&](batch const& b) {
+      network_function const spy = [&](batch const& b) {
         ++calls;
         level const& t = b.level_of(0);
         double const rho = t.sigma / t.alpha, in = 1 / std::sqrt(0.64 + rho * rho);
@@ -186,7 +187,7 @@ BOOST_AUTO_TEST_CASE(what_it_refuses) {
   auto const said = [](double sd) {
     return sentence([&] {
       pipeline_of(any_schedule(schedules::edm{}), predicts::edm{.sigma_data = sd}, samplers::ddim{},
-                  any_network([](batch const&) {}))
+                  network_function([](batch const&) {}))
           .plan(grids::karras{}, 5);
     });
   };

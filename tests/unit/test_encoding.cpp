@@ -39,7 +39,7 @@ template <class Sampler>
 orders orders_of(Sampler sampler, any_schedule const& schedule, double from, double to,
                  std::vector<int> const& steps) {
   auto const pipeline =
-      schedule | predicts::v{} | sampler | any_network(two.predicting<predicts::v>());
+      schedule | predicts::v{} | sampler | network_function(two.predicting<predicts::v>());
   auto const network = network_in_double(two);
   auto const code = [&](int n) {
     return run_in_double(pipeline.encoder(evenly(from, to, n), n), data(), network);
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(order_to_the_clean_end) {
 BOOST_AUTO_TEST_CASE(error_of_ddim_on_one_gaussian) {
   auto const data = centred(0.25);
   auto const pipeline = schedules::linear{} | predicts::epsilon{} | samplers::ddim{} |
-                        any_network(data.predicting<predicts::epsilon>());
+                        network_function(data.predicting<predicts::epsilon>());
   auto const network = [&](std::vector<double> const& x, level const& t, bool) {
     return answer<predicts::epsilon>(data, x, t);
   };
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(encoding_begins_at_the_clean_end_with_any_prediction) {
   images const clean{{2, 3}, {0.3f, -0.5f, 0.2f, -0.4f, 0.1f, 0.6f}};
   auto const code = [&](auto predicts) {
     auto const pipeline = schedules::linear{} | predicts | samplers::ddim{} |
-                          any_network(data.predicting<decltype(predicts)>());
+                          network_function(data.predicting<decltype(predicts)>());
     auto const encoder = pipeline.encoder(50);
     return encoder.run(encoder.start_at(clean, {}));
   };
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(slerp_turns_by_the_angle) {
 
 BOOST_AUTO_TEST_CASE(slerp_keeps_the_norm_of_noise) {
   auto const pipeline = schedules::linear{} | predicts::v{} | samplers::ddim{} |
-                        any_network(two_classes(3).predicting<predicts::v>());
+                        network_function(two_classes(3).predicting<predicts::v>());
   auto const plan = pipeline.plan(5);
   state const a = plan.start({.shape = {4, 4096}, .seed = 1});
   state const b = plan.start({.shape = {4, 4096}, .seed = 2});

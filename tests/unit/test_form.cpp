@@ -136,7 +136,7 @@ struct clamping_ddim {
 
 BOOST_AUTO_TEST_CASE(a_users_clamp_is_the_threshold) {
   auto const m = two_classes(5);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   request const r{.shape = {6, 5}, .steps = 12, .seed = 3};
   auto const mine =
       (schedules::cosine{} | predicts::v{} | clamping_ddim{} | network).sample(r, label{0});
@@ -191,7 +191,7 @@ void hold_to_listing(Sampler sampler, schedules::linear schedule, int steps, Ref
   listing const paper(schedule);
   auto const plan = (schedule | predicts::v{} | guidance::classifier_free{.w = paper.w} |
                      thresholds::clip{paper.limit} | sampler |
-                     any_network(paper.mixture.predicting<predicts::v>()))
+                     network_function(paper.mixture.predicting<predicts::v>()))
                         .plan(steps);
   state const start = plan.start({.shape = {5, 6}, .seed = 21, .first_id = 100}, {paper.label});
   auto const samples = plan.run(start);

@@ -14,12 +14,12 @@ using namespace laws;
 namespace {
 
 gaussian_mixture const mixture = two_classes(3);
-any_network const exact_v = mixture.predicting<predicts::v>();
-any_network const exact_epsilon = mixture.predicting<predicts::epsilon>();
-any_network const unconditional_v = networks::unconditional{exact_v};
-any_network const unconditional_epsilon = networks::unconditional{exact_epsilon};
+network_function const exact_v = mixture.predicting<predicts::v>();
+network_function const exact_epsilon = mixture.predicting<predicts::epsilon>();
+network_function const unconditional_v = networks::unconditional{exact_v};
+network_function const unconditional_epsilon = networks::unconditional{exact_epsilon};
 // One type of classifier, so that what it is part of is compiled once.
-any_network const gradient = mixture.classifier_gradient();
+network_function const gradient = mixture.classifier_gradient();
 
 /// 64 samples where a noised data point may be.
 images noised(level const& t) {
@@ -74,7 +74,7 @@ std::vector<double> const table_times{900, 500, 200, 30, 3};
 std::vector<double> const flow_times{0.95, 0.5, 0.2, 0.03};
 
 template <class Guidance>
-images sampled(Guidance g, any_network const& network, conditions const& given,
+images sampled(Guidance g, network_function const& network, conditions const& given,
                std::size_t samples = 12) {
   return (any_schedule(schedules::cosine{}) | predicts::v{} | g | samplers::ddim{} | network)
       .sample({.shape = {samples, 3}, .steps = 20, .seed = 9}, given);
@@ -88,7 +88,7 @@ bool same_bits(images const& a, images const& b) {
 
 /// A network that counts its calls.
 struct counted {
-  any_network network;
+  network_function network;
   std::shared_ptr<int> calls = std::make_shared<int>(0);
   void operator()(batch const& b) const {
     ++*calls;
@@ -116,8 +116,9 @@ BOOST_AUTO_TEST_CASE(exact_classifier_makes_the_conditional_eps) {
     record_largest("classifier", "eps from the exact conditional one, at most", r.eps);
   };
   auto const pipeline = [&](any_schedule const& schedule, auto predicts,
-                            any_network const& network) {
-    return schedule | predicts | guide | probe{} | any_network(networks::unconditional{network});
+                            network_function const& network) {
+    return schedule | predicts | guide | probe{} |
+           network_function(networks::unconditional{network});
   };
   for (auto const& schedule : tables()) {
     check(pipeline(schedule, predicts::epsilon{}, exact_epsilon), table_times);
@@ -172,18 +173,19 @@ BOOST_AUTO_TEST_CASE(autoguidance_by_itself_is_none) {
     return largest_difference(sampled(guide, exact_v, label{1}).data, none.data);
   };
   BOOST_TEST(by(guidance::autoguidance{3.0, exact_v, predicts::v{}}) < 2e-6);
-  BOOST_TEST(by(guidance::autoguidance{3.0, any_network(mixture.predicting<predicts::x0>()),
+  BOOST_TEST(by(guidance::autoguidance{3.0, network_function(mixture.predicting<predicts::x0>()),
                                        predicts::x0{}}) < 1e-5);
   // A network that sees c_in x: the exact one takes c_in off again.
-  BOOST_TEST(by(guidance::autoguidance{3.0, any_network(mixture.predicting(predicts::edm{0.7})),
-                                       predicts::edm{0.7}}) < 1e-5);
+  BOOST_TEST(
+      by(guidance::autoguidance{3.0, network_function(mixture.predicting(predicts::edm{0.7})),
+                                predicts::edm{0.7}}) < 1e-5);
   // The weaker network has the sample's label too, and one that is another changes something.
   BOOST_TEST(by(guidance::autoguidance{3.0, unconditional_v, predicts::v{}}) > 0.01);
 }
 
 BOOST_AUTO_TEST_CASE(labels_reach_their_branches) {
   // Says its label.
-  any_network const echo = [](batch const& b) {
+  network_function const echo = [](batch const& b) {
     for (std::size_t row = 0; row < b.rows(); ++row)
       std::ranges::fill(b.out_of(row), static_cast<float>(b.label_of(row)));
   };
@@ -213,7 +215,7 @@ BOOST_AUTO_TEST_CASE(labels_reach_their_branches) {
   // A classifier's gradient has the label, an unconditional network not.
   auto const guided =
       (any_schedule(schedules::linear{}) | predicts::epsilon{} | guidance::classifier{1.0, echo} |
-       probe{} | any_network(networks::unconditional{echo}))
+       probe{} | network_function(networks::unconditional{echo}))
           .plan(grids::custom{{600, 300}}, 1);
   state of_classifier = guided.start({.shape = {1, 2}}, label{4});
   guided.advance(of_classifier);
@@ -236,28 +238,29 @@ BOOST_AUTO_TEST_CASE(within_an_interval) {
   check("cfg_plus_plus", guidance::cfg_plus_plus{}, exact_v, none);
 
   counted const weak{exact_v}, classifier{gradient};
-  check("autoguidance", guidance::autoguidance{2.0, any_network(weak), predicts::v{}}, exact_v,
+  check("autoguidance", guidance::autoguidance{2.0, network_function(weak), predicts::v{}}, exact_v,
         none);
-  check("classifier", guidance::classifier{2.0, any_network(classifier)}, unconditional_v,
+  check("classifier", guidance::classifier{2.0, network_function(classifier)}, unconditional_v,
         sampled(guidance::none{}, unconditional_v, label{1}));
 
   // Twice all 20 steps, and none where it was off.
   BOOST_TEST(*weak.calls == 40);
   BOOST_TEST(*classifier.calls == 40);
   // 300, 350, ..., 700.
-  sampled(
-      guidance::within{guidance::autoguidance{2.0, any_network(weak), predicts::v{}}, 300.0, 700.0},
-      exact_v, label{1});
+  sampled(guidance::within{guidance::autoguidance{2.0, network_function(weak), predicts::v{}},
+                           300.0, 700.0},
+          exact_v, label{1});
   BOOST_TEST(*weak.calls == 40 + 9);
 }
 
 // A velocity of 0 leaves x where it is.
 BOOST_AUTO_TEST_CASE(zero_init_on_rectified_flow) {
   auto const run = [](double zero_above, double to) {
-    auto const plan = (any_schedule(schedules::rectified_flow{}) | predicts::velocity{} |
-                       guidance::cfg_zero_star{.s = 3, .zero_above = zero_above} |
-                       samplers::ddim{} | any_network(mixture.predicting<predicts::velocity>()))
-                          .plan(grids::custom{{1, 0.9, 0.8, to}}, 0);
+    auto const plan =
+        (any_schedule(schedules::rectified_flow{}) | predicts::velocity{} |
+         guidance::cfg_zero_star{.s = 3, .zero_above = zero_above} | samplers::ddim{} |
+         network_function(mixture.predicting<predicts::velocity>()))
+            .plan(grids::custom{{1, 0.9, 0.8, to}}, 0);
     state const s = plan.start({.shape = {5, 3}, .seed = 3}, label{0});
     return largest_difference(plan.run(s).data, take(s).data);
   };
@@ -271,7 +274,7 @@ BOOST_AUTO_TEST_CASE(zero_init_on_rectified_flow) {
 BOOST_AUTO_TEST_CASE(same_bits_in_every_batch) {
   auto const check = [](char const* name, auto guide, auto threshold, std::size_t elements) {
     // Its outputs are the sample's own.
-    any_network const network = [](batch const& b) {
+    network_function const network = [](batch const& b) {
       for (std::size_t row = 0; row < b.rows(); ++row) {
         auto const x = b.x_of(row);
         auto const out = b.out_of(row);
@@ -358,7 +361,7 @@ BOOST_AUTO_TEST_CASE(conditions_and_shapes_that_do_not_fit) {
                         conditions const& given) {
     return sentence([&] {
       (any_schedule(schedules::linear{}) | predicts::v{} | guide | samplers::ddim{} |
-       any_network(network))
+       network_function(network))
           .sample({.shape = shape, .steps = 3}, given);
     });
   };

@@ -215,7 +215,7 @@ BOOST_AUTO_TEST_CASE(classifier_is_its_formula) {
 
 // What the formulas divide by may be 0: outputs of zeros, and of one element.
 BOOST_AUTO_TEST_CASE(nothing_to_divide_by) {
-  auto const finite = [](auto g, any_network const& network, std::size_t elements) {
+  auto const finite = [](auto g, network_function const& network, std::size_t elements) {
     auto const plan = (any_schedule(schedules::linear{}) | predicts::x0{} | g | probe{} | network)
                           .plan(grids::custom{{600, 300}}, 0);
     state s = plan.start({.shape = {2, elements}, .seed = 1}, label{0});
@@ -225,7 +225,9 @@ BOOST_AUTO_TEST_CASE(nothing_to_divide_by) {
       for (float a : row_of(s, s.keep[0], i)) all = all && std::isfinite(a);
     return all;
   };
-  any_network const zeros = [](batch const& b) { std::fill_n(b.out, b.rows() * b.pitch, 0.0f); };
+  network_function const zeros = [](batch const& b) {
+    std::fill_n(b.out, b.rows() * b.pitch, 0.0f);
+  };
   for (std::size_t n : {std::size_t{1}, std::size_t{6}}) {
     BOOST_TEST(finite(guidance::rescaled{}, zeros, n));
     BOOST_TEST(finite(guidance::apg{}, zeros, n));

@@ -27,7 +27,7 @@ struct kept {
 
 template <class Sampler> kept from_level(Sampler sampler, int steps, std::size_t k, level* t) {
   gaussian_mixture const mixture{{{.mean = std::vector<double>(elements, m), .variance = v}}};
-  any_network const network = mixture.predicting<predicts::v>();
+  network_function const network = mixture.predicting<predicts::v>();
   auto const plan =
       (any_schedule{schedules::linear{}} | predicts::v{} | sampler | network).plan(steps).from(k);
   *t = plan.levels()[0];

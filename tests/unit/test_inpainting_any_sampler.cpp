@@ -59,7 +59,7 @@ using namespace own;
 namespace {
 
 std::size_t const elements = 12;
-any_network const network = two_classes(elements).predicting<predicts::v>();
+network_function const network = two_classes(elements).predicting<predicts::v>();
 
 template <class Sampler> auto pipeline_of(Sampler sampler) {
   return schedules::cosine{} | predicts::v{} | sampler | network;

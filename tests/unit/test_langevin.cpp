@@ -31,7 +31,7 @@ double exact_x0(double x, level const& t) {
   double const mean = mode * std::tanh(log_odds / 2);
   return mean + t.alpha * variance / s * (x - t.alpha * mean);
 }
-any_network const network = [](batch const& b) {
+network_function const network = [](batch const& b) {
   for (std::size_t row = 0; row < b.rows(); ++row)
     for (std::size_t i = 0; i < b.elements; ++i)
       b.out_of(row)[i] =

@@ -48,7 +48,6 @@ struct affine {  // a function with numbers of its own
   TWEEDIE_HD float operator()(float a) const { return gain * a + shift; }
 };
 
-
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(functions_of_an_element) {
@@ -291,11 +290,11 @@ BOOST_AUTO_TEST_CASE(bytes_of_16_bit_buffers_are_counted) {
 BOOST_AUTO_TEST_CASE(the_callers_noise_in_place_of_philox) {
   auto const of = [](auto source) {
     return (schedules::linear{} | predicts::v{} | samplers::ancestral{} | source |
-            any_network(two_classes(5).predicting<predicts::v>()))
+            network_function(two_classes(5).predicting<predicts::v>()))
         .sample({.shape = {3, 5}, .steps = 7, .seed = 11}, label{0});
   };
   auto const drawn = (schedules::linear{} | predicts::v{} | samplers::ancestral{} |
-                      any_network(two_classes(5).predicting<predicts::v>()))
+                      network_function(two_classes(5).predicting<predicts::v>()))
                          .sample({.shape = {3, 5}, .steps = 7, .seed = 11}, label{0});
   // The library's own noise, given from outside.
   auto const same = of(noise_from{[](noise_request const& r) {

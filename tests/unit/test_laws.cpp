@@ -36,7 +36,7 @@ template <class F> void for_each_parameterization(F f) {
 /// Counts the rows that a network is asked for.
 struct counting {
   using kind = kinds::network;
-  any_network network;
+  network_function network;
   std::size_t* calls;
   std::size_t* rows;
   void operator()(batch const& b) const {
@@ -65,7 +65,7 @@ BOOST_AUTO_TEST_CASE(ddim_with_eta_1_is_ancestral_formula_for_formula) {
 
 BOOST_AUTO_TEST_CASE(ddim_with_eta_1_is_ancestral_sample_for_sample) {
   auto const m = two_classes(3);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   for (auto const& schedule : all_schedules()) {
     request const r{.shape = {20, 3}, .steps = 30, .seed = 5};
     auto const a = (schedule | predicts::v{} | samplers::ancestral{} | network).sample(r);
@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(ddim_with_eta_1_is_ancestral_sample_for_sample) {
 
 BOOST_AUTO_TEST_CASE(euler_is_ddim) {
   auto const m = two_classes(3);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   for (auto const& schedule : all_schedules()) {
     request const r{.shape = {20, 3}, .steps = 50, .seed = 6};
     auto const a = schedule | predicts::v{} | samplers::euler{} | network;
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(euler_is_ddim) {
 
 BOOST_AUTO_TEST_CASE(ddim_with_eta_0_is_ddim) {
   auto const m = two_classes(3);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   for (auto const& schedule : all_schedules()) {
     request const r{.shape = {20, 3}, .steps = 50, .seed = 7};
     auto const a = (schedule | predicts::v{} | samplers::ddim_eta{0} | network).sample(r);
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(ddim_with_eta_0_is_ddim) {
 BOOST_AUTO_TEST_CASE(every_parameterization_gives_the_same_samples) {
   auto const m = two_classes(3);
   auto const run = [&]<class P>(P predicts, any_schedule const& schedule, int steps, auto sampler) {
-    auto const plan = (schedule | predicts | sampler | any_network(m.predicting<P>()))
+    auto const plan = (schedule | predicts | sampler | network_function(m.predicting<P>()))
                           .plan(off_the_end(schedule, steps), steps);
     return plan.sample({.shape = {20, 3}, .seed = 8});
   };
@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(every_parameterization_gives_the_same_samples) {
 
 BOOST_AUTO_TEST_CASE(both_conventions_of_guidance) {
   auto const m = two_classes(4);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   request const r{.shape = {12, 4}, .steps = 20, .seed = 9};
   auto const with = [&](auto guide) {
     return (schedules::cosine{} | predicts::v{} | guide | samplers::ddim{} | network)
@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(both_conventions_of_guidance) {
 // Guided eps of two exact branches: what the sampler gets, by Ho & Salimans, eq. 6, at one step.
 BOOST_AUTO_TEST_CASE(a_guided_step_by_its_formula) {
   auto const m = two_classes(4);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   double const w = 1.75;
   auto const plan = (schedules::linear{} | predicts::v{} | guidance::classifier_free{.w = w} |
                      samplers::ddim{} | network)
@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(guidance_within_an_interval) {
 
 BOOST_AUTO_TEST_CASE(clipping_with_and_without_eps_derived_again) {
   auto const m = two_classes(4);
-  any_network const network = m.predicting<predicts::velocity>();
+  network_function const network = m.predicting<predicts::velocity>();
   double const limit = 0.2;
   auto const check = [&](auto threshold, bool again) {
     auto const plan =
@@ -243,7 +243,7 @@ BOOST_AUTO_TEST_CASE(clipping_with_and_without_eps_derived_again) {
 
 BOOST_AUTO_TEST_CASE(clipping_keeps_the_last_step_inside) {
   auto const m = two_classes(4);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   auto const samples =
       (schedules::cosine{} | predicts::v{} | thresholds::clip{0.3} | samplers::heun{} | network)
           .sample({.shape = {20, 4}, .steps = 10, .seed = 4});
@@ -252,7 +252,7 @@ BOOST_AUTO_TEST_CASE(clipping_keeps_the_last_step_inside) {
 
 // q(x_t | x0) = N(alpha x0, sigma^2 I).
 BOOST_AUTO_TEST_CASE(noise_added_at_a_level) {
-  any_network const network = centred(1, 64).predicting<predicts::v>();
+  network_function const network = centred(1, 64).predicting<predicts::v>();
   std::size_t const n = 400, elements = 64;
   images clean{{n, elements}, std::vector<float>(n * elements, 0.7f)};
   for (auto const& schedule : all_schedules()) {
@@ -275,7 +275,7 @@ BOOST_AUTO_TEST_CASE(noise_added_at_a_level) {
 BOOST_AUTO_TEST_CASE(entering_midway_keeps_the_distribution) {
   std::size_t const n = 3000, elements = 4;
   gaussian_mixture const m{{{.mean = std::vector<double>(elements, 0.3), .variance = 0.25}}};
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   images clean{{n, elements}, std::vector<float>(n * elements)};
   for (std::size_t i = 0; i < n; ++i)
     fill_normals(clean.data.data() + i * elements, 0, 1, {.seed = 99, .id = i}, 3);

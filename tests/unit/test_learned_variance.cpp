@@ -19,7 +19,7 @@ namespace {
 /// raw_variance at one element, given x.
 using second_output = std::function<double(double x, level const& t)>;
 
-any_network with_variance(gaussian_mixture const& m, second_output variance) {
+network_function with_variance(gaussian_mixture const& m, second_output variance) {
   return [first = m.predicting<predicts::v>(), variance](batch const& b) {
     first(b);
     if (b.variance != nullptr)
@@ -43,12 +43,12 @@ struct posterior {
 };
 
 template <class Sampler>
-auto plan_of(any_schedule const& schedule, Sampler sampler, any_network n, int steps) {
+auto plan_of(any_schedule const& schedule, Sampler sampler, network_function n, int steps) {
   return (schedule | predicts::v{} | sampler | std::move(n)).plan(steps);
 }
 
 using learned = decltype(plan_of(std::declval<any_schedule>(), samplers::ancestral_learned{},
-                                 std::declval<any_network>(), 1))::code;
+                                 std::declval<network_function>(), 1))::code;
 // One kernel, which reads x and both outputs; the last step has no noise and no variance.
 static_assert(learned::facts[0].kernels == 1 && learned::facts[0].reads == 3 &&
               learned::facts[0].writes == 1 && learned::facts[0].noise_streams == 1);
@@ -104,7 +104,7 @@ struct measured_step {
 
 /// Steps of a plan from given x, one after the other: f(k, step k measured).
 template <class Sampler, class F>
-void measure(any_schedule const& schedule, Sampler sampler, any_network network, int steps,
+void measure(any_schedule const& schedule, Sampler sampler, network_function network, int steps,
              std::vector<double> const& points, F f) {
   static double z;
   z = 0;
@@ -189,7 +189,7 @@ std::vector<double> evenly(double from, double to, int n) {
 /// deviation that the plan's steps have.
 template <class Sampler>
 double bits(any_schedule const& schedule, gaussian_mixture const& m, Sampler sampler,
-            any_network network, int steps) {
+            network_function network, int steps) {
   auto const points = evenly(-7, 7, 500);
   double sum = 0;
   measure(schedule, sampler, network, steps, points,

@@ -12,7 +12,7 @@ BOOST_AUTO_TEST_CASE(the_slope_at_alpha_0_is_not_one) {
     auto const m = two_classes(3);
     auto const of = [&](auto sampler) {
       return (schedules::rectified_flow{} | predicts::v{} | sampler |
-              any_network(m.predicting<predicts::v>()))
+              network_function(m.predicting<predicts::v>()))
           .sample({.shape = {4, 3}, .steps = steps, .seed = 1});
     };
     auto const samples = of(samplers::lms_3{});

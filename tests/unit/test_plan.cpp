@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <thread>
 #include <tweedie/pipelines/explain.hpp>
+#include <tweedie/pipelines/noising.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
@@ -22,7 +23,7 @@ double const nan_value = std::numeric_limits<double>::quiet_NaN();
 
 template <class Sampler> auto pipeline_of(Sampler sampler, any_schedule schedule) {
   return schedule | predicts::v{} | guidance::classifier_free{.w = 1} | thresholds::clip{1} |
-         sampler | any_network(two_classes(3).predicting<predicts::v>());
+         sampler | network_function(two_classes(3).predicting<predicts::v>());
 }
 
 template <class F> void for_each_sampler(F f) {
@@ -184,7 +185,7 @@ BOOST_AUTO_TEST_CASE(one_step_and_all_steps) {
 
 BOOST_AUTO_TEST_CASE(one_call_of_the_network_per_evaluation) {
   std::size_t calls = 0;
-  any_network const counting = [&](batch const& b) {
+  network_function const counting = [&](batch const& b) {
     ++calls;
     BOOST_TEST(b.samples == 4u);
     BOOST_TEST(b.rows() == 4 * b.branches);

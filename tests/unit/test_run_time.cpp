@@ -39,6 +39,24 @@ std::vector<any_code> codes_of(any_plan const& p) {
   return r;
 }
 
+/// The numbers that the types compute, at run time nowhere else, are those of the plan.
+template <class Plan> void numbers_are_those_of_the_types(Plan const& plan, path const& between) {
+  using code = typename Plan::code;
+  if constexpr (!code::enters && !code::writes_input)  // else they depend on what comes next
+    for (auto const& row : plan.rows())
+      plan.visit(row, [&]<class P, class S>(P, S, std::span<double const> m) {
+        auto const formula =
+            S::kind::formula(plan.stages().sampler, &plan.levels()[row.step], between);
+        auto const n = code::template fuse<S>(
+                           plan.stages(), row.where,
+                           std::get<S::evaluation>(formula.evaluations).statements, between, {})
+                           .c;
+        BOOST_TEST(std::equal(m.begin(), m.end(), n.begin(), n.end(), [](double a, double b) {
+          return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+        }));
+      });
+}
+
 template <class... Stages, class Grid>
 void agrees(char const* what, pipeline<Stages...> const& typed, Grid const& grid, int steps,
             bool inpaints = false) {
@@ -56,6 +74,7 @@ void agrees(char const* what, pipeline<Stages...> const& typed, Grid const& grid
 
     BOOST_REQUIRE(compiled.rows().size() == plan.rows().size());
     BOOST_TEST((compiled.layout() == plan.layout()));
+    numbers_are_those_of_the_types(plan, between);
     for (std::size_t i = 0; i < plan.rows().size(); ++i) {
       auto const &a = plan.rows()[i], &b = compiled.rows()[i];
       BOOST_TEST((plan.program(a) == compiled.program(b)));

@@ -221,7 +221,7 @@ void compare_with_algorithm_2(double s_tmin, double sigma_min) {
   samplers::edm_stochastic const sampler{samplers::edm_stochastic::churn(s_churn, n), s_tmin,
                                          s_tmax, s_noise};
   auto const plan =
-      (schedules::edm{} | predicts::v{} | sampler | any_network(two.predicting<predicts::v>()))
+      (schedules::edm{} | predicts::v{} | sampler | network_function(two.predicting<predicts::v>()))
           .plan(grids::karras{.sigma_min = sigma_min}, n);
   std::size_t const count = 8;
   auto const samples = plan.sample({.shape = {count, 1}, .seed = 21});
@@ -260,7 +260,7 @@ BOOST_AUTO_TEST_CASE(edm_stochastic_is_algorithm_2) {
 
 BOOST_AUTO_TEST_CASE(edm_stochastic_without_churn_is_heun_bit_for_bit) {
   auto const m = two_classes(3);
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   for (auto const& schedule : all_schedules()) {
     request const r{.shape = {20, 3}, .steps = 15, .seed = 6};
     auto const a = (schedule | predicts::v{} | samplers::edm_stochastic{} | network).sample(r);
@@ -310,7 +310,7 @@ BOOST_AUTO_TEST_CASE(forward_chain_reverse_sde_and_flow_share_mean_and_covarianc
                             {.mean = {-0.5, 0.6}, .variance = 0.09, .weight = 2},
                             {.mean = {0.1, -0.9}, .variance = 0.01, .weight = 1}}};
   schedules::continuous::linear const schedule;
-  any_network const network = m.predicting<predicts::v>();
+  network_function const network = m.predicting<predicts::v>();
   std::size_t const n = 4000;
   std::vector<double> const times{0.8, 0.6, 0.4, 0.2, 0.05};
 
