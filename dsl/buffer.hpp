@@ -1,15 +1,20 @@
-// Rows of floats, each padded to 16 bytes, the first aligned to a cache line.
+// Rows of floats, each padded to 16 bytes, the first aligned to a cache line, or to a huge page
+// where there are many.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <new>
 
 namespace tweedie {
 
 /// Floats from one row to the next for rows of `elements` floats.
 constexpr std::size_t pitch_of(std::size_t elements) { return (elements + 3) / 4 * 4; }
+
+namespace detail {
+float* allocate_floats(std::size_t floats);
+void release_floats(float* p, std::size_t floats);
+}  // namespace detail
 
 /// Zeros at first; copied by value.
 class buffer {
@@ -33,13 +38,12 @@ class buffer {
   std::size_t size() const { return floats_; }
 
  private:
-  static constexpr std::align_val_t line{64};
   struct release {
-    void operator()(float* p) const { ::operator delete(p, line); }
+    std::size_t floats;
+    void operator()(float* p) const { detail::release_floats(p, floats); }
   };
   static std::unique_ptr<float, release> allocate(std::size_t floats) {
-    return std::unique_ptr<float, release>(
-        floats ? static_cast<float*>(::operator new(floats * sizeof(float), line)) : nullptr);
+    return {detail::allocate_floats(floats), release{floats}};
   }
 
   std::size_t floats_ = 0;

@@ -46,16 +46,30 @@ void for_each_index(std::uint64_t count, void (*body)(void const* what, std::uin
 
 }  // namespace detail
 
-/// f(i) for i = 0 .. count - 1 on the host, in any order; serially where `elements`, those of all,
-/// are few.
-template <class F> void for_each_on_host(std::uint64_t count, std::uint64_t elements, F const& f) {
+/// f(i) for i = 0 .. count - 1 on the host, in any order, `together` one after the other; serially
+/// where `elements`, those of all, are few.
+template <class F>
+void for_each_on_host(std::uint64_t count, std::uint64_t elements, F const& f,
+                      std::uint64_t together = 1) {
   if (on_cuda || elements < detail::serially_below) {
     for (std::uint64_t i = 0; i < count; ++i) f(i);
     return;
   }
-  detail::for_each_index(
-      count, [](void const* what, std::uint64_t i) { (*static_cast<F const*>(what))(i); }, &f);
+  struct span {
+    F const& f;
+    std::uint64_t count, together;
+  } const all{f, count, together};
+  detail::for_each_index((count + together - 1) / together,
+                         [](void const* what, std::uint64_t n) {
+                           auto const& of = *static_cast<span const*>(what);
+                           std::uint64_t const end = std::min(of.count, (n + 1) * of.together);
+                           for (std::uint64_t i = n * of.together; i < end; ++i) of.f(i);
+                         },
+                         &all);
 }
+
+/// Tiles of a task: the call of one costs as much as some of its elements.
+inline constexpr std::uint64_t tiles_of_task = 16;
 
 /// Runs a kernel over `rows` rows.
 template <class Program> void execute(kernel<Program, width> const& k, std::uint64_t rows) {
@@ -72,7 +86,7 @@ template <class Program> void execute(kernel<Program, width> const& k, std::uint
       });
       return;
     }
-  for_each_on_host(chunks, rows * k.pitch, k);
+  for_each_on_host(chunks, rows * k.pitch, k, tiles_of_task);
 #endif
 }
 

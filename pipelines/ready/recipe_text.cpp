@@ -164,7 +164,21 @@ json to_json(toml::node const& node) {
   return fmt::format("{}", "a date or a time");
 }
 
+/// TOML has no control characters but tabs and ends of lines, and toml++ stops the program at some.
+void check_characters(std::string_view text, std::string const& source) {
+  auto const is_control = [](char c) {
+    auto const u = static_cast<unsigned char>(c);
+    return (u < 0x20 && c != '\t' && c != '\n' && c != '\r') || u == 0x7f;
+  };
+  auto const at = std::ranges::find_if(text, is_control);
+  if (at != text.end())
+    throw error(fmt::format("recipe '{}': line {}: a control character, 0x{:02x}; expected text",
+                            source, std::count(text.begin(), at, '\n') + 1,
+                            static_cast<unsigned>(static_cast<unsigned char>(*at))));
+}
+
 json parse_toml(std::string_view text, std::string const& source) {
+  check_characters(text, source);
   try {
     return to_json(toml::parse(text));
   } catch (toml::parse_error const& e) {
