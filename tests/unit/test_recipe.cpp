@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(shipped_recipes_have_the_bits_of_their_twins) {
         base | guidance::within{classifier_free{2}, 100, 800} | clip | heun{} | scrambled{}, karras,
         12);
   twins("imagen-ddim-50",
-        base | guidance::classifier_free_scale{5} | thresholds::dynamic{0.995} | ddim_eta{0.5} |
+        base | guidance::classifier_free_scale{3} | thresholds::dynamic{0.995} | ddim_eta{0.5} |
             scrambled{},
         uniform, 50);
   twins("apg-20", base | guidance::apg{.s = 4, .r = 15} | clip | dpmpp_2m{} | scrambled{}, karras,
