@@ -1,0 +1,216 @@
+// Runs all programs of a pipeline by themselves, on buffers that are filled the same everywhere: a
+// source of kernels/ is compiled twice, by nvcc and for the CPU, and what both wrote is compared.
+//
+// Where the kernels run in the interpreter, more is known of each launch: how many there were, that
+// all accesses to a row's buffers are as wide as they can be, and how many bytes went to and fro,
+// which are the program's `bytes_per_element`.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/structure.hpp>
+
+#include "results.hpp"
+#if defined(__CUDACC__)
+#include "ptx/records.hpp"
+#endif
+
+namespace kernels {
+
+using namespace tweedie;
+
+/// A number in (0, 1) that depends on nothing but its place.
+inline float number_at(int rank, std::uint64_t i) {
+  std::uint64_t h = (static_cast<std::uint64_t>(rank) << 40) + i + 1;
+  h = (h ^ h >> 31) * 0x9e3779b97f4a7c15u;
+  h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+  return (static_cast<float>((h ^ h >> 32) & 0xffff) + 0.5f) / 65536;
+}
+
+/// How the rows of a launch lie.
+struct layout {
+  char const* name;
+  std::size_t rows, count, pitch, elements;
+  bool per_sample, some_rows, special;
+};
+/// One row that is no multiple of a tile; rows with a tail; more chunks than a block takes, and no
+/// multiple of them; a few rows of many, each with its own numbers; numbers that are none.
+inline constexpr layout layouts[] = {
+    {"a row", 1, 1, 20, 18, false, false, false},
+    {"rows", 3, 3, 132, 129, false, false, false},
+    {"blocks", 7, 7, 300, 300, false, false, false},
+    {"some rows", 5, 3, 36, 33, true, true, false},
+    {"special values", 4, 4, 64, 61, true, false, true},
+};
+
+/// A buffer for each symbol that a program names, made when it is asked for.
+class places {
+ public:
+  places(layout const& l) : layout_(l) {}
+
+  template <class S> float* pointer(S) {
+    using element = element_of<S>;
+    bool const one_a_row = detail::ranks_scalar(S::rank);
+    std::size_t const n = layout_.rows * (one_a_row ? 1 : layout_.pitch);
+    auto& b = made_[S::rank];
+    if (!b.data()) {
+      b = buffer(n * sizeof(element) / sizeof(float));
+      auto* const to = reinterpret_cast<element*>(b.data());
+      for (std::size_t i = 0; i < n; ++i) to[i] = from_float<element>(value(S::rank, i));
+      if (!one_a_row) dense_[b.data()] = sizeof(element);
+    }
+    return b.data();
+  }
+  template <class S> broadcast_view view(S) {
+    constexpr std::size_t period = 12;
+    auto& b = made_[S::rank];
+    if (!b.data()) {
+      b = buffer(layout_.rows * period);
+      for (std::size_t i = 0; i < b.size(); ++i)
+        b.data()[i] = number_at(S::rank, i) < 0.5f ? 0.0f : number_at(S::rank, i);
+    }
+    return {b.data(), period, period};
+  }
+
+  std::map<int, buffer> const& all() const { return made_; }
+  /// The buffers of whole rows, and the bytes of an element.
+  std::map<float const*, std::size_t> const& dense() const { return dense_; }
+
+ private:
+  float value(int rank, std::uint64_t i) const {
+    float const a = 4 * number_at(rank, i) - 2;
+    if (!layout_.special || i % 7 != 3) return a;
+    constexpr float all[] = {0.0f,         -0.0f, __builtin_inff(),  0x1p-149f,
+                             -0x1.8p-127f, 1e38f, __builtin_nanf("")};
+    return all[i / 7 % 7];
+  }
+
+  layout layout_;
+  std::map<int, buffer> made_;
+  std::map<float const*, std::size_t> dense_;
+};
+
+/// Nobody asks it anything: a program is made of what a network predicts.
+struct network {
+  using kind = kinds::network;
+  void operator()(batch const&) const {}
+};
+
+/// The results of all pipelines of a source.
+class session {
+ public:
+  session(int count, char** words) : results_(count, words) {}
+
+  /// All programs of a pipeline.
+  template <class Pipeline> void run(std::string const& name, Pipeline const&) {
+    using stages = decltype(std::declval<Pipeline const&>().stage_set());
+    run_all(name, typename compiled<stages>::programs{});
+  }
+
+  /// One program, once: pipelines share them.
+  template <class Program> void run(std::string const& name) {
+    static bool done = false;
+    if (done) return;
+    done = true;
+    ++programs_;
+    for (layout const& l : layouts) run_on<Program>(name + ", " + l.name, l);
+  }
+
+  int finish() {
+#if defined(__CUDACC__)
+    if (!ptx::first_fault().empty()) results_.expect(false, ptx::first_fault());
+    std::printf("%d programs, %llu launches, %.1f million instructions\n", programs_,
+                static_cast<unsigned long long>(launches_),
+                static_cast<double>(instructions_) * 1e-6);
+#endif
+    if (results_.checks())
+      std::printf("%llu values compared, %d wrong\n",
+                  static_cast<unsigned long long>(results_.compared()), results_.wrong());
+    return results_.wrong() == 0 ? 0 : 1;
+  }
+
+ private:
+  template <class... P> void run_all(std::string const& name, list<P...>) {
+    int i = 0;
+    (run<P>(name + ", structure " + std::to_string(i++)), ...);
+  }
+
+  template <class Program> void run_on(std::string const& name, layout const& l) {
+    places where(l);
+    std::vector<sample_key> keys(l.rows);
+    for (std::size_t i = 0; i < l.rows; ++i)
+      keys[i] = {0x9876543210u + i, (std::uint64_t{7} << 40) + 3 * i,
+                 static_cast<std::uint32_t>(5 + i)};
+    std::vector<std::uint32_t> which;
+    if (l.some_rows) which = {4, 0, 3};
+    rows const r{.count = l.count,
+                 .pitch = l.pitch,
+                 .keys = keys.data(),
+                 .elements = l.elements,
+                 .which = which.empty() ? nullptr : which.data()};
+    // Small and positive: among them are a quantile's parameters.
+    std::vector<float> numbers(Program::coefficients * (l.per_sample ? l.count : 1) + 1);
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      numbers[i] = 0.45f * number_at(9999, i) + 0.03f;
+    std::span<float const> const given(numbers.data(), numbers.size() - 1);
+    try {
+      if (l.per_sample) launch_per_sample<Program>(given, where, r);
+      else launch<Program>(given, where, r);
+    } catch (std::exception const& e) {
+      results_.expect(false, name + ": " + e.what());
+    }
+#if defined(__CUDACC__)
+    look_at<Program>(name, l, where);
+#endif
+    for (auto const& [rank, b] : where.all())
+      results_.keep(name + ", " + name_of(rank), {b.data(), b.size()});
+  }
+
+#if defined(__CUDACC__)
+  template <class Program>
+  void look_at(std::string const& name, layout const& l, places const& where) {
+    auto const all = ptx::take_launches();
+    launches_ += all.size();
+    for (auto const& one : all) instructions_ += one.instructions;
+    auto const expect = [&](bool right, std::string const& what) {
+      results_.expect(right, name + ": " + what);
+    };
+    expect(all.size() == Program::kernels,
+           std::to_string(all.size()) + " kernels instead of " + std::to_string(Program::kernels));
+    std::uint64_t bytes = 0;
+    for (auto const& one : all)
+      for (auto const& use : one.uses) {
+        auto const found = where.dense().find(reinterpret_cast<float const*>(use.base));
+        if (found == where.dense().end()) continue;
+        // Four elements an access; what reductions read they read one element at a time.
+        std::size_t const wide = found->second == 4 ? 4 : 3;
+        for (std::size_t w = 0; w < ptx::widths; ++w) {
+          bool const reduced = is_phased<Program> && w == 2;
+          expect(w == wide || reduced || use.loads[w] == 0,
+                 std::to_string(use.loads[w]) + " loads of " + std::to_string(1u << w) + " bytes");
+          expect(w == wide || use.stores[w] == 0, std::to_string(use.stores[w]) + " stores of " +
+                                                      std::to_string(1u << w) + " bytes");
+        }
+        bytes += ptx::buffer_use::bytes_of(use.loads) + ptx::buffer_use::bytes_of(use.stores);
+      }
+    if constexpr (!is_phased<Program>) {
+      std::uint64_t const elements = l.count * l.pitch;
+      std::uint64_t const expected =
+          elements * (Program::bytes_per_element - sizeof(float) * Program::masks);
+      expect(bytes == expected, std::to_string(bytes) +
+                                    " bytes of rows went to and fro instead of " +
+                                    std::to_string(expected));
+    }
+  }
+  std::uint64_t launches_ = 0, instructions_ = 0;
+#endif
+
+  results results_;
+  int programs_ = 0;
+};
+
+}  // namespace kernels
