@@ -128,7 +128,8 @@ template <class F, std::size_t N> struct users_function {
       F function;
       TWEEDIE_HD storage() : words{} {}
     } f;
-    for (std::size_t i = 0; i < parameters; ++i) f.words[i] = static_cast<std::uint16_t>(p[i]);
+    if constexpr (parameters > 0)  // nvcc warns of an unsigned index below a count of 0
+      for (std::size_t i = 0; i < parameters; ++i) f.words[i] = static_cast<std::uint16_t>(p[i]);
     return call(f.function, a, std::make_index_sequence<N>{});
   }
 

@@ -54,9 +54,9 @@ template <class T> TWEEDIE_HD void store_four(float* buffer, std::uint64_t at, q
   else {
     T* to = reinterpret_cast<T*>(buffer) + at;
 #if defined(__CUDA_ARCH__)
-    *reinterpret_cast<ushort4*>(to) =
-        make_ushort4(from_float<T>(q.v[0]).bits, from_float<T>(q.v[1]).bits,
-                     from_float<T>(q.v[2]).bits, from_float<T>(q.v[3]).bits);
+    __stwb(reinterpret_cast<ushort4*>(to),  // an assignment nvcc takes apart
+           make_ushort4(from_float<T>(q.v[0]).bits, from_float<T>(q.v[1]).bits,
+                        from_float<T>(q.v[2]).bits, from_float<T>(q.v[3]).bits));
 #else
     for (int j = 0; j < 4; ++j) to[j] = from_float<T>(q.v[j]);
 #endif
