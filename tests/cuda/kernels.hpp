@@ -62,6 +62,7 @@ class places {
       auto* const to = reinterpret_cast<element*>(b.data());
       for (std::size_t i = 0; i < n; ++i) to[i] = from_float<element>(value(S::rank, i));
       if (!one_a_row) dense_[b.data()] = sizeof(element);
+      if constexpr (!std::is_same_v<element, float>) widened_[S::rank] = widened<element>;
     }
     return b.data();
   }
@@ -77,6 +78,12 @@ class places {
   }
 
   std::map<int, buffer> const& all() const { return made_; }
+  /// What a buffer holds, as floats.
+  std::vector<float> numbers(int rank) const {
+    auto const at = widened_.find(rank);
+    buffer const& b = made_.at(rank);
+    return at == widened_.end() ? std::vector<float>(b.data(), b.data() + b.size()) : at->second(b);
+  }
   /// The buffers of whole rows, and the bytes of an element.
   std::map<float const*, std::size_t> const& dense() const { return dense_; }
 
@@ -89,9 +96,17 @@ class places {
     return all[i / 7 % 7];
   }
 
+  template <class T> static std::vector<float> widened(buffer const& b) {
+    auto const* const from = reinterpret_cast<T const*>(b.data());
+    std::vector<float> r(b.size() * sizeof(float) / sizeof(T));
+    for (std::size_t i = 0; i < r.size(); ++i) r[i] = to_float(from[i]);
+    return r;
+  }
+
   layout layout_;
   std::map<int, buffer> made_;
   std::map<float const*, std::size_t> dense_;
+  std::map<int, std::vector<float> (*)(buffer const&)> widened_;
 };
 
 /// Nobody asks it anything: a program is made of what a network predicts.
@@ -118,6 +133,14 @@ class session {
     done = true;
     ++programs_;
     for (layout const& l : layouts) run_on<Program>(name + ", " + l.name, l);
+  }
+
+  /// The program of one formula without a pipeline.
+  template <class... Statements>
+  void run_step(std::string const& name, step_of<evaluation<Statements...>> const& one) {
+    using fused =
+        decltype(fuse(no_answers, nothing_before, std::get<0>(one.evaluations).statements));
+    run<typename fused::type>(name);
   }
 
   int finish() {
@@ -167,7 +190,7 @@ class session {
     look_at<Program>(name, l, where);
 #endif
     for (auto const& [rank, b] : where.all())
-      results_.keep(name + ", " + name_of(rank), {b.data(), b.size()});
+      results_.keep(name + ", " + name_of(rank), where.numbers(rank));
   }
 
 #if defined(__CUDACC__)

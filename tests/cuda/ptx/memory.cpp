@@ -42,11 +42,11 @@ std::string memory::where(std::uintptr_t address) const {
 
 std::vector<buffer_use> memory::take_uses() {
   std::vector<buffer_use> r;
-  for (auto& [base, b] : buffers_)
-    if (buffer_use::bytes_of(b.loads) + buffer_use::bytes_of(b.stores) > 0) {
-      r.push_back(b);
-      b.loads = b.stores = {};
-    }
+  for (buffer_use* b : used_) {
+    r.push_back(*b);
+    *b = {b->base, b->bytes};
+  }
+  used_.clear();
   return r;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -35,6 +36,7 @@ struct buffer_use {
   std::uintptr_t base = 0;
   std::size_t bytes = 0;
   counts loads{}, stores{};  ///< how many, by width
+  bool is_used = false;
 
   static std::uint64_t bytes_of(counts const& c) {
     std::uint64_t r = 0;
@@ -50,12 +52,18 @@ class memory {
   /// Bytes that begin at `base`; 0 where no buffer does.
   std::size_t size_of(void const* base) const;
 
-  /// The buffer that holds all of an access; null if there is none. `hint` is where the last one of
+  /// Counts an access that lies in one buffer as a whole; false where none holds it. `hint` is where the last one of
   /// the same instruction was found.
-  buffer_use* find(std::uintptr_t address, std::size_t bytes, buffer_use*& hint) {
-    if (hint && address - hint->base < hint->bytes && address - hint->base + bytes <= hint->bytes)
-      return hint;
-    return hint = search(address, bytes);
+  bool touch(std::uintptr_t address, std::size_t bytes, bool stores, buffer_use*& hint) {
+    bool const same =
+        hint && address - hint->base < hint->bytes && address - hint->base + bytes <= hint->bytes;
+    if (!same && !(hint = search(address, bytes))) return false;
+    if (!hint->is_used) {
+      hint->is_used = true;
+      used_.push_back(hint);
+    }
+    ++(stores ? hint->stores : hint->loads)[static_cast<std::size_t>(std::countr_zero(bytes))];
+    return true;
   }
   /// "4 bytes behind the end of a buffer of 640 bytes"
   std::string where(std::uintptr_t address) const;
@@ -69,6 +77,7 @@ class memory {
   std::map<std::uintptr_t, buffer_use, std::less<>,
            plain_allocator<std::pair<std::uintptr_t const, buffer_use>>>
       buffers_;
+  std::vector<buffer_use*, plain_allocator<buffer_use*>> used_;
 };
 
 }  // namespace ptx

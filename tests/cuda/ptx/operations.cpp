@@ -342,10 +342,6 @@ template <class Part> flow unpack(thread& t, instruction const& i) {
 
 enum class spaces { global, shared, parameters, generic };
 
-std::size_t width_index(std::size_t bytes) {
-  return static_cast<std::size_t>(std::countr_zero(bytes));
-}
-
 std::string bytes_at(char const* verb, std::size_t bytes, std::uint64_t address) {
   char hex[32];
   std::snprintf(hex, sizeof hex, "0x%llx", static_cast<unsigned long long>(address));
@@ -405,9 +401,8 @@ unsigned char* place(thread& t, instruction const& i, std::size_t bytes, shared_
         return shared_at(t, i, address - reinterpret_cast<std::uintptr_t>(t.in->shared->data()),
                          bytes, kind);
     }
-    buffer_use* const b = t.in->global->find(address, bytes, i.hint);
-    if (!b) fail(t, i, bytes_at(verb, bytes, address) + ", " + t.in->global->where(address));
-    ++(is_load ? b->loads : b->stores)[width_index(bytes)];
+    if (!t.in->global->touch(address, bytes, !is_load, i.hint))
+      fail(t, i, bytes_at(verb, bytes, address) + ", " + t.in->global->where(address));
     return reinterpret_cast<unsigned char*>(address);
   }
 }

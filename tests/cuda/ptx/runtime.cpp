@@ -91,6 +91,15 @@ world& here() {
   return *one;
 }
 
+/// While one lives, what is allocated is the interpreter's own: no kernel may touch it.
+struct own_work {
+  own_work() { ++depth; }
+  ~own_work() { --depth; }
+  own_work(own_work const&) = delete;
+  own_work& operator=(own_work const&) = delete;
+  static inline thread_local int depth = 0;
+};
+
 cudaError_t failed(std::string const& what) {
   world& w = here();
   std::fprintf(stderr, "%s\n", what.c_str());
@@ -102,6 +111,7 @@ cudaError_t launch(kernel_name const& k, dim3 grid, dim3 block, void** arguments
                    std::size_t dynamic) {
   world& w = here();
   if (w.last == cudaErrorLaunchFailure) return w.last;
+  own_work const guard;
   try {
     entry const& e = k.file->find(k.name, w.all);
     if (dynamic > 0) throw fault("the interpreter has no dynamic shared memory");
@@ -127,9 +137,10 @@ void* allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align
   std::size_t const before = (margin + alignment - 1) / alignment * alignment;
   auto* const p = static_cast<unsigned char*>(std::aligned_alloc(alignment, room + before));
   if (!p) throw std::bad_alloc();
+  std::memcpy(p + before - sizeof(void*), &p, sizeof(void*));
+  if (own_work::depth > 0) return p + before;
   std::scoped_lock const guard(here().lock);
   here().all.add(p + before, bytes > 0 ? bytes : 1);
-  std::memcpy(p + before - sizeof(void*), &p, sizeof(void*));
   return p + before;
 }
 void release(void* p) {
@@ -185,6 +196,7 @@ void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { ptx::r
 using ptx::here;
 
 void** __cudaRegisterFatBinary(void* wrapper) {
+  ptx::own_work const guard;
   // A wrapper's third word points to the binary: magic number, version, size of this header, size of
   // the rest. The PTX in it is text that ends in a 0.
   unsigned char const* binary = nullptr;
