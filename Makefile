@@ -7,6 +7,7 @@ PEERS_FLAGS ?=
 help:
 	@echo "make demo    a hundred pictures of clothes, drawn into demo.png"
 	@echo "make test    build and run the tests under g++ and clang++"
+	@echo "make cuda-all   the CUDA kernels assembled for each GPU, and what was emitted"
 	@echo "make bench   the fused step beside the machine's triad"
 	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
 	@echo "make reference     the headers' reference, in build/reference/html (needs Doxygen)"
@@ -28,6 +29,10 @@ demo:
 
 test: deps
 	@python3 cmake/test.py --jobs $(JOBS) $(TEST_FLAGS)
+
+cuda-all: deps
+	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
+	cmake --build build -j $(JOBS) --target cuda-all
 
 bench: deps
 	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
@@ -52,4 +57,4 @@ reference:
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test bench bench-peers reference clean
+.PHONY: help deps demo test cuda-all bench bench-peers reference clean

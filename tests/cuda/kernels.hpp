@@ -143,8 +143,29 @@ class session {
     run<typename fused::type>(name);
   }
 
+  /// What a test has run itself.
+  void keep(std::string const& name, std::span<float const> found) { results_.keep(name, found); }
+  /// Launches before this are not counted.
+  void forget() {
+#if defined(__CUDACC__)
+    count_launches(ptx::take_launches());
+#endif
+  }
+  void expect_launches([[maybe_unused]] std::string const& name,
+                       [[maybe_unused]] std::size_t expected) {
+#if defined(__CUDACC__)
+    auto const all = ptx::take_launches();
+    count_launches(all);
+    results_.expect(all.size() == expected, name + ": " + std::to_string(all.size()) +
+                                                " launches instead of " + std::to_string(expected));
+#endif
+  }
+
   int finish() {
 #if defined(__CUDACC__)
+    count_launches(ptx::take_launches());
+    for (auto const& name : ptx::never_launched())
+      results_.expect(false, "a kernel that no program launched: " + name);
     if (!ptx::first_fault().empty()) results_.expect(false, ptx::first_fault());
     std::printf("%d programs, %llu launches, %.1f million instructions\n", programs_,
                 static_cast<unsigned long long>(launches_),
@@ -197,8 +218,7 @@ class session {
   template <class Program>
   void look_at(std::string const& name, layout const& l, places const& where) {
     auto const all = ptx::take_launches();
-    launches_ += all.size();
-    for (auto const& one : all) instructions_ += one.instructions;
+    count_launches(all);
     auto const expect = [&](bool right, std::string const& what) {
       results_.expect(right, name + ": " + what);
     };
@@ -228,6 +248,10 @@ class session {
                                     " bytes of rows went to and fro instead of " +
                                     std::to_string(expected));
     }
+  }
+  void count_launches(std::vector<ptx::launch_record> const& all) {
+    launches_ += all.size();
+    for (auto const& one : all) instructions_ += one.instructions;
   }
   std::uint64_t launches_ = 0, instructions_ = 0;
 #endif

@@ -25,6 +25,9 @@ struct runtime_calls {
 };
 runtime_calls take_calls();
 
+/// Kernels of the program that do something, and that nobody has launched.
+std::vector<std::string> never_launched();
+
 /// What went wrong in the launches so far; empty: nothing.
 std::string const& first_fault();
 

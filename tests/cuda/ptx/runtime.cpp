@@ -172,6 +172,13 @@ cudaError_t synchronised() {
 
 std::vector<launch_record> take_launches() { return std::exchange(here().launches, {}); }
 runtime_calls take_calls() { return std::exchange(here().calls, {}); }
+std::vector<std::string> never_launched() {
+  std::vector<std::string> r;
+  for (auto const& file : here().files)
+    for (auto const& e : file->text.entries)
+      if (e.statements.size() > 1 && !file->entries.contains(e.name)) r.push_back(e.name);
+  return r;
+}
 std::string const& first_fault() { return here().fault_text; }
 
 }  // namespace ptx

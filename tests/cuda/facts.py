@@ -1,0 +1,246 @@
+"""Facts of emitted kernels, read from an object file of nvcc's that holds PTX as text: no GPU is needed.
+
+    facts.py OBJECT... [--arch sm_90 ...] [--sass] [--registers N] [--against FILE] [--write FILE]
+
+From the PTX, for each kernel (the runtime's empty ones do not count):
+  - no array that did not fit registers (`.local`), no call;
+  - rows are loaded and stored 16 bytes at a time, or 8 where they hold 16 bits. What a kernel loads one float at a time
+    is counted: the numbers of a sample where samples differ, masks, and what a reduction reads;
+  - no division of floats and no `sqrt.rn`, which are calls, but in a kernel of a block per sample, or in a kernel whose
+    formula has one (DIVIDES);
+  - how many instructions it has: --against FILE names those that changed since --write FILE.
+From `ptxas -v`, for each --arch: no spills, no stack, and no more registers than --registers.
+From `cuobjdump` or `nvdisasm`, with --sass where one of them is found: 128-bit accesses, no local memory, no call.
+
+Exit code 77: skipped.
+"""
+
+import argparse
+import collections
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# Functions of a formula that divide, once an element or once a row.
+DIVIDES = {
+    "scaled_clip": "dynamic thresholding divides each element by the sample's quantile",
+    "ratio": "the corrector's step size, once a row",
+    "optimized_scale": "the projection on the unconditional output, once a row",
+    "norm_limit": "the length of the guidance, once a row",
+    "projection": "the share of the guidance along x0, once a row",
+    "rescaling": "the ratio of two deviations, once a row",
+}
+
+
+def find(tool):
+    return shutil.which(tool) or shutil.which("/usr/local/cuda/bin/" + tool)
+
+
+def ptx_of(path):
+    with open(path, "rb") as f:
+        data = f.read()
+    texts = []
+    at = data.find(b"\n.version ")
+    while at >= 0:
+        end = data.index(b"\0", at)
+        texts.append(data[at:end].decode())
+        at = data.find(b"\n.version ", end)
+    if not texts:
+        sys.exit(f"{path} holds no PTX as text; compile it with --compress-mode=none")
+    return texts
+
+
+def entries_of(ptx):
+    """The name and the lines of each kernel that does something."""
+    for m in re.finditer(r"\.visible\s+\.entry\s+(\w+)", ptx):
+        start = ptx.index("{", m.end())
+        depth = 0
+        for brace in re.compile(r"[{}]").finditer(ptx, start):
+            depth += 1 if brace.group() == "{" else -1
+            if depth == 0:
+                break
+        lines = [line.strip() for line in ptx[start + 1:brace.start()].splitlines()]
+        lines = [line for line in lines if line and not line.startswith("//")]
+        if [line for line in lines if not line.startswith(".")] != ["ret;"]:
+            yield m.group(1), lines
+
+
+def demangled(names):
+    tool = find("c++filt")
+    if not tool:
+        return {n: n for n in names}
+    out = subprocess.run([tool], input="\n".join(names), stdout=subprocess.PIPE, text=True, check=True).stdout
+    return dict(zip(names, out.splitlines()))
+
+
+def short(name):
+    """What a kernel does, in the words of its type: 'x out<0> | noise_stream<0> | clamp_function | x'"""
+    body = name[name.find("tweedie::program<"):]
+    depth, end = 0, len(body)
+    for i, c in enumerate(body):
+        depth += {"<": 1, ">": -1}.get(c, 0)
+        if c == ">" and depth == 0:
+            end = i
+            break
+    body = body[len("tweedie::program<"):end]
+    for word in ("tweedie::", "sym::", "thresholds::", "detail::", "samplers::", "guidance::", "reductions::"):
+        body = body.replace(word, "")
+    body = body.replace(", extras<list<>, list<>, list<> >", "").replace("list<>", "-").replace(" >", ">")
+    return body
+
+
+class Kernel:
+    def __init__(self, name, lines):
+        self.name = name
+        self.by_block = "reduce_and_go_on" in name
+        code = [re.sub(r"^@!?%?\w+\s+", "", line) for line in lines]
+        self.opcodes = [m.group(0) for m in (re.match(r"[a-z]\w*(?:[.:]+\w+)*", line) for line in code)
+                        if m and not line_is_label(m.string)]
+        self.lines = lines
+        self.accesses = collections.Counter()
+        for o in self.opcodes:
+            m = re.match(r"(ld|st)\.global\b(.*)\.[bfus](\d+)$", o)
+            if m:
+                vector = re.search(r"\.v(\d)", m.group(2))
+                self.accesses[m.group(1), int(m.group(3)) // 8 * (int(vector.group(1)) if vector else 1)] += 1
+
+    def wrong(self):
+        if any(".local" in line for line in self.lines):
+            yield "local memory: an array that did not fit registers"
+        if any(re.match(r"call\b", o) for o in self.opcodes):
+            yield "a call"
+        divides = any(f in self.name for f in DIVIDES)
+        for o in self.opcodes:
+            if re.match(r"(div\.\w+\.f\d\d|rcp\.|sqrt\.|rsqrt\.)", o) and not divides and not self.by_block:
+                yield f"{o}, which is a call"
+            if re.search(r"\.(approx|ftz|full)\b", o):
+                yield f"{o}, which is no exact arithmetic"
+        for (kind, size), n in sorted(self.accesses.items()):
+            if kind == "st" and size < 8 and not (self.by_block and size == 4):
+                yield f"{n} stores of {size} bytes"
+        if not any(size >= 8 for kind, size in self.accesses if kind == "st"):
+            yield "no wide store"
+
+    def fact(self):
+        a = self.accesses
+        wide = {k: sum(n for (kind, size), n in a.items() if kind == k and size >= 8) for k in ("ld", "st")}
+        single = sum(n for (kind, size), n in a.items() if kind == "ld" and size == 4)
+        return f"{len(self.opcodes):5} instructions, {wide['ld']} + {wide['st']} wide, {single} single loads"
+
+
+def line_is_label(line):
+    return re.match(r"[$\w]+:$", line) is not None
+
+
+def ptxas(text, arch, folder, keep=None):
+    """Registers, spilled bytes and stack of each kernel."""
+    path, cubin = os.path.join(folder, "in.ptx"), keep or os.path.join(folder, "out.cubin")
+    with open(path, "w") as f:
+        f.write(text)
+    run = subprocess.run([find("ptxas"), "-v", f"-arch={arch}", path, "-o", cubin],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if run.returncode != 0:
+        sys.exit(f"{run.stdout}\nptxas refuses the PTX for {arch}")
+    found = {}
+    name = None
+    for line in run.stdout.splitlines():
+        if m := re.search(r"Compiling entry function '(\w+)'", line):
+            name = m.group(1)
+        elif m := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", line):
+            found.setdefault(name, {}).update(stack=int(m.group(1)), spills=int(m.group(2)) + int(m.group(3)))
+        elif m := re.search(r"Used (\d+) registers", line):
+            found.setdefault(name, {})["registers"] = int(m.group(1))
+    return found
+
+
+def sass(cubin):
+    """The machine code of each kernel; None where no tool can read it."""
+    if tool := find("cuobjdump"):
+        command = [tool, "-sass", cubin]
+    elif tool := find("nvdisasm"):
+        command = [tool, "-c", cubin]
+    else:
+        return None
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    found, name = collections.defaultdict(list), None
+    for line in text.splitlines():
+        if m := re.search(r"Function : (\w+)|^\s*\.text\.(\w+):", line):
+            name = m.group(1) or m.group(2)
+        elif name and (m := re.search(r"^\s*(?:/\*[0-9a-f]+\*/)?\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]+)", line)):
+            found[name].append(m.group(1))
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("objects", nargs="+")
+    parser.add_argument("--arch", action="append", default=[])
+    parser.add_argument("--sass", action="store_true")
+    parser.add_argument("--registers", type=int, default=128)
+    parser.add_argument("--against")
+    parser.add_argument("--write")
+    args = parser.parse_args()
+    if not find("ptxas"):
+        print("skipped: ptxas was not found")
+        sys.exit(77)
+
+    wrong, counts = [], {}
+    for path in args.objects:
+        for text in ptx_of(path):
+            kernels = [Kernel(*e) for e in entries_of(text)]
+            names = demangled([k.name for k in kernels])
+            says = {k.name: short(names[k.name]) for k in kernels}
+            for k in kernels:
+                wrong += [f"{says[k.name]}: {what}" for what in k.wrong()]
+                counts[k.name] = len(k.opcodes)
+            measured = {}
+            with tempfile.TemporaryDirectory() as folder:
+                for arch in args.arch:
+                    cubin = os.path.join(folder, arch + ".cubin")
+                    measured[arch] = ptxas(text, arch, folder, cubin)
+                    for k in kernels:
+                        m = measured[arch][k.name]
+                        if m["spills"] or m["stack"]:
+                            wrong.append(f"{says[k.name]}: {m['spills']} bytes spilled, {m['stack']} bytes of stack on {arch}")
+                        if m["registers"] > args.registers:
+                            wrong.append(f"{says[k.name]}: {m['registers']} registers on {arch}, above {args.registers}")
+                    if args.sass:
+                        code = sass(cubin)
+                        if code is None:
+                            print(f"no facts of machine code: neither cuobjdump nor nvdisasm was found")
+                            args.sass = False
+                            continue
+                        for k in kernels:
+                            ops = code[k.name]
+                            if any(re.match(r"(LDL|STL)\b", o) for o in ops):
+                                wrong.append(f"{says[k.name]}: local memory in the code for {arch}")
+                            called = any(re.match(r"CALL\b", o) for o in ops)
+                            if called and not k.by_block and not any(f in k.name for f in DIVIDES):
+                                wrong.append(f"{says[k.name]}: a call in the code for {arch}")
+                            if not any(re.match(r"STG\.E\.(128|64)|STG\.E\S*\.(128|64)", o) for o in ops):
+                                wrong.append(f"{says[k.name]}: no wide store in the code for {arch}")
+            for k in sorted(kernels, key=lambda k: says[k.name]):
+                registers = ", ".join(f"{measured[a][k.name]['registers']} registers on {a}" for a in args.arch)
+                print(f"{k.fact()}{', ' + registers if registers else ''}: {says[k.name][:150]}")
+            for arch in args.arch:
+                print(f"{len(kernels)} kernels, at most {max(m['registers'] for m in measured[arch].values())} "
+                      f"registers on {arch}")
+
+    if args.against and os.path.exists(args.against):
+        with open(args.against) as f:
+            before = json.load(f)
+        for name, n in counts.items():
+            if name in before and before[name] != n:
+                print(f"changed: {n} instructions instead of {before[name]}: {short(demangled([name])[name])[:150]}")
+    if args.write:
+        with open(args.write, "w") as f:
+            json.dump(counts, f)
+    if wrong:
+        sys.exit("\n".join("WRONG: " + w for w in wrong))
+
+
+main()
