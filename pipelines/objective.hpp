@@ -132,12 +132,12 @@ inline void average_weights(float* average, float const* weights, std::size_t co
          bindings{bind(x, average), bind(known, weights)}, {.count = 1, .pitch = whole});
   // Parameters are not padded to 16 bytes: the last few go the same way on a padded copy.
   if (std::size_t const rest = count - whole) {
-    alignas(16) float a[4] = {}, w[4] = {};
-    std::copy_n(average + whole, rest, a);
-    std::copy_n(weights + whole, rest, w);
-    launch(step(x = decay * x + (1 - decay) * known), bindings{bind(x, a), bind(known, w)},
-           {.count = 1, .pitch = 4});
-    std::copy_n(a, rest, average + whole);
+    buffer a(4), w(4);  // no kernel may read this function's own memory
+    std::copy_n(average + whole, rest, a.data());
+    std::copy_n(weights + whole, rest, w.data());
+    launch(step(x = decay * x + (1 - decay) * known),
+           bindings{bind(x, a.data()), bind(known, w.data())}, {.count = 1, .pitch = 4});
+    std::copy_n(a.data(), rest, average + whole);
   }
 }
 
