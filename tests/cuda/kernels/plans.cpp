@@ -71,8 +71,8 @@ int main(int count, char** words) {
       three);
 
   request inpainted = three;
-  inpainted.known = {{1, 2, 35}, std::vector<float>(70, 0.5f)};
-  inpainted.mask = {{1, 1, 35}, std::vector<float>(35, 0)};
+  inpainted.known = {{3, 2, 35}, std::vector<float>(210, 0.5f)};
+  inpainted.mask = {{1, 35}, std::vector<float>(35, 0)};
   for (std::size_t i = 0; i < 35; i += 3) inpainted.mask.data[i] = 1;
   sampled("replacement",
           (guided | samplers::replacement{samplers::ddim_eta{}} | some_network{}).plan(6),

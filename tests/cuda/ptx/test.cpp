@@ -138,7 +138,9 @@ int main() {
   says(shared + "ld.shared.u32 %r2, [%r5];", "that no thread has written");
   says(shared + "st.shared.u32 [%r5+62], %r1;", "which is no multiple of 4");
   says(shared + "st.shared.u32 [%r5+56], %r1;", "of shared memory, of which there are 64");
-  says(shared + "st.shared.u32 [%r5], %r1; xor.b32 %r7, %r6, 12; ld.shared.u32 %r8, [%r7];",
+  says(shared +
+           "st.shared.u32 [%r5], %r1; bar.sync 0; st.shared.u32 [%r5], %r6;\n"
+           "xor.b32 %r7, %r6, 12; ld.shared.u32 %r8, [%r7];",
        "has touched with no barrier between");
   says("mov.u32 %r5, s; st.shared.u32 [%r5], %r1;", "thread 0 has touched with no barrier between");
   says("setp.eq.u32 %p1, %r1, 0; @%p1 ret; bar.sync 0;", "that have left");
