@@ -159,6 +159,8 @@ BOOST_AUTO_TEST_CASE(mistakes_are_sentences) {
            {"", "the key 'sampler' is missing"},
            {"sampler = \"ddim\"\n[" + std::string(1, '\0'),
             "line 2: a control character, 0x00; expected text"},
+           {"t[[[[[[[[= \".dim\"", "recipe 'r.toml': "},
+           {"[[[[= 1", "recipe 'r.toml': "},
            {"sampler = \"ddim\"\nstpes = 5", "the key 'stpes' was given"},
            {"sampler = \"ddim\"\nstpes = 5", "did you mean steps?"},
            {"sampler = \"ddim\"\nsteps = \"many\"",
