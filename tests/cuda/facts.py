@@ -1,6 +1,6 @@
 """Facts of emitted kernels, read from an object file of nvcc's that holds PTX as text: no GPU is needed.
 
-    facts.py OBJECT... [--arch sm_90 ...] [--sass] [--registers N] [--against FILE] [--write FILE]
+    facts.py OBJECT... [--arch sm_90 ...] [--sass] [--registers N] [--record FILE]
 
 From the PTX, for each kernel (the runtime's empty ones do not count):
   - no array that did not fit registers (`.local`), no call;
@@ -8,7 +8,7 @@ From the PTX, for each kernel (the runtime's empty ones do not count):
     is counted: the numbers of a sample where samples differ, masks, and what a reduction reads;
   - no division of floats and no `sqrt.rn`, which are calls, but in a kernel of a block per sample, or in a kernel whose
     formula has one (DIVIDES);
-  - how many instructions it has: --against FILE names those that changed since --write FILE.
+  - how many instructions it has: with --record FILE, what has changed since the last run is named.
 From `ptxas -v`, for each --arch: no spills, no stack, and no more registers than --registers.
 From `cuobjdump` or `nvdisasm`, with --sass where one of them is found: 128-bit accesses, no local memory, no call.
 
@@ -93,20 +93,37 @@ def short(name):
     return body
 
 
+def parts_of(text):
+    """What stands between the commas of 'name<a, b<c, d>, e>'."""
+    parts, depth = [""], 0
+    for c in text[text.index("<") + 1:]:
+        depth += {"<": 1, ">": -1}.get(c, 0)
+        if depth < 0:
+            return [p.strip() for p in parts if p.strip()]
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+
+
 class Kernel:
-    def __init__(self, name, lines):
+    def __init__(self, name, lines, says):
         self.name = name
+        lists = parts_of(says[says.index("tweedie::program<"):])
+        self.reads, self.writes = (len(parts_of(lists[i])) for i in (0, 3))
         self.by_block = "reduce_and_go_on" in name
         code = [re.sub(r"^@!?%?\w+\s+", "", line) for line in lines]
         self.opcodes = [m.group(0) for m in (re.match(r"[a-z]\w*(?:[.:]+\w+)*", line) for line in code)
                         if m and not line_is_label(m.string)]
         self.lines = lines
-        self.accesses = collections.Counter()
+        self.accesses, self.rows = collections.Counter(), collections.Counter()
         for o in self.opcodes:
             m = re.match(r"(ld|st)\.global\b(.*)\.[bfus](\d+)$", o)
             if m:
                 vector = re.search(r"\.v(\d)", m.group(2))
-                self.accesses[m.group(1), int(m.group(3)) // 8 * (int(vector.group(1)) if vector else 1)] += 1
+                count = int(vector.group(1)) if vector else 1
+                self.accesses[m.group(1), int(m.group(3)) // 8 * count] += 1
+                self.rows[m.group(1)] += count == 4
 
     def wrong(self):
         if any(".local" in line for line in self.lines):
@@ -122,14 +139,16 @@ class Kernel:
         for (kind, size), n in sorted(self.accesses.items()):
             if kind == "st" and size < 8 and not (self.by_block and size == 4):
                 yield f"{n} stores of {size} bytes"
-        if not any(size >= 8 for kind, size in self.accesses if kind == "st"):
-            yield "no wide store"
+        # The code for a chunk stands there several times: for whole blocks and for the last one, for each of a thread's.
+        copies = max(1, self.rows["st"] // self.writes)
+        for kind, n in (("ld", self.reads), ("st", self.writes)):
+            if self.rows[kind] != copies * n:
+                yield f"{self.rows[kind]} {kind} of four values, where {copies} times {n} were expected"
 
     def fact(self):
         a = self.accesses
-        wide = {k: sum(n for (kind, size), n in a.items() if kind == k and size >= 8) for k in ("ld", "st")}
         single = sum(n for (kind, size), n in a.items() if kind == "ld" and size == 4)
-        return f"{len(self.opcodes):5} instructions, {wide['ld']} + {wide['st']} wide, {single} single loads"
+        return f"{len(self.opcodes):5} instructions, {self.rows['ld']} + {self.rows['st']} of four values, {single} single loads"
 
 
 def line_is_label(line):
@@ -181,8 +200,7 @@ def main():
     parser.add_argument("--arch", action="append", default=[])
     parser.add_argument("--sass", action="store_true")
     parser.add_argument("--registers", type=int, default=128)
-    parser.add_argument("--against")
-    parser.add_argument("--write")
+    parser.add_argument("--record")
     args = parser.parse_args()
     if not find("ptxas"):
         print("skipped: ptxas was not found")
@@ -191,8 +209,11 @@ def main():
     wrong, counts = [], {}
     for path in args.objects:
         for text in ptx_of(path):
-            kernels = [Kernel(*e) for e in entries_of(text)]
-            names = demangled([k.name for k in kernels])
+            entries = list(entries_of(text))
+            names = demangled([name for name, _ in entries])
+            kernels = [Kernel(name, lines, names[name]) for name, lines in entries if "tweedie::program<" in names[name]]
+            if len(kernels) < len(entries):
+                wrong.append(f"{len(entries) - len(kernels)} kernels of {path} are of no program")
             says = {k.name: short(names[k.name]) for k in kernels}
             for k in kernels:
                 wrong += [f"{says[k.name]}: {what}" for what in k.wrong()]
@@ -211,7 +232,7 @@ def main():
                     if args.sass:
                         code = sass(cubin)
                         if code is None:
-                            print(f"no facts of machine code: neither cuobjdump nor nvdisasm was found")
+                            print("no facts of machine code: neither cuobjdump nor nvdisasm was found")
                             args.sass = False
                             continue
                         for k in kernels:
@@ -230,14 +251,14 @@ def main():
                 print(f"{len(kernels)} kernels, at most {max(m['registers'] for m in measured[arch].values())} "
                       f"registers on {arch}")
 
-    if args.against and os.path.exists(args.against):
-        with open(args.against) as f:
-            before = json.load(f)
-        for name, n in counts.items():
-            if name in before and before[name] != n:
-                print(f"changed: {n} instructions instead of {before[name]}: {short(demangled([name])[name])[:150]}")
-    if args.write:
-        with open(args.write, "w") as f:
+    if args.record:
+        if os.path.exists(args.record):
+            with open(args.record) as f:
+                before = json.load(f)
+            for name, n in counts.items():
+                if before.get(name, n) != n:
+                    print(f"changed: {n} instructions instead of {before[name]}: {short(demangled([name])[name])[:150]}")
+        with open(args.record, "w") as f:
             json.dump(counts, f)
     if wrong:
         sys.exit("\n".join("WRONG: " + w for w in wrong))

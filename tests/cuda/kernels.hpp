@@ -134,7 +134,8 @@ class session {
     if (done) return;
     done = true;
     ++programs_;
-    for (layout const& l : layouts) run_on<Program>(name + ", " + l.name, l);
+    for (layout const& l : layouts)
+      if (!has_failed()) run_on<Program>(name + ", " + l.name, l);
   }
 
   /// The program of one formula without a pipeline.
@@ -165,11 +166,11 @@ class session {
 
   int finish() {
 #if defined(__CUDACC__)
+    if (has_failed() && results_.wrong() == 0) results_.expect(false, ptx::first_fault());
     count_launches(ptx::take_launches());
     if (programs_ > 0)
       for (auto const& name : ptx::never_launched())
         results_.expect(false, "a kernel that no program launched: " + name);
-    if (!ptx::first_fault().empty()) results_.expect(false, ptx::first_fault());
     std::printf("%d programs, %llu launches, %.1f million instructions\n", programs_,
                 static_cast<unsigned long long>(launches_),
                 static_cast<double>(instructions_) * 1e-6);
@@ -181,6 +182,14 @@ class session {
   }
 
  private:
+  /// After a fault no kernel is launched any more, as on a device.
+  static bool has_failed() {
+#if defined(__CUDACC__)
+    return !ptx::first_fault().empty();
+#else
+    return false;
+#endif
+  }
   template <class... P> void run_all(std::string const& name, list<P...>) {
     int i = 0;
     (run<P>(name + ", structure " + std::to_string(i++)), ...);
@@ -208,9 +217,13 @@ class session {
       if (l.per_sample) launch_per_sample<Program>(given, where, r);
       else launch<Program>(given, where, r);
     } catch (std::exception const& e) {
-      results_.expect(false, name + ": " + e.what());
+      results_.expect(has_failed(), name + ": " + e.what());
     }
 #if defined(__CUDACC__)
+    if (has_failed()) {
+      results_.expect(false, name + ": " + ptx::first_fault());
+      return;
+    }
     look_at<Program>(name, l, where);
 #endif
     for (auto const& [rank, b] : where.all())
