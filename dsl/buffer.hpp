@@ -1,25 +1,34 @@
-// Rows of floats, each padded to 16 bytes, the first aligned to a cache line.
+// Rows of floats, each padded to 16 bytes, the first aligned to a cache line; on the host, or in a
+// device's memory.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
+
+#include <tweedie/dsl/place.hpp>
 
 namespace tweedie {
 
 /// Floats from one row to the next for rows of `elements` floats.
 constexpr std::size_t pitch_of(std::size_t elements) { return (elements + 3) / 4 * 4; }
 
-/// Zeros at first; copied by value.
+/// Zeros at first; copied by value, to the same place.
 class buffer {
  public:
   buffer() = default;
-  explicit buffer(std::size_t floats) : floats_(floats), data_(allocate(floats)) {
-    std::fill_n(data_.get(), floats, 0.0f);
+  /// Throws tweedie::error where a device has no room.
+  explicit buffer(std::size_t floats, place const& where = {})
+      : floats_(floats), data_(allocate(floats, where)) {
+    if (floats == 0) return;
+    if (where.on_device()) where.memory->zero(data(), floats * sizeof(float));
+    else std::fill_n(data(), floats, 0.0f);
   }
-  buffer(buffer const& other) : floats_(other.floats_), data_(allocate(other.floats_)) {
-    std::copy_n(other.data(), floats_, data_.get());
+  buffer(buffer const& other) : floats_(other.floats_), data_(allocate(floats_, other.where())) {
+    copy(other, 0, *this, 0, floats_ * sizeof(float));
   }
   buffer(buffer&& other) noexcept = default;
   buffer& operator=(buffer other) noexcept {
@@ -28,18 +37,53 @@ class buffer {
     return *this;
   }
 
+  /// A device's pointer, where the buffer lies on one.
   float* data() { return data_.get(); }
   float const* data() const { return data_.get(); }
   std::size_t size() const { return floats_; }
+  place const& where() const { return data_.get_deleter().where; }
+
+  /// Floats from the host, and to it: wherever the buffer lies.
+  void put(std::size_t at, float const* from, std::size_t floats) {
+    if (where().on_device()) where().memory->copy_in(data() + at, from, floats * sizeof(float));
+    else std::copy_n(from, floats, data() + at);
+  }
+  void get(std::size_t at, float* to, std::size_t floats) const {
+    if (where().on_device()) where().memory->copy_out(to, data() + at, floats * sizeof(float));
+    else std::copy_n(data() + at, floats, to);
+  }
+
+  /// Bytes from one buffer to another, or to another part of the same, wherever the two lie.
+  static void copy(buffer const& from, std::size_t at, buffer& to, std::size_t to_at,
+                   std::size_t bytes) {
+    if (bytes == 0) return;
+    auto const* const source = reinterpret_cast<std::byte const*>(from.data()) + at;
+    auto* const target = reinterpret_cast<std::byte*>(to.data()) + to_at;
+    auto const &of = from.where(), &into = to.where();
+    if (of.on_device() && into.on_device()) {
+      if (of != into) of.memory->wait();
+      into.memory->copy(target, source, bytes);
+    } else if (into.on_device()) into.memory->copy_in(target, source, bytes);
+    else if (of.on_device()) of.memory->copy_out(target, source, bytes);
+    else std::memmove(target, source, bytes);
+  }
 
  private:
   static constexpr std::align_val_t line{64};
   struct release {
-    void operator()(float* p) const { ::operator delete(p, line); }
+    place where = {};
+    std::size_t bytes = 0;
+    void operator()(float* p) const {
+      if (where.on_device()) where.memory->release(p, bytes);
+      else ::operator delete(p, line);
+    }
   };
-  static std::unique_ptr<float, release> allocate(std::size_t floats) {
-    return std::unique_ptr<float, release>(
-        floats ? static_cast<float*>(::operator new(floats * sizeof(float), line)) : nullptr);
+  static std::unique_ptr<float, release> allocate(std::size_t floats, place const& where) {
+    std::size_t const bytes = floats * sizeof(float);
+    void* const room = !floats             ? nullptr
+                       : where.on_device() ? where.memory->allocate(bytes)
+                                           : ::operator new(bytes, line);
+    return {static_cast<float*>(room), release{where, bytes}};
   }
 
   std::size_t floats_ = 0;
