@@ -9,7 +9,7 @@
 #include <new>
 #include <utility>
 
-#include <tweedie/dsl/place.hpp>
+#include <tweedie/dsl/placement.hpp>
 
 namespace tweedie {
 
@@ -21,7 +21,7 @@ class buffer {
  public:
   buffer() = default;
   /// Throws tweedie::error where a device has no room.
-  explicit buffer(std::size_t floats, place const& where = {})
+  explicit buffer(std::size_t floats, placement const& where = {})
       : floats_(floats), data_(allocate(floats, where)) {
     if (floats == 0) return;
     if (where.on_device()) where.memory->zero(data(), floats * sizeof(float));
@@ -41,7 +41,7 @@ class buffer {
   float* data() { return data_.get(); }
   float const* data() const { return data_.get(); }
   std::size_t size() const { return floats_; }
-  place const& where() const { return data_.get_deleter().where; }
+  placement const& where() const { return data_.get_deleter().where; }
 
   /// Floats from the host, and to it: wherever the buffer lies.
   void put(std::size_t at, float const* from, std::size_t floats) {
@@ -51,6 +51,13 @@ class buffer {
   void get(std::size_t at, float* to, std::size_t floats) const {
     if (where().on_device()) where().memory->copy_out(to, data() + at, floats * sizeof(float));
     else std::copy_n(data() + at, floats, to);
+  }
+
+  /// The same floats elsewhere.
+  buffer at(placement const& elsewhere) const {
+    buffer r(floats_, elsewhere);
+    copy(*this, 0, r, 0, floats_ * sizeof(float));
+    return r;
   }
 
   /// Bytes from one buffer to another, or to another part of the same, wherever the two lie.
@@ -71,14 +78,14 @@ class buffer {
  private:
   static constexpr std::align_val_t line{64};
   struct release {
-    place where = {};
-    std::size_t bytes = 0;
+    placement where;
+    std::size_t bytes;
     void operator()(float* p) const {
       if (where.on_device()) where.memory->release(p, bytes);
       else ::operator delete(p, line);
     }
   };
-  static std::unique_ptr<float, release> allocate(std::size_t floats, place const& where) {
+  static std::unique_ptr<float, release> allocate(std::size_t floats, placement const& where) {
     std::size_t const bytes = floats * sizeof(float);
     void* const room = !floats             ? nullptr
                        : where.on_device() ? where.memory->allocate(bytes)

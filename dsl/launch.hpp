@@ -26,7 +26,7 @@ struct rows {
   std::size_t elements = 0;
   std::uint32_t const* which = nullptr;  ///< the `count` rows meant; null: the first ones
   std::uint32_t step = 0;                ///< added to that of each key
-  place on = {};
+  placement on = {};
 };
 
 /// The buffer a symbol stands for.
@@ -103,7 +103,7 @@ kernel<Program, Width> make_kernel(launch_numbers numbers, Where&& where, rows c
 }
 
 template <class Program, std::uint64_t Width>
-void run(kernel<Program, Width>& k, std::size_t count, [[maybe_unused]] place const& on) {
+void run(kernel<Program, Width>& k, std::size_t count, [[maybe_unused]] placement const& on) {
   // Without noise or numbers of their own, all rows are one.
   if (Program::deterministic && Program::masks + Program::scalars == 0 && !k.table && !k.which) {
     k.pitch *= count;

@@ -17,16 +17,10 @@
 #include <thrust/system/cuda/execution_policy.h>
 #include <thrust/system_error.h>
 
+#include <tweedie/dsl/backends/cuda.hpp>
 #include <tweedie/dsl/for_each_sample.hpp>
 
 namespace tweedie {
-
-namespace detail {
-
-/// Throws a sentence about a cudaError_t that is not cudaSuccess. Defined in dsl/backends/cuda.cpp.
-void check_cuda(int code, char const* doing);
-
-}  // namespace detail
 
 /// Enqueues a kernel over `rows` rows of a device's.
 template <class Program>

@@ -194,6 +194,7 @@ class interpreted final : public runnable {
   }
   any_program const& program() const override { return program_; }
   bool is_compiled() const override { return false; }
+  bool runs_on_devices() const override { return false; }
 
   void launch(detail::launch_numbers numbers, state& s, rows const& r) const override {
     std::vector<bound_kernel> bound;

@@ -26,6 +26,7 @@ template <class Program> class compiled_code final : public runnable {
     launch_numbered<Program>(numbers, s, r);
   }
   bool is_compiled() const override { return true; }
+  bool runs_on_devices() const override { return for_devices; }
 };
 /// One object for all plans.
 template <class Program> inline compiled_code<Program> const compiled_once{};

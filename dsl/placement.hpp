@@ -38,6 +38,8 @@ class device_memory {
 
   /// Throws where kernels cannot be launched now: the calling thread's device is another.
   virtual void check_ready() const = 0;
+  /// Throws where a call that others made on the device has failed, and nobody asked.
+  virtual void check_done(char const* what) const = 0;
   /// Throws where a pointer that the caller gave is not of this device.
   virtual void check_pointer(void const* p, char const* what) const = 0;
   /// Whether the host may read and write it between two calls, each of which waits for its end.
@@ -57,11 +59,11 @@ class device_memory {
 };
 
 /// Where a state lies: `{}` is the host, `on(stream)` (dsl/backends/cuda.hpp) a device.
-struct place {
+struct placement {
   std::shared_ptr<device_memory> memory = {};
 
   bool on_device() const { return memory != nullptr; }
-  friend bool operator==(place const&, place const&) = default;
+  friend bool operator==(placement const&, placement const&) = default;
 };
 
 }  // namespace tweedie
