@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include <tweedie/dsl/kernel.hpp>
 
@@ -18,6 +19,12 @@ inline constexpr bool for_devices = true;
 #else
 inline constexpr bool for_devices = false;
 #endif
+
+/// What a launch can reach. A parameter of what launches, so that in a program of both compilers
+/// neither's copy stands for the other's.
+struct host_door {};
+struct device_door {};
+using door = std::conditional_t<for_devices, device_door, host_door>;
 
 /// The system that carries the kernels on the host: "OMP", "TBB", "CPP", "SPY".
 char const* backend();

@@ -189,6 +189,26 @@ template <class Where> struct with_scratch {
   template <class S> broadcast_view view(S s) { return where.view(s); }
 };
 
+/// Bindings that the caller made, each of which has to be of the device.
+template <class Where> struct of_device {
+  Where& where;
+  device_memory const& memory;
+
+  template <class P> P checked(P p) const {
+    memory.check_pointer(p, "a formula's buffer");
+    return p;
+  }
+  template <class S> auto pointer(S s) const { return checked(where.pointer(s)); }
+  template <class S> broadcast_view view(S s) const {
+    broadcast_view const v = where.view(s);
+    checked(v.data);
+    return v;
+  }
+};
+
+template <class Where> inline constexpr bool is_checked = false;
+template <class Where> inline constexpr bool is_checked<of_device<Where>> = true;
+
 template <std::uint64_t Width, class Program, class Where>
 void launch_wide(launch_numbers numbers, Where&& where, rows const& r) {
   if constexpr (is_phased<Program>) {
@@ -200,30 +220,34 @@ void launch_wide(launch_numbers numbers, Where&& where, rows const& r) {
   }
 }
 
-template <class Program, class Where>
+template <class Program, class Door = door, class Where>
 void launch_numbered(launch_numbers numbers, Where&& where, rows const& r) {
-  if (!r.on.on_device()) return launch_wide<host_width, Program>(numbers, where, r);
 #if defined(__CUDACC__)
-  launch_wide<device_width, Program>(numbers, where, r);
-  if (r.on.memory->is_shared_with_host()) r.on.memory->wait();
+  if (r.on.on_device()) {
+    launch_wide<device_width, Program>(numbers, where, r);
+    if (r.on.memory->is_shared_with_host()) r.on.memory->wait();
+    return;
+  }
 #else
-  throw error(
-      "buffers on a device were given to a program that was compiled for the host alone; expected "
-      "one that nvcc has compiled: write it in a .cu file");
+  if (!r.on.for_hosts())
+    throw error(
+        "buffers on a device were given to a program that was compiled for the host alone; "
+        "expected one that nvcc has compiled: write it in a .cu file");
 #endif
+  launch_wide<host_width, Program>(numbers, where, r);
 }
 
 }  // namespace detail
 
 /// All rows with the same numbers.
-template <class Program, class Where>
+template <class Program, class Door = door, class Where>
 void launch(std::span<float const> numbers, Where&& where, rows const& r) {
-  detail::launch_numbered<Program>({numbers.data()}, where, r);
+  detail::launch_numbered<Program, Door>({numbers.data()}, where, r);
 }
 
 /// The n-th row with the numbers table[n * Program::coefficients] and following; the table is the
 /// host's.
-template <class Program, class Where>
+template <class Program, class Door = door, class Where>
 void launch_per_sample(std::span<float const> table, Where&& where, rows const& r) {
   if (r.count == 0) return;
   buffer on_device;
@@ -231,14 +255,21 @@ void launch_per_sample(std::span<float const> table, Where&& where, rows const& 
     on_device = buffer(table.size(), r.on);
     on_device.put(0, table.data(), table.size());
   }
-  detail::launch_numbered<Program>(
+  detail::launch_numbered<Program, Door>(
       {on_device.size() > 0 ? on_device.data() : table.data(), Program::coefficients}, where, r);
 }
 
 /// One formula without a pipeline: `launch(step(x = t.alpha * known + t.sigma * noise),
-/// bindings{...}, rows)`.
-template <class... Statements, class Where>
+/// bindings{...}, rows)`. Throws tweedie::error where the rows are on a device and a buffer is not.
+template <class... Statements, class Where, class Door = door>
 void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows const& r) {
+  using bound = std::remove_reference_t<Where>;
+  if constexpr (std::is_same_v<Door, device_door> && !detail::is_checked<bound>)
+    if (r.on.on_device()) {
+      for (void const* p : {static_cast<void const*>(r.keys), static_cast<void const*>(r.which)})
+        if (p) r.on.memory->check_pointer(p, "the keys or the rows meant");
+      return launch(step, detail::of_device<bound>{where, *r.on.memory}, r);
+    }
   auto const f = fuse(no_answers, nothing_before, std::get<0>(step.evaluations).statements);
   using type = typename decltype(f)::type;
   std::array<float, type::coefficients> numbers;
@@ -246,8 +277,8 @@ void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows 
                  [](double c) { return static_cast<float>(c); });
   if constexpr (is_phased<type>) {
     detail::with_scratch<std::remove_reference_t<Where>> all{where, r, type::scratches};
-    launch<type>(numbers, all, r);
-  } else launch<type>(numbers, where, r);
+    launch<type, Door>(numbers, all, r);
+  } else launch<type, Door>(numbers, where, r);
 }
 
 }  // namespace tweedie
