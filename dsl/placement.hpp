@@ -63,7 +63,13 @@ struct placement {
   std::shared_ptr<device_memory> memory = {};
 
   bool on_device() const { return memory != nullptr; }
+  /// Whether a program or a network for hosts can do its part there.
+  bool for_hosts() const { return !memory || memory->is_shared_with_host(); }
   friend bool operator==(placement const&, placement const&) = default;
 };
+
+/// Where a state lies that is not told: the host, but for the backend that runs the tests on a
+/// device.
+placement const& default_placement();
 
 }  // namespace tweedie

@@ -106,24 +106,22 @@ bool any_plan::is_deterministic() const {
 }
 
 void any_plan::check_place(placement const& where) const {
-  if (!where.on_device()) return;
-  where.memory->check_ready();
-  if (!where.memory->is_shared_with_host()) {
-    constexpr char const* of_batch =
-        "enqueues its work on batch.stream and says so: static constexpr bool enqueues = true";
-    if (!calls_.network_use.enqueues)
-      throw error(fmt::format(
-          "a network for hosts was given to a plan on a device, expected one that {}", of_batch));
-    if (layout_.extras > 0 && !calls_.extras_use.enqueues)
-      throw error(fmt::format(
-          "a guidance that asks a network for hosts was given to a plan on a device, expected one "
-          "that {}",
-          of_batch));
-    if (layout_.noise_given && !calls_.noise_use.enqueues)
-      throw error(
-          "a source of noise for hosts was given to a plan on a device, expected one that enqueues "
-          "its work on noise_request.stream and says so, or none: a device draws its own");
-  }
+  if (where.on_device()) where.memory->check_ready();
+  if (where.for_hosts()) return;
+  constexpr char const* expected =
+      "enqueues its work on batch.stream and says so: static constexpr bool enqueues = true";
+  if (!calls_.network_use.enqueues)
+    throw error(fmt::format(
+        "a network for hosts was given to a plan on a device, expected one that {}", expected));
+  if (layout_.extras > 0 && !calls_.extras_use.enqueues)
+    throw error(fmt::format(
+        "a guidance that asks a network for hosts was given to a plan on a device, expected one "
+        "that {}",
+        expected));
+  if (layout_.noise_given && !calls_.noise_use.enqueues)
+    throw error(
+        "a source of noise for hosts was given to a plan on a device, expected one that enqueues "
+        "its work on noise_request.device_stream and says so, or none: a device draws its own");
   auto const check_code = [](any_code const& code, std::string const& kind) {
     if (!code || code->runs_on_devices()) return;
     throw error(

@@ -162,17 +162,17 @@ class any_plan {
   /// tweedie::error where the request, the labels or the network do not fit each other, or not the
   /// place.
   state start(request const& r, conditions const& given = {labels{no_label}},
-              placement const& where = {}) const;
+              placement const& where = default_placement()) const;
 
   /// The start at q(x_t | x0) of the plan's first level, from clean samples: img2img (Meng et al.
   /// 2022, SDEdit).
   state start_from(images const& clean, request r, conditions const& given = {labels{no_label}},
-                   placement const& where = {}) const;
+                   placement const& where = default_placement()) const;
 
   /// The start at x_t itself: samples that are at the plan's first level already, such as clean
   /// ones that are to be encoded.
   state start_at(images const& x_t, request r, conditions const& given = {labels{no_label}},
-                 placement const& where = {}) const;
+                 placement const& where = default_placement()) const;
 
   /// One step: for each of its evaluations, the network once and one kernel. Throws where the state
   /// is another plan's.
@@ -207,6 +207,9 @@ class any_plan {
   /// checked: it is one that `start` made for this plan.
   void apply(row const& r, state& s) const;
 
+  /// Throws tweedie::error where not all that the plan runs and calls can run there.
+  void check_place(placement const& where) const;
+
   bool finished(state const& s) const { return s.evaluated >= rows_.size(); }
 
   /// The step that comes next for a state. Throws where the state is another plan's, or not between
@@ -217,7 +220,7 @@ class any_plan {
   images run(state s, std::function<void(std::size_t, std::size_t)> const& progress = {}) const;
 
   images sample(request const& r, conditions const& given = {labels{no_label}},
-                placement const& where = {}) const {
+                placement const& where = default_placement()) const {
     return run(start(r, given, where), r.progress);
   }
   /// `plan.sample(request, on(stream))`: without conditions, on a device.
@@ -266,8 +269,6 @@ class any_plan {
 
  private:
   state allocate(request const& r, conditions const& given, placement const& where) const;
-  /// Throws where not all that the plan runs and calls can run there.
-  void check_place(placement const& where) const;
   /// What follows allocate at a fresh start.
   void draw(state& s) const;
   noise_request asked(state& s, std::uint32_t stream, buffer& to) const;

@@ -156,7 +156,7 @@ struct bound_kernel {
       v.at[slot] = v.of(slot);
     }
     for (any_symbol s : code->kernel.noises) {
-      fill_normals(v.of(slot), static_cast<std::uint32_t>(start / 4), n / 4, r.keys[row],
+      fill_normals(v.of(slot), static_cast<std::uint32_t>(start / 4), n / 4, r.keys[row].later(r.step),
                    static_cast<std::uint32_t>(s.rank - sym::noise_stream<0>::rank));
       v.at[slot] = v.of(slot);
       ++slot;

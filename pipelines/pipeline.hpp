@@ -310,10 +310,10 @@ template <class... Stages> struct pipeline {
 
   /// Samples on the uniform grid, or by adaptive steps.
   images sample(request const& r, conditions const& given = {labels{no_label}},
-                placement const& where = {}) const {
+                placement const& where = default_placement()) const {
     if constexpr (!fits()) return {};
     else if constexpr (is_adaptive) {
-      if (where.on_device())
+      if (!where.for_hosts())
         throw error(
             "adaptive steps were asked for on a device, expected a sampler with a grid: their host "
             "reads the size of each error");

@@ -1,5 +1,6 @@
 // States on a CUDA device: `plan.sample(request, on(stream))`. Link tweedie::core_cuda, and put the
-// pipeline together in a .cu file: its kernels are nvcc's.
+// pipeline together in a .cu file: its kernels are nvcc's. There alone: of two copies of a pipeline,
+// one of nvcc and one of the host's compiler, the linker keeps either.
 #pragma once
 
 #include <cstddef>

@@ -65,6 +65,10 @@ plan_pointer scaled_input(int n) {
 plan_pointer inpainting(int n) {
   return plan_of(guided | samplers::replacement{samplers::ddim{}} | enqueued{}, n);
 }
+void doubled(float* data, std::size_t n, placement const& where) {
+  using namespace symbols;
+  launch(step(x = 2 * x), bindings{bind(x, data)}, {.count = 1, .pitch = n, .on = where});
+}
 plan_pointer of_a_host_network(int n) {
   return plan_of(schedules::cosine{} | predicts::v{} | samplers::ddim{} | of_hosts{}, n);
 }

@@ -26,6 +26,9 @@ plan_pointer scaled_input(int n);
 /// That blends in what is known, by a mask.
 plan_pointer inpainting(int n);
 
+/// Doubles `n` floats on a device by a formula of its own.
+void doubled(float* x, std::size_t n, tweedie::placement const& where);
+
 /// Whose network is made for hosts.
 plan_pointer of_a_host_network(int n);
 /// Whose network says that it cannot be recorded.

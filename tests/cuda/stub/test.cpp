@@ -8,7 +8,11 @@
 
 #include <tweedie/dsl/backends/cuda.hpp>
 #include <tweedie/dsl/error.hpp>
+#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/cosine.hpp>
 
 #include "plans.hpp"
 #include "runtime.hpp"
@@ -67,6 +71,12 @@ loop loop_of(plan_pointer const& plan, cudaStream_t stream, request const& r = a
   BOOST_TEST(stub::now().copies_out == 1u);
   return seen;
 }
+
+struct counting {
+  using kind = kinds::network;
+  static constexpr bool enqueues = true;
+  void operator()(batch const&) const { ++network_calls::count; }
+};
 
 template <class F> std::string error_of(F f) {
   try {
@@ -305,6 +315,20 @@ BOOST_FIXTURE_TEST_CASE(the_callers_allocator, machine) {
   BOOST_TEST(has(error_of([&] { on(stream, wrong); }), "expected both"));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_formula_alone, machine) {
+  placement const where = on(stream);
+  buffer on_device(16, where), on_host(16);
+  stub::forget();
+  doubled(on_device.data(), 16, where);
+  BOOST_TEST(stub::now().kernels == 1u);
+  BOOST_TEST(has(error_of([&] { doubled(on_host.data(), 16, where); }),
+                 "a formula's buffer: a host pointer was given as a device buffer"));
+  BOOST_TEST(stub::now().kernels == 1u);
+  on_host.data()[3] = 4;
+  doubled(on_host.data(), 16, {});
+  BOOST_TEST(on_host.data()[3] == 8);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_network_for_hosts, machine) {
   auto const plan = of_a_host_network(4);
   BOOST_TEST(has(error_of([&] { plan->sample(asked, on(stream)); }), "a network for hosts"));
@@ -313,6 +337,59 @@ BOOST_FIXTURE_TEST_CASE(a_network_for_hosts, machine) {
   plan->sample(asked, on(stream, {.shared_with_host = true}));
   BOOST_TEST(network_calls::count == 4u);
   BOOST_TEST(stub::now().waits > 4u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_the_hosts_compiler_compiled, machine) {
+  // The same programs as of_a_host_network's, which nvcc has compiled.
+  auto const pipeline = schedules::cosine{} | predicts::v{} | samplers::ddim{} | counting{};
+  auto const plan = pipeline.plan(4);
+  BOOST_TEST(has(error_of([&] { plan.sample(asked, on(stream)); }),
+                 "compiled for the host alone was given to a plan on a device"));
+  BOOST_TEST(plan.sample(asked).data.size() == 3u * 5 * 7);
+  BOOST_TEST(network_calls::count == 4u);
+
+  auto const stages = forget_stages(pipeline.stage_set());
+  run_time_plan const followed(stages, forget_network(counting{}), plan.levels(), {}, {});
+  BOOST_TEST(has(error_of([&] { followed.sample(asked, on(stream)); }),
+                 "a list of terms is followed on the host alone"));
+  BOOST_TEST(stub::now().kernels == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(samples_that_come_and_go, machine) {
+  auto const six = stochastic(6);
+  continuous_batch batch(six, {5, 7}, on(stream));
+  batch.join(six, {.id = 1});
+  batch.join(six, {.id = 2});
+  batch.advance();
+  stub::forget();
+  batch.advance();
+  BOOST_TEST(stub::now().kernels == 1u);
+  BOOST_TEST(stub::now().copies_in == 1u);  // the numbers and the rows
+  BOOST_TEST(stub::now().allocations + stub::now().waits == 0u);
+  batch.join(stochastic(4), {.id = 3});
+  stub::forget();
+  batch.advance();
+  BOOST_TEST(stub::now().kernels == batch.launches());
+  BOOST_TEST(stub::now().waits == 0u);
+  std::size_t left = 0;
+  while (!batch.empty()) {
+    stub::forget();
+    std::size_t const done = batch.advance().size();
+    BOOST_TEST(stub::now().waits == done);  // for their samples alone
+    left += done;
+  }
+  BOOST_TEST(left == 3u);
+
+  // No room: the batch is as it was.
+  batch.join(six, {.id = 1});
+  std::size_t const held = stub::allocated();
+  for (std::size_t room = 0; room < 20'000; room += 1'000) {
+    stub::about().memory = held + room;
+    if (error_of([&] { batch.join(six, {.id = 2}); }) == "no error") break;
+    BOOST_TEST(batch.size() == 1u);
+  }
+  stub::reset();
+  while (!batch.empty()) batch.advance();
 }
 
 BOOST_FIXTURE_TEST_CASE(a_launch_that_fails_leaves_the_state, machine) {
