@@ -10,6 +10,7 @@ help:
 	@echo "make cuda-all   the CUDA kernels assembled for each GPU, and what was emitted"
 	@echo "make bench   the fused step beside the machine's triad"
 	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
+	@echo "make gpu     the unit tests and the bits on a GPU, and a step's bandwidth: build-gpu/gpu.md"
 	@echo "make reference     the headers' reference, in build/reference/html (needs Doxygen)"
 	@echo "make deps    install what is missing (Debian 12: apt; Thrust from the CUDA Toolkit or PyPI)"
 	@echo "make clean   remove the build folders"
@@ -48,6 +49,9 @@ bench-peers:
 	cmake --build build -j $(JOBS) --target bench_peers
 	@.deps/peers/bin/python bench/peers/measure.py --program build/bench/peers $(PEERS_FLAGS)
 
+gpu:
+	@python3 cmake/gpu.py --jobs $(JOBS)
+
 reference:
 	@command -v doxygen >/dev/null || { echo "make reference: doxygen was not found; install the package doxygen" >&2; exit 1; }
 	@mkdir -p build/reference
@@ -57,4 +61,4 @@ reference:
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test cuda-all bench bench-peers reference clean
+.PHONY: help deps demo test cuda-all bench bench-peers gpu reference clean

@@ -105,6 +105,21 @@ list(REMOVE_DUPLICATES TWEEDIE_BACKENDS)
 string(TOLOWER ${TWEEDIE_BACKEND_USED} lower)
 add_library(tweedie::tweedie ALIAS tweedie_core_${lower})
 
+# A device beside it, where the CUDA Toolkit is: what g++ compiles of it calls the runtime alone; the kernels are
+# those of the .cu files that nvcc compiles for whoever links this.
+if(TWEEDIE_CUDA)
+  find_package(CUDAToolkit 12.8 QUIET)
+endif()
+if(TARGET CUDA::cudart_static)
+  add_library(tweedie_device OBJECT ${PROJECT_SOURCE_DIR}/dsl/backends/cuda.cpp)
+  target_include_directories(tweedie_device SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(tweedie_device PUBLIC tweedie_headers PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
+  set_target_properties(tweedie_device PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  add_library(tweedie_core_cuda STATIC $<TARGET_OBJECTS:tweedie_device>)
+  add_library(tweedie::core_cuda ALIAS tweedie_core_cuda)
+  target_link_libraries(tweedie_core_cuda PUBLIC tweedie::tweedie CUDA::cudart_static)
+endif()
+
 # Files: plain arrays and key-value maps.
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.cpp)
 if(sources)

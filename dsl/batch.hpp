@@ -39,6 +39,13 @@ struct batch {
   void* output = nullptr;
   std::size_t input_rows = 0;  ///< samples, or rows() where the network wants each branch its own
 
+  /// Whether x, out, input, output and variance lie in a device's memory: then the network enqueues
+  /// what it does on `stream` and returns. The levels and the labels are the host's; the labels are
+  /// on the device too.
+  bool on_device = false;
+  void* stream = nullptr;              ///< a cudaStream_t
+  int const* device_labels = nullptr;  ///< conditions x samples
+
   std::size_t rows() const { return samples * branches; }
   template <class T> std::span<T const> input_of(std::size_t row) const {
     return {static_cast<T const*>(input) + row % input_rows * pitch, elements};

@@ -1,31 +1,32 @@
 // The door to the hardware: every chunk of a kernel once, on Thrust's device system.
 //
 // On a host the door is a function of the library that is linked (dsl/backends/), so that a program
-// is compiled once whatever carries it: tweedie::core_cpp, core_omp, core_tbb or core_spy. Under
-// nvcc it is Thrust itself, for the kernel must be seen whole.
+// is compiled once whatever carries it: tweedie::core_cpp, core_omp, core_tbb or core_spy. What nvcc
+// compiles has a second door beside it, to a device (dsl/on_device.hpp).
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include <tweedie/dsl/kernel.hpp>
 
-#if defined(__CUDACC__)
-#include <thrust/execution_policy.h>
-#include <thrust/for_each.h>
-#include <thrust/iterator/counting_iterator.h>
-#endif
-
 namespace tweedie {
 
+/// Whether programs are compiled for devices too: by nvcc.
 #if defined(__CUDACC__)
-inline constexpr bool on_cuda = true;
+inline constexpr bool for_devices = true;
 #else
-inline constexpr bool on_cuda = false;
+inline constexpr bool for_devices = false;
 #endif
-inline constexpr std::uint64_t width = on_cuda ? device_width : host_width;
 
-/// The system that carries the kernels: "OMP", "TBB", "CPP", "SPY".
+/// What a launch can reach. A parameter of what launches, so that in a program of both compilers
+/// neither's copy stands for the other's.
+struct host_door {};
+struct device_door {};
+using door = std::conditional_t<for_devices, device_door, host_door>;
+
+/// The system that carries the kernels on the host: "OMP", "TBB", "CPP", "SPY".
 char const* backend();
 
 /// How many threads the backend uses from now on; by default those of the machine. More than one
@@ -51,7 +52,7 @@ void for_each_index(std::uint64_t count, void (*body)(void const* what, std::uin
 template <class F>
 void for_each_on_host(std::uint64_t count, std::uint64_t elements, F const& f,
                       std::uint64_t together = 1) {
-  if (on_cuda || elements < detail::serially_below) {
+  if (elements < detail::serially_below) {
     for (std::uint64_t i = 0; i < count; ++i) f(i);
     return;
   }
@@ -71,23 +72,18 @@ void for_each_on_host(std::uint64_t count, std::uint64_t elements, F const& f,
 /// Tiles of a task: the call of one costs as much as some of its elements.
 inline constexpr std::uint64_t tiles_of_task = 16;
 
-/// Runs a kernel over `rows` rows.
-template <class Program> void execute(kernel<Program, width> const& k, std::uint64_t rows) {
-  [[maybe_unused]] std::uint64_t const chunks = rows * k.chunks_per_row;
-#if defined(__CUDACC__)
-  thrust::for_each_n(thrust::device, thrust::counting_iterator<std::uint64_t>(0), chunks, k);
-#else
+/// Runs a kernel over `rows` rows of the host's.
+template <class Program> void execute(kernel<Program, host_width> const& k, std::uint64_t rows) {
   if constexpr (Program::noises > 0)
     if (rows > 1 && k.rows_share()) {
       // The vectors of noise are wider than a short row.
-      std::uint64_t const together = width / k.pitch;
+      std::uint64_t const together = host_width / k.pitch;
       for_each_on_host((rows + together - 1) / together, rows * k.pitch, [&](std::uint64_t i) {
         k.tile_of_rows(i * together, std::min(together, rows - i * together));
       });
       return;
     }
-  for_each_on_host(chunks, rows * k.pitch, k, tiles_of_task);
-#endif
+  for_each_on_host(rows * k.chunks_per_row, rows * k.pitch, k, tiles_of_task);
 }
 
 }  // namespace tweedie

@@ -35,60 +35,14 @@ template <class Reduction> struct placed_reduction {
 
 }  // namespace detail
 
-#if defined(__CUDACC__)
+template <class Phased, std::uint64_t Width> struct phased_kernel;
 
-namespace detail {
-
-// The reductions of a phase one after the other; std::tuple cannot be taken apart on a device.
-template <class... One> struct reduction_pack {
-  __device__ void run(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t,
-                      reductions::scratch*) const {}
-};
-template <class First, class... Rest> struct reduction_pack<First, Rest...> {
-  placed_reduction<First> first;
-  reduction_pack<Rest...> rest;
-
-  __device__ void run(std::uint64_t n, std::uint64_t row, std::uint64_t pitch,
-                      std::uint64_t elements, reductions::scratch* shared) const {
-    float const* rows[placed_reduction<First>::arguments];
-    for (std::size_t i = 0; i < placed_reduction<First>::arguments; ++i)
-      rows[i] = first.read[i] + row * pitch;
-    float const value = First::function::of_block(first.numbers(n), rows, elements, shared);
-    if (threadIdx.x == 0) first.value[row] = value;
-    rest.run(n, row, pitch, elements, shared);
-  }
-};
-
-/// The reductions that end a phase and the program of the next one, a block per sample.
-template <class Program, class... One> struct block_phase {
-  reduction_pack<One...> reductions;
-  kernel<Program, device_width> program;
-  std::uint64_t pitch, elements;
-
-  __device__ void operator()(std::uint64_t n, reductions::scratch* shared) const {
-    reductions.run(n, program.which ? program.which[n] : n, pitch, elements, shared);
-    __syncthreads();  // the values, written by one thread, are read by all
-    for (std::uint64_t i = threadIdx.x; i < program.chunks_per_row; i += blockDim.x)
-      program(n * program.chunks_per_row + i);
-  }
-};
-
-template <class Phase> __global__ void __launch_bounds__(256) reduce_and_go_on(Phase phase) {
-  __shared__ reductions::scratch shared;
-  phase(blockIdx.x, &shared);
-}
-
-}  // namespace detail
-
-#endif
-
-template <class Phased> struct phased_kernel;
-
-/// All phases of a sample, by one task.
-template <class... P, class... R> struct phased_kernel<phased<list<P...>, list<R...>>> {
+/// All phases of a sample; on a host by one task.
+template <class... P, class... R, std::uint64_t Width>
+struct phased_kernel<phased<list<P...>, list<R...>>, Width> {
   template <class... One> static std::tuple<detail::placed_reduction<One>...> placed(list<One...>);
 
-  std::tuple<kernel<P, width>...> programs;
+  std::tuple<kernel<P, Width>...> programs;
   std::tuple<decltype(placed(R{}))...> reductions;
   std::uint64_t pitch, elements;
 
@@ -119,46 +73,10 @@ template <class... P, class... R> struct phased_kernel<phased<list<P...>, list<R
   }
 };
 
-#if defined(__CUDACC__)
-
-namespace detail {
-
-template <class... One>
-reduction_pack<One...> pack_of(std::tuple<placed_reduction<One>...> const& all) {
-  if constexpr (sizeof...(One) == 0) return {};
-  else return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return reduction_pack<One...>{std::get<0>(all), pack_of(std::tuple{std::get<I + 1>(all)...})};
-    }
-  (std::make_index_sequence<sizeof...(One) - 1>{});
-}
-
-template <class Program, class... One>
-void run_block_phase(kernel<Program, device_width> const& program,
-                     std::tuple<placed_reduction<One>...> const& all, std::uint64_t pitch,
-                     std::uint64_t elements, std::uint64_t rows) {
-  block_phase<Program, One...> const phase{pack_of(all), program, pitch, elements};
-  reduce_and_go_on<<<static_cast<unsigned>(rows), 256>>>(phase);
-}
-
-}  // namespace detail
-
-/// Runs all phases over `rows` rows: a kernel each.
+/// Runs all phases over `rows` rows of the host's.
 template <class... P, class... R>
-void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std::uint64_t rows) {
-  execute(std::get<0>(k.programs), rows);
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (detail::run_block_phase(std::get<I + 1>(k.programs), std::get<I>(k.reductions), k.pitch,
-                             k.elements, rows),
-     ...);
-  }
-  (std::make_index_sequence<sizeof...(R)>{});
-}
-
-#else
-
-/// Runs all phases over `rows` rows.
-template <class... P, class... R>
-void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std::uint64_t rows) {
+void execute_phases(phased_kernel<phased<list<P...>, list<R...>>, host_width> const& k,
+                    std::uint64_t rows) {
   // Few samples on many cores: the elements of each phase are spread instead. To ask how many cores
   // there are is to read a file.
   static std::uint64_t const cores = std::thread::hardware_concurrency();
@@ -176,7 +94,5 @@ void execute_phases(phased_kernel<phased<list<P...>, list<R...>>> const& k, std:
   }
   for_each_on_host(rows, rows * k.pitch, k);
 }
-
-#endif
 
 }  // namespace tweedie

@@ -111,21 +111,22 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   sample_key const* keys;      ///< one per row; null for a deterministic program
   std::uint64_t pitch;
   std::uint64_t chunks_per_row;
+  std::uint32_t step;  ///< added to that of each key, so that a device's keys need no writing
   bool one_row;
   float c[numbered];
 
-  TWEEDIE_HD void operator()(std::uint64_t chunk) const {
-    std::uint64_t const n = one_row ? 0 : chunk / chunks_per_row;
-    std::uint64_t const start = (chunk - n * chunks_per_row) * Width;
-    std::uint64_t const row = which ? which[n] : n;
-    std::uint64_t const offset = row * pitch + start;
+  // Two functions: nvcc warns of one for hosts and devices that calls one for hosts alone.
+  TWEEDIE_HD void operator()(std::uint64_t chunk) const requires(Width == device_width) {
+    place_of_chunk const at = place_of(chunk);
     float numbers[numbered];
-    if (table)  // no pointer to c: an argument whose address is taken leaves a GPU's registers
-      for (int i = 0; i < coefficients; ++i) numbers[i] = (table + n * table_pitch)[i];
-    else
-      for (int i = 0; i < coefficients; ++i) numbers[i] = c[i];
-    if constexpr (Width == device_width) quad_of(row, start, offset, numbers);
-    else tile_of(row, 1, start, offset, numbers);
+    numbers_of(at.n, numbers);
+    quad_of(at.row, at.start, at.row * pitch + at.start, numbers);
+  }
+  void operator()(std::uint64_t chunk) const requires(Width != device_width) {
+    place_of_chunk const at = place_of(chunk);
+    float numbers[numbered];
+    numbers_of(at.n, numbers);
+    tile_of(at.row, 1, at.start, at.row * pitch + at.start, numbers);
   }
 
   /// Whether short rows may share a tile, all with the same numbers.
@@ -138,6 +139,20 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   }
 
  private:
+  struct place_of_chunk {
+    std::uint64_t n, start, row;
+  };
+  TWEEDIE_HD place_of_chunk place_of(std::uint64_t chunk) const {
+    std::uint64_t const n = one_row ? 0 : chunk / chunks_per_row;
+    return {n, (chunk - n * chunks_per_row) * Width, which ? which[n] : n};
+  }
+  TWEEDIE_HD void numbers_of(std::uint64_t n, float* numbers) const {
+    if (table)  // no pointer to c: an argument whose address is taken leaves a GPU's registers
+      for (int i = 0; i < coefficients; ++i) numbers[i] = (table + n * table_pitch)[i];
+    else
+      for (int i = 0; i < coefficients; ++i) numbers[i] = c[i];
+  }
+
   /// The values of a row that no element enters, at their slots.
   TWEEDIE_HD void row_values(std::uint64_t row, float const* numbers, float* v) const {
     if constexpr (per_row > 0) {
@@ -159,7 +174,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
           in[reads + i].v[j] = m.data[row * m.row_stride + (start + j) % m.period];
       }
     if constexpr (noises > 0)
-      draw(in + reads + masks, static_cast<std::uint32_t>(start / 4), keys[row],
+      draw(in + reads + masks, static_cast<std::uint32_t>(start / 4), keys[row].later(step),
            typename Program::noise_list{});
     float v[values];
     row_values(row, numbers, v);
@@ -220,7 +235,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
       }
       if (rows > 1) fill_rows(made + masks, rows, keys + row, typename Program::noise_list{});
       else
-        fill(made + masks, static_cast<std::uint32_t>(start / 4), n / 4, keys[row],
+        fill(made + masks, static_cast<std::uint32_t>(start / 4), n / 4, keys[row].later(step),
              typename Program::noise_list{});
     }
     float once[values];
@@ -262,7 +277,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   }
   template <class... Z>
   void fill_rows(float (*to)[Width], std::uint64_t rows, sample_key const* of, list<Z...>) const {
-    (fill_normals_of_rows(*to++, rows, pitch / 4, of, Z::stream), ...);
+    (fill_normals_of_rows(*to++, rows, pitch / 4, of, Z::stream, step), ...);
   }
 };
 

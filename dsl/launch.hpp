@@ -7,19 +7,26 @@
 #include <vector>
 
 #include <tweedie/dsl/buffer.hpp>
+#include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/for_each_sample.hpp>
 #include <tweedie/dsl/fuse.hpp>
+#if defined(__CUDACC__)
+#include <tweedie/dsl/on_device.hpp>
+#endif
 
 namespace tweedie {
 
 /// Rows of `pitch` floats and, for a program that draws noise, one key per row. `elements` of each
-/// are the sample (0: all of them), the rest is padding that no reduction sees.
+/// are the sample (0: all of them), the rest is padding that no reduction sees. On a device the
+/// buffers, the keys and `which` are in its memory.
 struct rows {
   std::size_t count = 1;
   std::size_t pitch = 0;
   sample_key const* keys = nullptr;
   std::size_t elements = 0;
   std::uint32_t const* which = nullptr;  ///< the `count` rows meant; null: the first ones
+  std::uint32_t step = 0;                ///< added to that of each key
+  placement on = {};
 };
 
 /// The buffer a symbol stands for.
@@ -64,10 +71,10 @@ struct launch_numbers {
   std::uint64_t line = 0;  ///< 0: one for all
 };
 
-template <class Program, class Where, class... R, class... W>
-kernel<Program, width> make_kernel(launch_numbers numbers, Where&& where, rows const& r, list<R...>,
+template <std::uint64_t Width, class Program, class Where, class... R, class... W>
+kernel<Program, Width> make_kernel(launch_numbers numbers, Where&& where, rows const& r, list<R...>,
                                    list<W...>) {
-  kernel<Program, width> k{};
+  kernel<Program, Width> k{};
   std::size_t i = 0;
   ((k.read[i++] = where.pointer(R{})), ...);
   i = 0;
@@ -83,8 +90,9 @@ kernel<Program, width> make_kernel(launch_numbers numbers, Where&& where, rows c
       ((k.scalar[j++] = where.pointer(S{})), ...);
     }(typename Program::scalar_list{});
   k.keys = r.keys;
+  k.step = r.step;
   k.pitch = r.pitch;
-  k.chunks_per_row = (k.pitch + width - 1) / width;
+  k.chunks_per_row = (k.pitch + Width - 1) / Width;
   k.which = r.which;
   k.one_row = r.count == 1;
   if (numbers.line) {
@@ -94,21 +102,23 @@ kernel<Program, width> make_kernel(launch_numbers numbers, Where&& where, rows c
   return k;
 }
 
-template <class Program> void run(kernel<Program, width>& k, std::size_t count) {
+template <class Program, std::uint64_t Width>
+void run(kernel<Program, Width>& k, std::size_t count, [[maybe_unused]] placement const& on) {
   // Without noise or numbers of their own, all rows are one.
   if (Program::deterministic && Program::masks + Program::scalars == 0 && !k.table && !k.which) {
     k.pitch *= count;
     count = 1;
-    k.chunks_per_row = (k.pitch + width - 1) / width;
+    k.chunks_per_row = (k.pitch + Width - 1) / Width;
     k.one_row = true;
   }
-  execute<Program>(k, count);
+  if constexpr (Width == host_width) execute(k, count);
+  else execute(k, count, on.memory->stream());
 }
 
 /// The kernels of all phases, with the numbers of all rows.
-template <class Phased, class Where> struct phases;
-template <class... P, class... R, class Where>
-struct phases<phased<list<P...>, list<R...>>, Where> {
+template <std::uint64_t Width, class Phased, class Where> struct phases;
+template <std::uint64_t Width, class... P, class... R, class Where>
+struct phases<Width, phased<list<P...>, list<R...>>, Where> {
   using type = phased<list<P...>, list<R...>>;
 
   static void launch(launch_numbers numbers, Where& where, rows const& r) {
@@ -126,20 +136,21 @@ struct phases<phased<list<P...>, list<R...>>, Where> {
                                R{}))...> const parts{
           part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{})...};
       auto const end = program_of<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r);
-      phased_kernel<type> const k{{std::get<I>(parts).first..., end},
-                                  {std::get<I>(parts).second...},
-                                  r.pitch,
-                                  r.elements ? r.elements : r.pitch};
-      execute_phases(k, r.count);
+      phased_kernel<type, Width> const k{{std::get<I>(parts).first..., end},
+                                         {std::get<I>(parts).second...},
+                                         r.pitch,
+                                         r.elements ? r.elements : r.pitch};
+      if constexpr (Width == host_width) execute_phases(k, r.count);
+      else execute_phases(k, r.count, r.on.memory->stream());
     }
     (std::index_sequence_for<R...>{});
   }
 
  private:
   template <class Program>
-  static kernel<Program, width> program_of(launch_numbers& numbers, Where& where, rows const& r) {
-    auto const k = make_kernel<Program>(numbers, where, r, typename Program::read_list{},
-                                        typename Program::write_list{});
+  static kernel<Program, Width> program_of(launch_numbers& numbers, Where& where, rows const& r) {
+    auto const k = make_kernel<Width, Program>(numbers, where, r, typename Program::read_list{},
+                                               typename Program::write_list{});
     numbers.first += Program::coefficients;
     return k;
   }
@@ -165,12 +176,12 @@ template <class Where> struct with_scratch {
   std::size_t count, pitch;
   std::vector<buffer> rows;
   buffer values;
-  with_scratch(Where& w, std::size_t c, std::size_t p, std::size_t scratches)
+  with_scratch(Where& w, tweedie::rows const& r, std::size_t scratches)
       : where(w),
-        count(c),
-        pitch(p),
-        rows(scratches, buffer(c * p)),
-        values(sym::most_reductions * c) {}
+        count(r.count),
+        pitch(r.pitch),
+        rows(scratches, buffer(r.count * r.pitch, r.on)),
+        values(sym::most_reductions * r.count, r.on) {}
 
   template <class S> float* pointer(S s) { return where.pointer(s); }
   template <int K> float* pointer(sym::scratch<K>) { return rows[K].data(); }
@@ -178,46 +189,96 @@ template <class Where> struct with_scratch {
   template <class S> broadcast_view view(S s) { return where.view(s); }
 };
 
-template <class Program, class Where>
-void launch_numbered(launch_numbers numbers, Where&& where, rows const& r) {
-  if constexpr (is_phased<Program>) {
-    phases<Program, std::remove_reference_t<Where>>::launch(numbers, where, r);
-  } else {
-    auto k = make_kernel<Program>(numbers, where, r, typename Program::read_list{},
-                                  typename Program::write_list{});
-    run(k, r.count);
+/// Bindings that the caller made, each of which has to be of the device.
+template <class Where> struct of_device {
+  Where& where;
+  device_memory const& memory;
+
+  template <class P> P checked(P p) const {
+    memory.check_pointer(p, "a formula's buffer");
+    return p;
   }
+  template <class S> auto pointer(S s) const { return checked(where.pointer(s)); }
+  template <class S> broadcast_view view(S s) const {
+    broadcast_view const v = where.view(s);
+    checked(v.data);
+    return v;
+  }
+};
+
+template <class Where> inline constexpr bool is_checked = false;
+template <class Where> inline constexpr bool is_checked<of_device<Where>> = true;
+
+template <std::uint64_t Width, class Program, class Where>
+void launch_wide(launch_numbers numbers, Where&& where, rows const& r) {
+  if constexpr (is_phased<Program>) {
+    phases<Width, Program, std::remove_reference_t<Where>>::launch(numbers, where, r);
+  } else {
+    auto k = make_kernel<Width, Program>(numbers, where, r, typename Program::read_list{},
+                                         typename Program::write_list{});
+    run(k, r.count, r.on);
+  }
+}
+
+template <class Program, class Door = door, class Where>
+void launch_numbered(launch_numbers numbers, Where&& where, rows const& r) {
+#if defined(__CUDACC__)
+  if (r.on.on_device()) {
+    launch_wide<device_width, Program>(numbers, where, r);
+    if (r.on.memory->is_shared_with_host()) r.on.memory->wait();
+    return;
+  }
+#else
+  if (!r.on.for_hosts())
+    throw error(
+        "buffers on a device were given to a program that was compiled for the host alone; "
+        "expected one that nvcc has compiled: write it in a .cu file");
+#endif
+  launch_wide<host_width, Program>(numbers, where, r);
 }
 
 }  // namespace detail
 
 /// All rows with the same numbers.
-template <class Program, class Where>
+template <class Program, class Door = door, class Where>
 void launch(std::span<float const> numbers, Where&& where, rows const& r) {
-  detail::launch_numbered<Program>({numbers.data()}, where, r);
+  detail::launch_numbered<Program, Door>({numbers.data()}, where, r);
 }
 
-/// The n-th row with the numbers table[n * Program::coefficients] and following.
-template <class Program, class Where>
+/// The n-th row with the numbers table[n * Program::coefficients] and following; the table is the
+/// host's.
+template <class Program, class Door = door, class Where>
 void launch_per_sample(std::span<float const> table, Where&& where, rows const& r) {
-  if (r.count > 0)
-    detail::launch_numbered<Program>({table.data(), Program::coefficients}, where, r);
+  if (r.count == 0) return;
+  buffer on_device;
+  if (r.on.on_device()) {
+    on_device = buffer(table.size(), r.on);
+    on_device.put(0, table.data(), table.size());
+  }
+  detail::launch_numbered<Program, Door>(
+      {on_device.size() > 0 ? on_device.data() : table.data(), Program::coefficients}, where, r);
 }
 
 /// One formula without a pipeline: `launch(step(x = t.alpha * known + t.sigma * noise),
-/// bindings{...}, rows)`.
-template <class... Statements, class Where>
+/// bindings{...}, rows)`. Throws tweedie::error where the rows are on a device and a buffer is not.
+template <class... Statements, class Where, class Door = door>
 void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows const& r) {
+  using bound = std::remove_reference_t<Where>;
+  if constexpr (std::is_same_v<Door, device_door> && !detail::is_checked<bound>)
+    if (r.on.on_device()) {
+      for (void const* p : {static_cast<void const*>(r.keys), static_cast<void const*>(r.which)})
+        if (p) r.on.memory->check_pointer(p, "the keys or the rows meant");
+      return launch(step, detail::of_device<bound>{where, *r.on.memory}, r);
+    }
   auto const f = fuse(no_answers, nothing_before, std::get<0>(step.evaluations).statements);
   using type = typename decltype(f)::type;
   std::array<float, type::coefficients> numbers;
   std::transform(f.c.begin(), f.c.end(), numbers.begin(),
                  [](double c) { return static_cast<float>(c); });
   if constexpr (is_phased<type>) {
-    detail::with_scratch<std::remove_reference_t<Where>> all{where, r.count, r.pitch,
-                                                             type::scratches};
-    launch<type>(numbers, all, r);
-  } else launch<type>(numbers, where, r);
+    detail::with_scratch<std::remove_reference_t<Where>> all{where, r, type::scratches};
+    launch<type, Door>(numbers, all, r);
+  } else launch<type, Door>(numbers, where, r);
 }
 
 }  // namespace tweedie

@@ -62,7 +62,7 @@ void fill_normals(float* out, std::uint32_t first_group, std::size_t groups, sam
 }
 
 void fill_normals_of_rows(float* out, std::size_t rows, std::size_t groups, sample_key const* keys,
-                          std::uint32_t stream) {
+                          std::uint32_t stream, std::uint32_t steps) {
   constexpr std::size_t room = detail::scattered_groups::room;
   detail::scattered_groups at{};
   std::size_t n = 0;
@@ -74,7 +74,8 @@ void fill_normals_of_rows(float* out, std::size_t rows, std::size_t groups, samp
   for (std::size_t row = 0; row < rows; ++row) {
     auto const key = detail::key_of(keys[row]);
     for (std::size_t g = 0; g < groups; ++g) {
-      auto const counter = detail::counter_of(static_cast<std::uint32_t>(g), keys[row], stream);
+      auto const counter =
+          detail::counter_of(static_cast<std::uint32_t>(g), keys[row].later(steps), stream);
       for (int i = 0; i < 4; ++i) at.counter[i][n] = counter.word[i];
       for (int i = 0; i < 2; ++i) at.key[i][n] = key.word[i];
       if (++n == room) flush();

@@ -29,6 +29,9 @@ struct sample_key {
   std::uint64_t seed = 0;
   std::uint64_t id = 0;
   std::uint32_t step = 0;
+
+  /// The same sample's, `steps` later.
+  TWEEDIE_HD sample_key later(std::uint32_t steps) const { return {seed, id, step + steps}; }
 };
 
 /// Streams are 16 bits: `noise_stream<k>` of a formula is stream k, those from
@@ -218,9 +221,9 @@ void fill_normals(float* out, std::uint32_t first_group, std::size_t groups, sam
                   std::uint32_t stream);
 
 /// The same for short rows one after the other, whose groups share the vectors: row r is `groups`
-/// groups with the key keys[r].
+/// groups with the key keys[r].later(steps).
 void fill_normals_of_rows(float* out, std::size_t rows, std::size_t groups, sample_key const* keys,
-                          std::uint32_t stream);
+                          std::uint32_t stream, std::uint32_t steps = 0);
 
 /// A uniform number in (0, 1), (k + 1/2) 2^-52 with k of 52 bits: for what the host draws once per
 /// sample.

@@ -57,6 +57,22 @@ template <class E> struct names_of;
 
 template <class Stage> using kind_of = decltype(detail::find_kind<std::remove_cvref_t<Stage>>());
 
+/// What a network, a guidance's own evaluation or a source of noise can do on a device. One that
+/// enqueues its work on the stream of its batch says `static constexpr bool enqueues = true;`, and
+/// `is_capturable = false` where that cannot be recorded as a graph: where it waits for the device,
+/// or does something else the next time.
+struct device_use {
+  bool enqueues = false;
+  bool is_capturable = false;
+};
+template <class Stage> constexpr device_use device_use_of() {
+  device_use r;
+  if constexpr (requires { Stage::enqueues; }) r.enqueues = r.is_capturable = Stage::enqueues;
+  if constexpr (requires { Stage::is_capturable; })
+    r.is_capturable = r.enqueues && Stage::is_capturable;
+  return r;
+}
+
 template <class Stage, class Kind>
 inline constexpr bool is_kind = std::is_same_v<kind_of<Stage>, Kind>;
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tweedie/dsl/launch.hpp>
 #include <tweedie/pipelines/noising.hpp>
@@ -12,8 +13,14 @@
 namespace tweedie {
 namespace {
 
-tweedie::rows rows_of(state const& s) {
-  return {.count = s.samples, .pitch = s.pitch, .keys = s.keys.data(), .elements = s.elements};
+tweedie::rows rows_of(state& s) {
+  placed_keys const keys = s.keys_for_kernels();
+  return {.count = s.samples,
+          .pitch = s.pitch,
+          .keys = keys.first,
+          .elements = s.elements,
+          .step = keys.step,
+          .on = s.where};
 }
 
 }  // namespace
@@ -98,54 +105,103 @@ bool any_plan::is_deterministic() const {
                              [](structure const& s) { return s.code->program().noises() == 0; });
 }
 
-state any_plan::allocate(request const& r, conditions const& given) const {
-  state s = detail::make_state(r, given, layout_.conditions);
+void any_plan::check_place(placement const& where) const {
+  if (where.on_device()) where.memory->check_ready();
+  if (where.for_hosts()) return;
+  constexpr char const* expected =
+      "enqueues its work on batch.stream and says so: static constexpr bool enqueues = true";
+  if (!calls_.network_use.enqueues)
+    throw error(fmt::format(
+        "a network for hosts was given to a plan on a device, expected one that {}", expected));
+  if (layout_.extras > 0 && !calls_.extras_use.enqueues)
+    throw error(fmt::format(
+        "a guidance that asks a network for hosts was given to a plan on a device, expected one "
+        "that {}",
+        expected));
+  if (layout_.noise_given && !calls_.noise_use.enqueues)
+    throw error(
+        "a source of noise for hosts was given to a plan on a device, expected one that enqueues "
+        "its work on noise_request.device_stream and says so, or none: a device draws its own");
+  auto const check_code = [](any_code const& code, std::string const& kind) {
+    if (!code || code->runs_on_devices()) return;
+    throw error(
+        kind +
+        (code->is_compiled()
+             ? ": a program that was compiled for the host alone was given to a plan on a device; "
+               "expected one that nvcc has compiled: put the pipeline together in a .cu file"
+             : ": a program that no compiler has seen was given to a plan on a device; expected a "
+               "compiled one, since a list of terms is followed on the host alone"));
+  };
+  check_code(fresh_.code, "start");
+  check_code(entering_.code, "start");
+  std::vector<bool> used(structures_.size());
+  for (row const& r : rows_) used[r.structure] = true;
+  for (std::size_t i = 0; i < structures_.size(); ++i)
+    if (used[i]) check_code(structures_[i].code, structures_[i].kind);
+}
+
+state any_plan::allocate(request const& r, conditions const& given, placement const& where) const {
+  check_place(where);
+  state s = detail::make_state(r, given, layout_.conditions, where);
   // A network that knows what it can take says so before anything is drawn.
   if (calls_.check) calls_.check(r.shape, given.of_all());
   std::size_t const n = s.x.size();
+  auto const room = [&](std::size_t floats) { return buffer(floats, where); };
   s.branches = layout_.branches;
   s.outputs = layout_.outputs();
-  s.out = buffer(layout_.outputs() * n);
-  s.keep.assign(layout_.keeps, buffer(n));
-  s.past_x0.assign(layout_.past_x0, buffer(n));
-  s.past_eps.assign(layout_.past_eps, buffer(n));
-  s.memory.assign(layout_.memories, buffer(n));
+  s.out = room(layout_.outputs() * n);
+  for (auto [all, count] : {std::pair{&s.keep, layout_.keeps},
+                            {&s.past_x0, layout_.past_x0},
+                            {&s.past_eps, layout_.past_eps},
+                            {&s.memory, layout_.memories},
+                            {&s.scratch, layout_.scratches}})
+    for (std::size_t i = 0; i < count; ++i) all->push_back(room(n));
   for (std::uint32_t k : layout_.streams) {
     s.given_noise.resize(std::max<std::size_t>(s.given_noise.size(), k + 1));
-    s.given_noise[k] = buffer(n);
+    s.given_noise[k] = room(n);
   }
-  s.scratch.assign(layout_.scratches, buffer(n));
-  if (layout_.scratches > 0) s.reduced = buffer(sym::most_reductions * s.samples);
-  s.net_in = buffer(layout_.inputs * n);
+  if (layout_.scratches > 0) s.reduced = room(sym::most_reductions * s.samples);
+  s.net_in = room(layout_.inputs * n);
   detail::take_known(s, r, layout_.uses_known);
   detail::take_mask(s, r, layout_.uses_mask);
   return s;
 }
 
-state any_plan::start(request const& r, conditions const& given) const {
-  state s = allocate(r, given);
-  if (layout_.noise_given)
-    calls_.noise(noise_request{.keys = s.keys,
-                               .stream = start_stream,
-                               .elements = s.elements,
-                               .pitch = s.pitch,
-                               .to = s.x.data()});
+noise_request any_plan::asked(state& s, std::uint32_t stream, buffer& to) const {
+  return {.keys = s.keys,
+          .stream = stream,
+          .elements = s.elements,
+          .pitch = s.pitch,
+          .to = to.data(),
+          .on_device = s.where.on_device(),
+          .device_stream = s.where.on_device() ? s.where.memory->stream() : nullptr};
+}
+
+void any_plan::draw(state& s) const {
+  if (layout_.noise_given) calls_.noise(asked(s, start_stream, s.x));
   fresh_.code->launch({fresh_.numbers.data()}, s, rows_of(s));
   if (layout_.enters) enter(s);
+}
+
+state any_plan::start(request const& r, conditions const& given, placement const& where) const {
+  state s = allocate(r, given, where);
+  draw(s);
   return s;
 }
 
-state any_plan::start_from(images const& clean, request r, conditions const& given) const {
+state any_plan::start_from(images const& clean, request r, conditions const& given,
+                           placement const& where) const {
   r.shape = clean.shape;
-  state s = allocate(r, given);
+  state s = allocate(r, given, where);
   add_noise(s, clean, levels_[0]);
   enter(s);
   return s;
 }
 
-state any_plan::start_at(images const& x_t, request r, conditions const& given) const {
+state any_plan::start_at(images const& x_t, request r, conditions const& given,
+                         placement const& where) const {
   r.shape = x_t.shape;
-  state s = allocate(r, given);
+  state s = allocate(r, given, where);
   detail::put(s, x_t);
   enter(s);
   return s;
@@ -155,13 +211,12 @@ state any_plan::start_at(images const& x_t, request r, conditions const& given) 
 void any_plan::enter(state& s) const {
   if (!entering_.code) return;
   tweedie::rows rows = rows_of(s);
-  std::vector<sample_key> keys = s.keys;
-  for (sample_key& key : keys) key.step = ~std::uint32_t{0};
-  rows.keys = keys.data();
+  --rows.step;  // every key is at 0: the last of all steps
   entering_.code->launch({entering_.numbers.data()}, s, rows);
 }
 
 batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) const {
+  bool const on_device = s.where.on_device();
   void const* const input = layout_.inputs > 0 ? s.net_in.data() : s.x.data();
   auto const branches = static_cast<std::size_t>(r.branches);
   return {.samples = s.samples,
@@ -177,7 +232,10 @@ batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) co
           .variance = layout_.learns_variance ? s.pointer(sym::out_variance{}) : nullptr,
           .input = input,
           .output = s.out.data(),
-          .input_rows = layout_.input_per_branch ? s.samples * branches : s.samples};
+          .input_rows = layout_.input_per_branch ? s.samples * branches : s.samples,
+          .on_device = on_device,
+          .stream = on_device ? s.where.memory->stream() : nullptr,
+          .device_labels = s.device_labels()};
 }
 
 void any_plan::evaluate_extras(batch b, state& s) const {
@@ -192,12 +250,7 @@ void any_plan::evaluate_extras(batch b, state& s) const {
 }
 
 void any_plan::apply(row const& r, state& s) const {
-  for (std::uint32_t k : layout_.streams)
-    calls_.noise(noise_request{.keys = s.keys,
-                               .stream = k,
-                               .elements = s.elements,
-                               .pitch = s.pitch,
-                               .to = s.given_noise[k].data()});
+  for (std::uint32_t k : layout_.streams) calls_.noise(asked(s, k, s.given_noise[k]));
   structures_[r.structure].code->launch({rounded_.data() + r.first}, s, rows_of(s));
   ++s.evaluated;
   // The noise of the next evaluation is another: its counter is the evaluation's index in the plan.
@@ -247,6 +300,73 @@ images any_plan::run(state s, std::function<void(std::size_t, std::size_t)> cons
     if (progress) progress(k + 1, steps());
   }
   return take(s);
+}
+
+recorded_loop any_plan::record(request const& r, conditions const& given,
+                               placement const& where) const {
+  if (!where.on_device())
+    throw error("a loop on the host was to be recorded, expected one on a device: on(stream)");
+  auto const refuse = [](char const* what) {
+    throw error(
+        fmt::format("{} was to be recorded, expected one that only enqueues its work, the "
+                    "same each time, and does not say is_capturable = false",
+                    what));
+  };
+  if (!calls_.network_use.is_capturable) refuse("a network that cannot be");
+  if (layout_.extras > 0 && !calls_.extras_use.is_capturable)
+    refuse("a guidance whose network cannot be");
+  if (layout_.noise_given)
+    throw error(
+        "a loop whose noise is the caller's own was to be recorded, expected one that draws it: a "
+        "recording would repeat the same keys; remove noise_from");
+  recorded_loop loop(start(r, given, where), layout_, calls_.check);
+  state& s = loop.state_;
+  std::vector<sample_key> const keys = s.keys;
+  auto const run_steps = [&] {
+    while (!finished(s)) advance(s);
+  };
+  run_steps();
+  s.keys = keys;
+  s.evaluated = 0;
+  s.forget_device();
+  s.keys_for_kernels();
+  s.device_labels();
+  where.memory->begin_recording();
+  try {
+    draw(s);
+    run_steps();
+  } catch (...) {
+    where.memory->drop_recording();
+    throw;
+  }
+  loop.recording_ = where.memory->end_recording();
+  // What was recorded was not done: the samples are those of the run before.
+  return loop;
+}
+
+void recorded_loop::launch(request const& r, conditions const& given) {
+  state of = detail::make_samples(r, given, layout_.conditions);
+  if (of.samples != state_.samples || of.shape != state_.shape)
+    throw error(fmt::format(
+        "{} samples of shape {{{}}} were asked of a loop that was recorded for {} of shape {{{}}}, "
+        "expected as many of that shape",
+        of.samples, fmt::join(of.shape, ", "), state_.samples, fmt::join(state_.shape, ", ")));
+  if (check_) check_(r.shape, given.of_all());
+  detail::take_known(of, r, layout_.uses_known);
+  detail::take_mask(of, r, layout_.uses_mask);
+  if (of.mask_period != state_.mask_period || of.mask_stride != state_.mask_stride)
+    throw error(
+        "a mask of another shape than the recorded loop's was given, expected one of its shape");
+  state_.where.memory->check_ready();
+  auto const evaluated = static_cast<std::uint32_t>(state_.evaluated);
+  state_.known.put(0, of.known.data(), of.known.size());
+  state_.mask.put(0, of.mask.data(), of.mask.size());
+  state_.keys = of.keys;
+  state_.labels = of.labels;
+  state_.keys_for_kernels();
+  state_.device_labels();
+  recording_->launch();
+  for (sample_key& key : state_.keys) key.step += evaluated;
 }
 
 // FNV-1a over everything that a state's meaning depends on.

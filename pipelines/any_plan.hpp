@@ -17,6 +17,8 @@
 
 #include <tweedie/dsl/any_program.hpp>
 #include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/placement.hpp>
+#include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
 #include <tweedie/pipelines/state.hpp>
 
@@ -35,6 +37,8 @@ class runnable {
   virtual void launch(detail::launch_numbers numbers, state& s, rows const& r) const = 0;
   /// Whether the compiler has made a kernel of it.
   virtual bool is_compiled() const = 0;
+  /// Whether it has a kernel for devices: one that nvcc has compiled.
+  virtual bool runs_on_devices() const = 0;
 };
 using any_code = std::shared_ptr<runnable const>;
 
@@ -64,6 +68,8 @@ struct plan_calls {
   std::function<void(noise_request const&)> noise;
   /// Throws where the network or the guidance cannot take such samples or labels.
   std::function<void(std::span<std::size_t const>, std::span<int const>)> check;
+  /// What the first three can do on a device.
+  device_use network_use = {}, extras_use = {}, noise_use = {};
 };
 
 namespace detail {
@@ -79,6 +85,34 @@ struct finite_parts {
 std::string why_not_finite(level t, finite_parts const& parts);
 
 }  // namespace detail
+
+/// A loop over all steps that was recorded on a device, from the start on: one launch repeats it for
+/// the next batch, whose seeds, ids and conditions are written to the device before.
+class recorded_loop {
+ public:
+  /// Enqueues the whole loop and waits for nothing: the samples will be those of result(). Throws
+  /// tweedie::error, with nothing done, where the request has another shape than the loop was
+  /// recorded for, or does not fit.
+  void launch(request const& r, conditions const& given = {labels{no_label}});
+  /// The same, and waits for the samples. Its steps and its progress are not asked.
+  images sample(request const& r, conditions const& given = {labels{no_label}}) {
+    launch(r, given);
+    return take(state_);
+  }
+  /// The state at its end.
+  state const& result() const { return state_; }
+
+ private:
+  friend class any_plan;
+  recorded_loop(state s, plan_layout layout,
+                std::function<void(std::span<std::size_t const>, std::span<int const>)> check)
+      : state_(std::move(s)), layout_(std::move(layout)), check_(std::move(check)) {}
+
+  state state_;
+  plan_layout layout_;
+  std::function<void(std::span<std::size_t const>, std::span<int const>)> check_;
+  std::unique_ptr<recording> recording_;
+};
 
 class any_plan {
  public:
@@ -125,23 +159,27 @@ class any_plan {
   bool is_deterministic() const;
 
   /// The start: x_T from N(0, I), scaled by sigma_T where alpha = 1 (variance exploding). Throws
-  /// tweedie::error where the request, the labels or the network do not fit each other.
-  state start(request const& r, conditions const& given = {labels{no_label}}) const;
+  /// tweedie::error where the request, the labels or the network do not fit each other, or not the
+  /// place.
+  state start(request const& r, conditions const& given = {labels{no_label}},
+              placement const& where = default_placement()) const;
 
   /// The start at q(x_t | x0) of the plan's first level, from clean samples: img2img (Meng et al.
   /// 2022, SDEdit).
-  state start_from(images const& clean, request r,
-                   conditions const& given = {labels{no_label}}) const;
+  state start_from(images const& clean, request r, conditions const& given = {labels{no_label}},
+                   placement const& where = default_placement()) const;
 
   /// The start at x_t itself: samples that are at the plan's first level already, such as clean
   /// ones that are to be encoded.
-  state start_at(images const& x_t, request r, conditions const& given = {labels{no_label}}) const;
+  state start_at(images const& x_t, request r, conditions const& given = {labels{no_label}},
+                 placement const& where = default_placement()) const;
 
   /// One step: for each of its evaluations, the network once and one kernel. Throws where the state
   /// is another plan's.
   void advance(state& s) const { advance(s, calls_.network); }
   template <class Net> void advance(state& s, Net const& network) const {
     std::size_t const k = step_of(s);
+    if (s.where.on_device()) s.where.memory->check_ready();
     std::vector<level> seen;
     for (std::size_t i = first_row_[k]; i < first_row_[k + 1]; ++i) {
       seen.assign(s.samples, rows_[i].where);
@@ -159,6 +197,7 @@ class any_plan {
     batch const b = batch_of(r, s, seen);
     network(b);
     if (r.extras) evaluate_extras(b, s);
+    if (s.where.on_device()) s.where.memory->check_done("the network");
   }
   void evaluate(row const& r, state& s, std::span<level const> seen) const {
     evaluate(r, s, seen, calls_.network);
@@ -167,6 +206,9 @@ class any_plan {
   /// The kernel of a row alone, on a state whose network has written its output. The state is not
   /// checked: it is one that `start` made for this plan.
   void apply(row const& r, state& s) const;
+
+  /// Throws tweedie::error where not all that the plan runs and calls can run there.
+  void check_place(placement const& where) const;
 
   bool finished(state const& s) const { return s.evaluated >= rows_.size(); }
 
@@ -177,8 +219,21 @@ class any_plan {
   /// From a state to the end.
   images run(state s, std::function<void(std::size_t, std::size_t)> const& progress = {}) const;
 
-  images sample(request const& r, conditions const& given = {labels{no_label}}) const {
-    return run(start(r, given), r.progress);
+  images sample(request const& r, conditions const& given = {labels{no_label}},
+                placement const& where = default_placement()) const {
+    return run(start(r, given, where), r.progress);
+  }
+  /// `plan.sample(request, on(stream))`: without conditions, on a device.
+  images sample(request const& r, placement const& where) const {
+    return sample(r, {labels{no_label}}, where);
+  }
+
+  /// The loop as one launch. It runs once for the request, so that what the network prepares at its
+  /// first call is not recorded, and once more to be written down. Throws tweedie::error where the
+  /// place is the host, the network waits for the device or was not made for one.
+  recorded_loop record(request const& r, conditions const& given, placement const& where) const;
+  recorded_loop record(request const& r, placement const& where) const {
+    return record(r, {labels{no_label}}, where);
   }
 
   /// A number that differs between plans: of their levels, programs and coefficients.
@@ -213,7 +268,10 @@ class any_plan {
   start_code entering_;  ///< what is done to x before the first evaluation; no code: nothing
 
  private:
-  state allocate(request const& r, conditions const& given) const;
+  state allocate(request const& r, conditions const& given, placement const& where) const;
+  /// What follows allocate at a fresh start.
+  void draw(state& s) const;
+  noise_request asked(state& s, std::uint32_t stream, buffer& to) const;
   void enter(state& s) const;
   void evaluate_extras(batch b, state& s) const;
   void check(state const& s) const;

@@ -54,6 +54,7 @@ struct any_guidance {
   shared_call<any_expression(level)> raw_of, x0_of, eps_of;
   shared_call<std::vector<any_statement>(level)> remember;
   shared_call<void(batch const&)> evaluate;
+  device_use evaluates;
   shared_call<void()> check;
   shared_call<void(std::span<std::size_t const>, std::span<int const>)> check_request;
 };
@@ -93,6 +94,7 @@ struct any_stages {
   any_sampler sampler;
   std::vector<any_prediction> of_branches = {};        ///< empty: every branch predicts the same
   shared_call<void(noise_request const&)> noise = {};  ///< empty: drawn by Philox in the kernels
+  device_use draws = {};                               ///< where it is not empty
   any_buffers buffers = {};
 };
 
@@ -155,6 +157,7 @@ template <class G> any_guidance forget_guidance(detail::owner shared, G const& s
                   }};
   if constexpr (extras_of<G>() > 0)
     r.evaluate = {shared, [](void const* self, batch const& b) { of<G>(self).evaluate(b); }};
+  r.evaluates = device_use_of<G>();
   if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
                   stage.check(s, l);
                 })
@@ -251,6 +254,7 @@ any_stages forget_stages(detail::owner const& whole, stage_set<S, P, G, T, A, N,
                .sampler = forget_sampler(part(&s.sampler), s.sampler),
                .of_branches = detail::predictions_of_branches(s),
                .noise = {},
+               .draws = device_use_of<N>(),
                .buffers = {detail::element_type_of<typename B::input>(),
                            detail::element_type_of<typename B::output>(), B::duplicates}};
   if constexpr (!std::is_same_v<T, no_threshold>)

@@ -1,6 +1,7 @@
 #include <tweedie/pipelines/continuous_batch.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <numeric>
 
@@ -13,18 +14,27 @@ namespace tweedie {
 namespace {
 
 /// A buffer with room for more, what is in it kept.
-void grow(buffer& b, std::size_t floats) {
+void grow(buffer& b, std::size_t floats, placement const& where) {
   if (b.size() >= floats) return;
-  buffer larger(std::max(floats, 2 * b.size()));
-  std::copy_n(b.data(), b.size(), larger.data());
+  buffer larger(std::max(floats, 2 * b.size()), where);
+  buffer::copy(b, 0, larger, 0, b.size() * sizeof(float));
   b = std::move(larger);
 }
+
+/// The same program on some of the rows; the numbers begin at `first`, the rows at `rows`.
+struct group {
+  runnable const* code;
+  std::vector<std::uint32_t> which;
+  std::size_t first = 0, line = 0, rows = 0;
+};
 
 }  // namespace
 
 continuous_batch::continuous_batch(std::shared_ptr<any_plan const> like,
-                                   std::vector<std::size_t> shape)
+                                   std::vector<std::size_t> shape, placement const& where)
     : like_(std::move(like)) {
+  like_->check_place(where);
+  s_.where = where;
   if (like_->layout().noise_given)
     throw error(
         "a plan whose noise is the caller's own was given to a continuous batch, expected one that "
@@ -64,21 +74,20 @@ std::size_t continuous_batch::find(std::uint64_t id) const {
 void continuous_batch::resize(std::size_t samples) {
   auto const& layout = like_->layout();
   std::size_t const n = samples * s_.pitch;
-  each_row_buffer(s_, [&](buffer& b) { grow(b, n); });
-  for (buffer& b : s_.scratch) grow(b, n);
-  grow(s_.out, layout.outputs() * n);
-  if (layout.scratches > 0) grow(s_.reduced, sym::most_reductions * samples);
-  if (layout.inputs > 0) {
+  auto const room = [&](buffer& b, std::size_t floats) { grow(b, floats, s_.where); };
+  each_row_buffer(s_, [&](buffer& b) { room(b, n); });
+  for (buffer& b : s_.scratch) room(b, n);
+  room(s_.out, layout.outputs() * n);
+  if (layout.scratches > 0) room(s_.reduced, sym::most_reductions * samples);
+  if (layout.uses_mask) room(s_.mask, samples * s_.mask_stride);
+  if (layout.inputs > 0) {  // last: what comes before may fail, and leaves all as it was
     std::size_t const bytes = layout.input == element_type::float32 ? 4 : 2;
-    buffer moved(std::max(s_.net_in.size(), layout.inputs * n));
-    auto* const from = reinterpret_cast<std::byte const*>(s_.net_in.data());
-    auto* const to = reinterpret_cast<std::byte*>(moved.data());
+    buffer moved(std::max(s_.net_in.size(), layout.inputs * n), s_.where);
     std::size_t const kept = std::min(samples, s_.samples) * s_.pitch * bytes;
-    for (std::size_t k = 0; k < layout.inputs && kept > 0; ++k)
-      std::copy_n(from + k * s_.samples * s_.pitch * bytes, kept, to + k * n * bytes);
+    for (std::size_t k = 0; k < layout.inputs; ++k)
+      buffer::copy(s_.net_in, k * s_.samples * s_.pitch * bytes, moved, k * n * bytes, kept);
     s_.net_in = std::move(moved);
   }
-  if (layout.uses_mask) grow(s_.mask, samples * s_.mask_stride);
   s_.keys.resize(samples);
   s_.samples = samples;
 }
@@ -107,7 +116,7 @@ void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const&
                            .first_id = request.id,
                            .known = request.known,
                            .mask = request.mask},
-                          request.given);
+                          request.given, s_.where);
   if (alike.uses_mask && !members_.empty() && one.mask_period != s_.mask_period)
     throw error(fmt::format(
         "a mask of {} values was given to a batch with masks of {}; expected one of their shape",
@@ -117,24 +126,27 @@ void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const&
   s_.mask_period = one.mask_period;
   s_.mask_stride = pitch_of(one.mask_period);
   s_.scratch.resize(std::max(s_.scratch.size(), plan->layout().scratches));
-  if (plan->layout().scratches > 0) grow(s_.reduced, sym::most_reductions * (row + 1));
+  if (plan->layout().scratches > 0) grow(s_.reduced, sym::most_reductions * (row + 1), s_.where);
   resize(row + 1);
   std::vector<buffer*> from;
   each_row_buffer(one, [&](buffer& b) { from.push_back(&b); });
   std::size_t i = 0;
-  each_row_buffer(
-      s_, [&](buffer& b) { std::copy_n(from[i++]->data(), s_.pitch, b.data() + row * s_.pitch); });
+  each_row_buffer(s_, [&](buffer& b) { copy_rows(*from[i++], 0, b, row); });
   if (alike.uses_mask)
-    std::copy_n(one.mask.data(), s_.mask_stride, s_.mask.data() + row * s_.mask_stride);
-  std::size_t const bytes = alike.input == element_type::float32 ? 4 : 2;
+    buffer::copy(one.mask, 0, s_.mask, row * s_.mask_stride * sizeof(float),
+                 s_.mask_stride * sizeof(float));
+  std::size_t const bytes = s_.pitch * (alike.input == element_type::float32 ? 4 : 2);
   for (std::size_t k = 0; k < alike.inputs; ++k)
-    std::copy_n(
-        reinterpret_cast<std::byte const*>(one.net_in.data()) + k * s_.pitch * bytes,
-        s_.pitch * bytes,
-        reinterpret_cast<std::byte*>(s_.net_in.data()) + (k * s_.samples + row) * s_.pitch * bytes);
+    buffer::copy(one.net_in, k * bytes, s_.net_in, (k * s_.samples + row) * bytes, bytes);
   s_.keys[row] = one.keys[0];
   members_.push_back({std::move(plan), request.id, one.labels, 0});
   gather_labels();
+}
+
+void continuous_batch::copy_rows(buffer const& from, std::size_t row, buffer& to,
+                                 std::size_t to_row) const {
+  std::size_t const bytes = s_.pitch * sizeof(float);
+  buffer::copy(from, row * bytes, to, to_row * bytes, bytes);
 }
 
 /// The last row takes the place of one that leaves.
@@ -142,17 +154,15 @@ void continuous_batch::remove(std::size_t row) {
   auto const& layout = like_->layout();
   std::size_t const last = members_.size() - 1;
   if (row != last) {
-    each_row_buffer(s_, [&](buffer& b) {
-      std::copy_n(b.data() + last * s_.pitch, s_.pitch, b.data() + row * s_.pitch);
-    });
-    if (layout.uses_mask)
-      std::copy_n(s_.mask.data() + last * s_.mask_stride, s_.mask_stride,
-                  s_.mask.data() + row * s_.mask_stride);
-    std::size_t const bytes = s_.pitch * (layout.input == element_type::float32 ? 4 : 2);
-    for (std::size_t k = 0; k < layout.inputs; ++k) {
-      auto* const block = reinterpret_cast<std::byte*>(s_.net_in.data()) + k * s_.samples * bytes;
-      std::copy_n(block + last * bytes, bytes, block + row * bytes);
+    each_row_buffer(s_, [&](buffer& b) { copy_rows(b, last, b, row); });
+    if (layout.uses_mask) {
+      std::size_t const bytes = s_.mask_stride * sizeof(float);
+      buffer::copy(s_.mask, last * bytes, s_.mask, row * bytes, bytes);
     }
+    std::size_t const bytes = s_.pitch * (layout.input == element_type::float32 ? 4 : 2);
+    for (std::size_t k = 0; k < layout.inputs; ++k)
+      buffer::copy(s_.net_in, (k * s_.samples + last) * bytes, s_.net_in,
+                   (k * s_.samples + row) * bytes, bytes);
     s_.keys[row] = s_.keys[last];
     members_[row] = std::move(members_[last]);
   }
@@ -173,7 +183,7 @@ std::vector<finished_sample> continuous_batch::advance() {
   if (members_.empty()) return {};
   std::vector<level> seen;
   any_plan::row asked;
-  std::map<runnable const*, std::vector<std::uint32_t>> groups;
+  std::map<runnable const*, std::vector<std::uint32_t>> rows_of_code;
   auto const row_of = [&](std::size_t i) -> any_plan::row const& {
     return members_[i].plan->rows()[members_[i].evaluated];
   };
@@ -182,26 +192,48 @@ std::vector<finished_sample> continuous_batch::advance() {
     seen.push_back(r.where);
     asked.branches = std::max(asked.branches, r.branches);
     asked.extras |= r.extras;
-    groups[members_[i].plan->structures()[r.structure].code.get()].push_back(
+    rows_of_code[members_[i].plan->structures()[r.structure].code.get()].push_back(
         static_cast<std::uint32_t>(i));
   }
   like_->evaluate(asked, s_, seen);
 
-  std::vector<float> table;
-  for (auto const& [program, which] : groups) {
-    std::size_t const line = row_of(which[0]).count;
-    table.clear();
-    for (std::uint32_t i : which) {
-      auto const numbers = members_[i].plan->rounded(row_of(i));
-      table.insert(table.end(), numbers.begin(), numbers.end());
+  // The numbers and the rows of all groups in one block: a device is given it at once.
+  std::vector<group> groups;
+  std::vector<float> numbers;
+  for (auto& [code, which] : rows_of_code) {
+    groups.push_back({code, std::move(which)});
+    group& g = groups.back();
+    g.first = numbers.size();
+    g.line = row_of(g.which[0]).count;
+    for (std::uint32_t i : g.which) {
+      auto const of_row = members_[i].plan->rounded(row_of(i));
+      numbers.insert(numbers.end(), of_row.begin(), of_row.end());
     }
-    bool const all = which.size() == members_.size();
-    program->launch({table.data(), line}, s_,
-                 {.count = which.size(),
-                  .pitch = s_.pitch,
-                  .keys = s_.keys.data(),
-                  .elements = s_.elements,
-                  .which = all ? nullptr : which.data()});
+  }
+  for (group& g : groups) {
+    g.rows = numbers.size();
+    for (std::uint32_t i : g.which) numbers.push_back(std::bit_cast<float>(i));
+  }
+  float const* block = numbers.data();
+  if (s_.where.on_device()) {
+    grow(block_, numbers.size(), s_.where);
+    block_.put(0, numbers.data(), numbers.size());
+    block = block_.data();
+  }
+  placed_keys const keys = s_.keys_for_kernels();
+  for (group const& g : groups) {
+    bool const all = g.which.size() == members_.size();
+    auto const* const which = s_.where.on_device()
+                                  ? reinterpret_cast<std::uint32_t const*>(block + g.rows)
+                                  : g.which.data();
+    g.code->launch({block + g.first, g.line}, s_,
+                   {.count = g.which.size(),
+                    .pitch = s_.pitch,
+                    .keys = keys.first,
+                    .elements = s_.elements,
+                    .which = all ? nullptr : which,
+                    .step = keys.step,
+                    .on = s_.where});
     ++launches_;
   }
   ++s_.evaluated;  // turns the rings: every sample has made one evaluation
@@ -212,7 +244,7 @@ std::vector<finished_sample> continuous_batch::advance() {
     if (++members_[i].evaluated == members_[i].plan->rows().size()) {
       finished_sample f{members_[i].id, {{1}, std::vector<float>(s_.elements)}};
       f.sample.shape.insert(f.sample.shape.end(), s_.shape.begin(), s_.shape.end());
-      std::copy_n(s_.x.data() + i * s_.pitch, s_.elements, f.sample.data.data());
+      s_.x.get(i * s_.pitch, f.sample.data.data(), s_.elements);
       done.push_back(std::move(f));
       remove(i);
     }

@@ -33,8 +33,10 @@ class continuous_batch {
  public:
   /// For samples of a shape, {1, 28, 28}, by plans like this one: those of the same network, with
   /// the same branches and histories, as a pipeline's plans for any steps and values are. The
-  /// network is that of `like`. Throws tweedie::error where the noise is the caller's own.
-  continuous_batch(std::shared_ptr<any_plan const> like, std::vector<std::size_t> shape);
+  /// network is that of `like`. Throws tweedie::error where the noise is the caller's own, or the
+  /// plan cannot run in that place.
+  continuous_batch(std::shared_ptr<any_plan const> like, std::vector<std::size_t> shape,
+                   placement const& where = default_placement());
 
   /// A sample joins at its plan's start. Throws tweedie::error where the id is in the batch already,
   /// the plan is of another kind, or the request does not fit; the batch is as it was.
@@ -43,7 +45,8 @@ class continuous_batch {
   void cancel(std::uint64_t id);
 
   /// One evaluation of every sample, and what runs after it. Samples that have come to their end
-  /// leave. If the network throws, each sample is where it was.
+  /// leave; for these alone a device is waited for. If the network throws, each sample is where it
+  /// was.
   std::vector<finished_sample> advance();
 
   std::size_t size() const { return members_.size(); }
@@ -63,11 +66,13 @@ class continuous_batch {
   void resize(std::size_t samples);
   void remove(std::size_t row);
   void gather_labels();
+  void copy_rows(buffer const& from, std::size_t row, buffer& to, std::size_t to_row) const;
   template <class F> void each_row_buffer(state& of, F f);
 
   std::shared_ptr<any_plan const> like_;
   state s_;
   std::vector<member> members_;
+  buffer block_;  ///< on a device: the numbers and the rows of an advance
   std::size_t launches_ = 0;
 };
 

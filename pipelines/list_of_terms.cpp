@@ -156,7 +156,7 @@ struct bound_kernel {
       v.at[slot] = v.of(slot);
     }
     for (any_symbol s : code->kernel.noises) {
-      fill_normals(v.of(slot), static_cast<std::uint32_t>(start / 4), n / 4, r.keys[row],
+      fill_normals(v.of(slot), static_cast<std::uint32_t>(start / 4), n / 4, r.keys[row].later(r.step),
                    static_cast<std::uint32_t>(s.rank - sym::noise_stream<0>::rank));
       v.at[slot] = v.of(slot);
       ++slot;
@@ -194,6 +194,7 @@ class interpreted final : public runnable {
   }
   any_program const& program() const override { return program_; }
   bool is_compiled() const override { return false; }
+  bool runs_on_devices() const override { return false; }
 
   void launch(detail::launch_numbers numbers, state& s, rows const& r) const override {
     std::vector<bound_kernel> bound;

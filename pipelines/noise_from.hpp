@@ -13,6 +13,7 @@ namespace tweedie {
 /// kernels then read the noise from memory.
 template <class F> struct noise_from {
   using kind = kinds::noise;
+  static constexpr bool enqueues = device_use_of<F>().enqueues;
   F f;
   void operator()(noise_request const& r) const { f(r); }
 };

@@ -8,9 +8,13 @@ void add_noise(state& s, images const& clean, level t) {
   using namespace symbols;
   detail::check_shape(s, clean);
   buffer const rows = detail::padded(clean.data, s.elements);
-  launch(step(x = t.alpha * known + t.sigma * noise_stream<noising_stream>),
-         bindings{bind(x, s.x.data()), bind(known, rows.data())},
-         {.count = s.samples, .pitch = s.pitch, .keys = s.keys.data()});
+  // On the host, whatever the state's place: the clean samples are there, and the bits are the same.
+  buffer made(s.where.on_device() ? rows.size() : 0);
+  launch(
+      step(x = t.alpha * known + t.sigma * noise_stream<noising_stream>),
+      bindings{bind(x, s.where.on_device() ? made.data() : s.x.data()), bind(known, rows.data())},
+      {.count = s.samples, .pitch = s.pitch, .keys = s.keys.data()});
+  s.x.put(0, made.data(), made.size());
 }
 
 images noised(images const& clean, level t, request r) {

@@ -146,15 +146,24 @@ struct no_plan {
   std::size_t network_evaluations() const { return 0; }
   std::vector<row> rows() const { return {}; }
   no_plan from(std::size_t) const { return {}; }
-  state start(request const&, conditions const& = {labels{}}) const { return {}; }
-  state start_at(images const&, request const&, conditions const& = {labels{}}) const { return {}; }
-  state start_from(images const&, request const&, conditions const& = {labels{}}) const {
+  state start(request const&, conditions const& = {labels{}}, placement const& = {}) const {
+    return {};
+  }
+  state start_at(images const&, request const&, conditions const& = {labels{}},
+                 placement const& = {}) const {
+    return {};
+  }
+  state start_from(images const&, request const&, conditions const& = {labels{}},
+                   placement const& = {}) const {
     return {};
   }
   void advance(state&) const {}
   bool finished(state const&) const { return true; }
   images run(state const&) const { return {}; }
-  images sample(request const&, conditions const& = {labels{}}) const { return {}; }
+  images sample(request const&, conditions const& = {labels{}}, placement const& = {}) const {
+    return {};
+  }
+  images sample(request const&, placement const&) const { return {}; }
 };
 
 inline std::string explain(no_plan const&) { return {}; }
@@ -300,12 +309,21 @@ template <class... Stages> struct pipeline {
   auto encoder(int evaluations) const { return encoder(grids::uniform{}, evaluations); }
 
   /// Samples on the uniform grid, or by adaptive steps.
-  images sample(request const& r, conditions const& given = {labels{no_label}}) const {
+  images sample(request const& r, conditions const& given = {labels{no_label}},
+                placement const& where = default_placement()) const {
     if constexpr (!fits()) return {};
     else if constexpr (is_adaptive) {
+      if (!where.for_hosts())
+        throw error(
+            "adaptive steps were asked for on a device, expected a sampler with a grid: their host "
+            "reads the size of each error");
       auto const s = stage_set();
       return s.sampler.integrate(s, network(), r, given).samples;
-    } else return plan(r.steps).sample(r, given);
+    } else return plan(r.steps).sample(r, given, where);
+  }
+  /// `sample(request, on(stream))`: without conditions, on a device.
+  images sample(request const& r, placement const& where) const {
+    return sample(r, {labels{no_label}}, where);
   }
 
  private:

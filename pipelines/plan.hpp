@@ -19,27 +19,31 @@ namespace tweedie {
 namespace detail {
 
 /// A program that the compiler has made a kernel of.
-template <class Program> class compiled_code final : public runnable {
+template <class Program, class Door> class compiled_code final : public runnable {
  public:
   any_program const& program() const override { return describe<Program>(); }
   void launch(launch_numbers numbers, state& s, rows const& r) const override {
-    launch_numbered<Program>(numbers, s, r);
+    launch_numbered<Program, Door>(numbers, s, r);
   }
   bool is_compiled() const override { return true; }
+  bool runs_on_devices() const override { return std::is_same_v<Door, device_door>; }
 };
 /// One object for all plans.
-template <class Program> inline compiled_code<Program> const compiled_once{};
+template <class Program, class Door = door>
+inline compiled_code<Program, Door> const compiled_once{};
 /// A pointer that owns nothing.
 inline any_code borrowed(runnable const& code) { return {std::shared_ptr<void>(), &code}; }
-template <class Program> any_code code_of() { return borrowed(compiled_once<Program>); }
-template <class... P> compiled_programs codes_of(list<P...>) {
-  static any_code const all[]{code_of<P>()...};
+template <class Program, class Door = door> any_code code_of() {
+  return borrowed(compiled_once<Program, Door>);
+}
+template <class... P, class Door = door> compiled_programs codes_of(list<P...>) {
+  static any_code const all[]{code_of<P, Door>()...};
   return all;
 }
 
 }  // namespace detail
 
-template <class Stages, class Network> class plan : public run_time_plan {
+template <class Stages, class Network, class Door = door> class plan : public run_time_plan {
   struct parts {
     Stages stages;
     Network network;
@@ -81,8 +85,8 @@ template <class Stages, class Network> class plan : public run_time_plan {
 
   template <class... S, class... P>
   static std::span<declared_structure const> structures_of(list<S...>, list<P...>) {
-    static declared_structure const all[]{
-        {detail::compiled_once<P>, &S::kind::name, S::evaluation, static_cast<bool>(S::guided)}...};
+    static declared_structure const all[]{{detail::compiled_once<P, Door>, &S::kind::name,
+                                           S::evaluation, static_cast<bool>(S::guided)}...};
     return all;
   }
 

@@ -61,6 +61,8 @@ state slerp(state const& a, state const& b, double w) {
         "slerp: states of {} samples of shape {{{}}} and of {} samples of shape {{{}}} were "
         "given, expected two of one shape",
         a.samples, fmt::join(a.shape, ", "), b.samples, fmt::join(b.shape, ", ")));
+  if (a.where.on_device() || b.where.on_device())
+    return moved(slerp(moved(a, {}), moved(b, {}), w), a.where);
   state r = a;
   for (std::size_t i = 0; i < a.samples; ++i)
     slerp_sample({a.x.data() + i * a.pitch, a.elements}, {b.x.data() + i * b.pitch, b.elements}, w,

@@ -31,7 +31,45 @@ float* state::pointer_of(any_symbol s) {
   return out.data() + in(sym::out<0>::rank) * rows;
 }
 
+placed_keys state::keys_for_kernels() {
+  if (!where.on_device()) return {keys.data(), 0};
+  auto const& there = told_.of_keys;
+  std::uint32_t const steps = keys.empty() || there.empty() ? 0 : keys[0].step - there[0].step;
+  bool const same = std::ranges::equal(keys, there, [&](sample_key const& a, sample_key const& b) {
+    return a.seed == b.seed && a.id == b.id && a.step == b.step + steps;
+  });
+  auto const in_device = [&] { return reinterpret_cast<sample_key*>(told_.keys.data()); };
+  if (same) return {in_device(), steps};
+  std::size_t const floats = keys.size() * sizeof(sample_key) / sizeof(float);
+  if (told_.keys.size() < floats) told_.keys = buffer(floats, where);
+  told_.of_keys.clear();
+  where.memory->copy_in(told_.keys.data(), keys.data(), keys.size() * sizeof(sample_key));
+  told_.of_keys = keys;
+  return {in_device(), 0};
+}
+
+int const* state::device_labels() {
+  if (!where.on_device() || labels.empty()) return nullptr;
+  if (told_.of_labels != labels) {
+    if (told_.labels.size() < labels.size()) told_.labels = buffer(labels.size(), where);
+    told_.of_labels.clear();
+    where.memory->copy_in(told_.labels.data(), labels.data(), labels.size() * sizeof(int));
+    told_.of_labels = labels;
+  }
+  return reinterpret_cast<int const*>(told_.labels.data());
+}
+
 images take(state const& s) {
+  if (s.where.on_device()) {
+    // One copy, padding and all.
+    state on_host;
+    on_host.samples = s.samples;
+    on_host.shape = s.shape;
+    on_host.elements = s.elements;
+    on_host.pitch = s.pitch;
+    on_host.x = s.x.at({});
+    return take(on_host);
+  }
   images result{{s.samples}, std::vector<float>(s.samples * s.elements)};
   result.shape.insert(result.shape.end(), s.shape.begin(), s.shape.end());
   for (std::size_t i = 0; i < s.samples; ++i)
@@ -39,9 +77,17 @@ images take(state const& s) {
   return result;
 }
 
+state moved(state s, placement const& where) {
+  if (s.where == where) return s;
+  s.each_buffer([&](buffer& b) { b = b.at(where); });
+  s.where = where;
+  s.forget_device();
+  return s;
+}
+
 namespace detail {
 
-state make_state(request const& r, conditions const& given, std::size_t expected) {
+state make_samples(request const& r, conditions const& given, std::size_t expected) {
   if (r.shape.size() < 2)
     throw error(fmt::format(
         "shape = {} was given, expected the number of samples and at least one more extent, "
@@ -79,7 +125,14 @@ state make_state(request const& r, conditions const& given, std::size_t expected
   }
   for (std::size_t i = 0; i < s.samples; ++i)
     s.keys.push_back({.seed = r.seed, .id = r.first_id + i, .step = 0});
-  s.x = buffer(s.samples * s.pitch);
+  return s;
+}
+
+state make_state(request const& r, conditions const& given, std::size_t expected,
+                 placement const& where) {
+  state s = make_samples(r, given, expected);
+  s.where = where;
+  s.x = buffer(s.samples * s.pitch, where);
   return s;
 }
 
@@ -115,7 +168,7 @@ void take_known(state& s, request const& r, bool used) {
         "known samples of shape {{{}}} with {} values were given, expected shape {{{}}}",
         fmt::join(r.known.shape, ", "), r.known.data.size(), fmt::join(r.shape, ", ")));
   check_finite(r.known.data, "known samples");
-  s.known = padded(r.known.data, s.elements);
+  s.known = padded(r.known.data, s.elements).at(s.where);
 }
 
 void take_mask(state& s, request const& r, bool used) {
@@ -148,7 +201,7 @@ void take_mask(state& s, request const& r, bool used) {
       throw error(fmt::format("mask: a value of {} was given, expected 0 to 1", m));
   s.mask_period = product_of(for_all ? shape : inner);
   s.mask_stride = for_all ? 0 : pitch_of(s.mask_period);
-  s.mask = padded(r.mask.data, s.mask_period);
+  s.mask = padded(r.mask.data, s.mask_period).at(s.where);
 }
 
 void check_shape(state const& s, images const& given) {
@@ -162,7 +215,8 @@ void check_shape(state const& s, images const& given) {
 
 void put(state& s, images const& from) {
   check_shape(s, from);
-  for (std::size_t i = 0; i < s.samples; ++i) std::ranges::copy(from[i], s.x.data() + i * s.pitch);
+  buffer const rows = padded(from.data, s.elements);
+  s.x.put(0, rows.data(), s.samples * s.pitch);
 }
 
 }  // namespace detail

@@ -14,6 +14,7 @@
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/kernel.hpp>
 #include <tweedie/dsl/noise.hpp>
+#include <tweedie/dsl/placement.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
 namespace tweedie {
@@ -43,12 +44,15 @@ struct conditions {
 };
 
 /// What a noise source is asked: N(0, I) for each sample's row, `keys.size()` rows of `pitch`
-/// floats of which `elements` count.
+/// floats of which `elements` count. Where `to` is a device's memory, the source enqueues on
+/// `device_stream`.
 struct noise_request {
   std::span<sample_key const> keys;  ///< seed, id and evaluation of each sample
   std::uint32_t stream;              ///< k of noise_stream<k>; start_stream for the start
   std::size_t elements, pitch;
   float* to;
+  bool on_device = false;
+  void* device_stream = nullptr;  ///< a cudaStream_t
 };
 
 /// Finished samples, row-major without padding.
@@ -78,15 +82,22 @@ struct request {
   images mask = {};
 };
 
+/// Where a kernel finds the keys of a state's samples, and what it adds to their steps.
+struct placed_keys {
+  sample_key const* first;
+  std::uint32_t step;
+};
+
 /// The state of a loop between two steps. Each sample has its own seed, id and step (in `keys`) and
-/// its own label.
+/// its own label. Its buffers lie on the host or on a device; all else is the host's.
 struct state {
+  placement where;
   std::vector<std::size_t> shape;  ///< of one sample
   std::size_t samples = 0;
   std::size_t elements = 0;  ///< of one sample
   std::size_t pitch = 0;     ///< floats from one sample to the next
   buffer x;
-  buffer out;  ///< the branches of the network, one after the other
+  buffer out;                             ///< the branches of the network, one after the other
   std::size_t branches = 1, outputs = 1;  ///< of the network; of all that fill `out`
   std::vector<buffer> keep, past_x0, past_eps, memory, given_noise;
   buffer net_in;  ///< what the network sees, where that is not x itself
@@ -129,15 +140,44 @@ struct state {
   }
   /// The same of a symbol that is known at run time.
   float* pointer_of(any_symbol s);
+
+  /// The keys for a kernel. On a device: a copy of them there, written where it is not what `keys`
+  /// are but for steps that all samples have gone.
+  placed_keys keys_for_kernels();
+  /// The labels in a device's memory; null on the host.
+  int const* device_labels();
+
+  /// f(buffer) for each of them.
+  template <class F> void each_buffer(F f) {
+    for (buffer* b : {&x, &out, &net_in, &known, &mask, &reduced}) f(*b);
+    for (auto* all : {&keep, &past_x0, &past_eps, &memory, &given_noise, &scratch})
+      for (buffer& b : *all) f(b);
+  }
+  /// What a device was told is written again.
+  void forget_device() { told_ = {}; }
+
+ private:
+  /// What a device was told of the samples.
+  struct told {
+    buffer keys, labels;
+    std::vector<sample_key> of_keys;
+    std::vector<int> of_labels;
+  };
+  told told_;
 };
 
-/// The samples of a state without their padding.
+/// The samples of a state without their padding. Waits for a device.
 images take(state const& s);
+/// The same state elsewhere: `moved(s, {})` lies on the host.
+state moved(state s, placement const& where);
 
 namespace detail {
 
 /// Checks a request and lays out its samples; nothing is drawn.
-state make_state(request const& r, conditions const& given, std::size_t expected = 1);
+state make_state(request const& r, conditions const& given, std::size_t expected = 1,
+                 placement const& where = {});
+/// The same without its buffers.
+state make_samples(request const& r, conditions const& given, std::size_t expected);
 
 std::size_t product_of(std::vector<std::size_t> const& shape);
 

@@ -67,9 +67,13 @@ class reader {
 void save_state(std::filesystem::path const& path, any_plan const& plan, state const& s) {
   if (!plan.finished(s)) plan.step_of(s);  // throws where it is not this plan's
   io::tensor_file file;
+  auto const add = [&](std::string const& name, std::vector<std::size_t> shape, buffer const& b) {
+    std::vector<float> values(detail::product_of(shape));
+    b.get(0, values.data(), values.size());
+    file.tensors.push_back(io::make_tensor<float>(name, std::move(shape), values));
+  };
   each_buffer(s, plan.layout(), [&](std::string const& name, buffer const& b, std::size_t rows) {
-    file.tensors.push_back(
-        io::make_tensor<float>(name, {rows, s.pitch}, {b.data(), rows * s.pitch}));
+    add(name, {rows, s.pitch}, b);
   });
   std::vector<std::uint64_t> seeds, ids, steps;
   for (sample_key const& key : s.keys) {
@@ -84,9 +88,7 @@ void save_state(std::filesystem::path const& path, any_plan const& plan, state c
   file.tensors.push_back(io::make_tensor<std::int32_t>("labels", {s.labels.size()}, s.labels));
   std::vector<std::uint64_t> const shape(s.shape.begin(), s.shape.end());
   file.tensors.push_back(io::make_tensor<std::uint64_t>("shape", {shape.size()}, shape));
-  if (plan.layout().uses_mask)
-    file.tensors.push_back(
-        io::make_tensor<float>("mask", {s.mask.size()}, {s.mask.data(), s.mask.size()}));
+  if (plan.layout().uses_mask) add("mask", {s.mask.size()}, s.mask);
   file.metadata = {{"tweedie.state", version},
                    {"plan", text_of(plan.fingerprint())},
                    {"evaluated", text_of(s.evaluated)},

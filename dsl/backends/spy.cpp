@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include <tweedie/dsl/execute.hpp>
+#include <tweedie/dsl/placement.hpp>
 #include <tweedie/dsl/spy.hpp>
 
 namespace tweedie {
@@ -12,6 +13,10 @@ std::atomic<std::uint64_t> count{0};
 
 char const* backend() { return "SPY"; }
 void set_threads(int) {}
+placement const& default_placement() {
+  static placement const host;
+  return host;
+}
 
 namespace detail {
 

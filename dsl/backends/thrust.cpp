@@ -12,6 +12,7 @@
 #endif
 
 #include <tweedie/dsl/execute.hpp>
+#include <tweedie/dsl/placement.hpp>
 
 namespace tweedie {
 
@@ -23,6 +24,11 @@ char const* backend() {
 #else
   return "CPP";
 #endif
+}
+
+placement const& default_placement() {
+  static placement const host;
+  return host;
 }
 
 void set_threads([[maybe_unused]] int n) {

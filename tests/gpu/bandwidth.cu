@@ -1,0 +1,85 @@
+// A fused step beside the device's own copy, at 64x3x256x256: bytes moved per second, as a table.
+#include <cstdio>
+#include <limits>
+#include <vector>
+
+#include <tweedie/tweedie.hpp>
+
+using namespace tweedie;
+
+namespace {
+
+struct network {
+  using kind = kinds::network;
+  static constexpr bool enqueues = true;
+  void operator()(batch const&) const {}
+};
+
+/// The shortest of 20 runs of `repeats` calls each, in seconds a call.
+template <class F> double seconds(cudaStream_t stream, F f) {
+  cudaEvent_t begin, end;
+  cudaEventCreate(&begin);
+  cudaEventCreate(&end);
+  constexpr int repeats = 20;
+  float best = std::numeric_limits<float>::max();
+  for (int run = 0; run < 21; ++run) {
+    cudaEventRecord(begin, stream);
+    for (int i = 0; i < repeats; ++i) f();
+    cudaEventRecord(end, stream);
+    cudaEventSynchronize(end);
+    float ms = 0;
+    cudaEventElapsedTime(&ms, begin, end);
+    if (run > 0 && ms < best) best = ms;  // the first warms up
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return best / repeats / 1000;
+}
+
+template <class Pipeline>
+void measure(char const* name, Pipeline const& pipeline, cudaStream_t stream, double copy) {
+  auto const plan = pipeline.plan(1000);
+  state s = plan.start({.shape = {64, 3, 256, 256}}, label{}, on(stream));
+  auto const& row = plan.rows()[100];
+  for (int i = 0; i < 100; ++i) ++s.evaluated;
+  double const t = seconds(stream, [&] {
+    plan.apply(row, s);
+    --s.evaluated;
+  });
+  double const bytes = static_cast<double>(plan.program(row).bytes_per_element()) *
+                       static_cast<double>(s.samples * s.pitch);
+  std::printf("| %s | %.1f us | %.0f GB/s | %.0f %% |\n", name, t * 1e6, bytes / t * 1e-9,
+              100 * bytes / t / copy);
+}
+
+}  // namespace
+
+int main() {
+  try {
+    on(nullptr);  // says so where there is no device
+    cudaStream_t stream;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    std::size_t const floats = std::size_t{64} * 3 * 256 * 256;
+    double copy = 0;
+    {
+      buffer a(floats, on(stream)), b(floats, on(stream));
+      double const bytes = 2.0 * static_cast<double>(floats * sizeof(float));
+      copy = bytes / seconds(stream, [&] { buffer::copy(a, 0, b, 0, floats * sizeof(float)); });
+    }
+    std::printf("| 64x3x256x256 | time | moved | of a copy's |\n|---|---|---|---|\n");
+    std::printf("| copy | %.1f us | %.0f GB/s | 100 %% |\n",
+                2.0 * static_cast<double>(floats * sizeof(float)) / copy * 1e6, copy * 1e-9);
+    auto const v = schedules::cosine{} | predicts::v{};
+    auto const guided = v | guidance::classifier_free{2};
+    measure("ddim", v | samplers::ddim{} | network{}, stream, copy);
+    measure("ancestral", v | samplers::ancestral{} | network{}, stream, copy);
+    measure("guided ddim", guided | samplers::ddim{} | network{}, stream, copy);
+    measure("guided dpmpp_2m", guided | samplers::dpmpp_2m{} | network{}, stream, copy);
+    measure("ancestral with clip", v | thresholds::clip{} | samplers::ancestral{} | network{},
+            stream, copy);
+    cudaStreamDestroy(stream);
+  } catch (error const& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}
