@@ -58,7 +58,7 @@ class places {
     std::size_t const n = layout_.rows * (one_a_row ? 1 : layout_.pitch);
     auto& b = made_[S::rank];
     if (!b.data()) {
-      b = buffer(n * sizeof(element) / sizeof(float));
+      b = buffer(n * sizeof(element) / sizeof(float), default_placement());
       auto* const to = reinterpret_cast<element*>(b.data());
       for (std::size_t i = 0; i < n; ++i) to[i] = from_float<element>(value(S::rank, i));
       if (!one_a_row) dense_[b.data()] = sizeof(element);
@@ -70,7 +70,7 @@ class places {
     constexpr std::size_t period = 12;
     auto& b = made_[S::rank];
     if (!b.data()) {
-      b = buffer(layout_.rows * period);
+      b = buffer(layout_.rows * period, default_placement());
       for (std::size_t i = 0; i < b.size(); ++i)
         b.data()[i] = number_at(S::rank, i) < 0.5f ? 0.0f : number_at(S::rank, i);
     }
@@ -197,17 +197,23 @@ class session {
 
   template <class Program> void run_on(std::string const& name, layout const& l) {
     places where(l);
-    std::vector<sample_key> keys(l.rows);
+    // In a device's memory where the host may write.
+    buffer held_keys(l.rows * sizeof(sample_key) / sizeof(float), default_placement());
+    auto* const keys = reinterpret_cast<sample_key*>(held_keys.data());
     for (std::size_t i = 0; i < l.rows; ++i)
       keys[i] = {0x9876543210u + i, (std::uint64_t{7} << 40) + 3 * i,
                  static_cast<std::uint32_t>(5 + i)};
-    std::vector<std::uint32_t> which;
-    if (l.some_rows) which = {4, 0, 3};
+    buffer held_which(3, default_placement());
+    auto* const which = reinterpret_cast<std::uint32_t*>(held_which.data());
+    which[0] = 4;
+    which[1] = 0;
+    which[2] = 3;
     rows const r{.count = l.count,
                  .pitch = l.pitch,
-                 .keys = keys.data(),
+                 .keys = keys,
                  .elements = l.elements,
-                 .which = which.empty() ? nullptr : which.data()};
+                 .which = l.some_rows ? which : nullptr,
+                 .on = default_placement()};
     // Small and positive: among them are a quantile's parameters.
     std::vector<float> numbers(Program::coefficients * (l.per_sample ? l.count : 1) + 1);
     for (std::size_t i = 0; i < numbers.size(); ++i)

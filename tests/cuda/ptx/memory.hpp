@@ -6,9 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -17,19 +15,6 @@ namespace ptx {
 /// Accesses of 1, 2, 4, 8 and 16 bytes, and more.
 inline constexpr std::size_t widths = 6;
 using counts = std::array<std::uint64_t, widths>;
-
-/// Memory that holds the list of memory, where operator new is the one that adds to it.
-template <class T> struct plain_allocator {
-  using value_type = T;
-  plain_allocator() = default;
-  template <class U> plain_allocator(plain_allocator<U> const&) {}
-  T* allocate(std::size_t n) {
-    if (void* p = std::malloc(n * sizeof(T))) return static_cast<T*>(p);
-    throw std::bad_alloc();
-  }
-  void deallocate(T* p, std::size_t) { std::free(p); }
-  bool operator==(plain_allocator const&) const = default;
-};
 
 /// What a launch did to one buffer.
 struct buffer_use {
@@ -74,10 +59,8 @@ class memory {
  private:
   buffer_use* search(std::uintptr_t address, std::size_t bytes);
 
-  std::map<std::uintptr_t, buffer_use, std::less<>,
-           plain_allocator<std::pair<std::uintptr_t const, buffer_use>>>
-      buffers_;
-  std::vector<buffer_use*, plain_allocator<buffer_use*>> used_;
+  std::map<std::uintptr_t, buffer_use> buffers_;
+  std::vector<buffer_use*> used_;
 };
 
 }  // namespace ptx

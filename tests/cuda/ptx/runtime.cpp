@@ -3,20 +3,20 @@
 //
 //   nvcc -gencode arch=compute_75,code=compute_75 --compress-mode=none
 //
-// is linked with this in place of cudart: the PTX lies in the program as text, launches take the same
-// way through Thrust and CUB, and a kernel reads and writes host memory. The program's operator new
-// is replaced so that all allocations are known, to the byte; every access of a kernel is held to
-// them. Streams are one, and nothing is asynchronous.
+// is linked with this in place of cudart: the PTX lies in the program as text, and launches take the
+// same way through Thrust and CUB. A kernel may touch what this runtime has allocated and nothing
+// else, to the byte. Streams are one, and nothing is asynchronous; what is captured is done when its
+// graph is launched.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <new>
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include "decode.hpp"
 #include "fault.hpp"
@@ -38,6 +38,12 @@ cudaError_t __cudaGetKernel(cudaKernel_t* kernel, void const* host);
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments,
                                std::size_t shared, cudaStream_t stream);
 }
+
+/// What was captured, in its order.
+struct CUgraph_st {
+  std::vector<std::function<cudaError_t()>> work;
+};
+struct CUgraphExec_st : CUgraph_st {};
 
 namespace ptx {
 namespace {
@@ -76,7 +82,6 @@ struct call_configuration {
 
 /// All that this runtime knows. Never destroyed: kernels are unregistered at the very end.
 struct world {
-  std::mutex lock;
   memory all;
   std::vector<std::unique_ptr<module_of_ptx>> files;
   std::map<void const*, kernel_name> kernels;
@@ -85,20 +90,12 @@ struct world {
   runtime_calls calls;
   std::string fault_text;
   cudaError_t last = cudaSuccess;
+  std::unique_ptr<CUgraph_st> capture;  ///< what is being captured, if anything is
 };
 world& here() {
-  static world* const one = new (std::malloc(sizeof(world))) world;
+  static world* const one = new world;
   return *one;
 }
-
-/// While one lives, what is allocated is the interpreter's own: no kernel may touch it.
-struct own_work {
-  own_work() { ++depth; }
-  ~own_work() { --depth; }
-  own_work(own_work const&) = delete;
-  own_work& operator=(own_work const&) = delete;
-  static inline thread_local int depth = 0;
-};
 
 cudaError_t failed(std::string const& what) {
   world& w = here();
@@ -107,62 +104,62 @@ cudaError_t failed(std::string const& what) {
   return w.last = cudaErrorLaunchFailure;
 }
 
-cudaError_t launch(kernel_name const& k, dim3 grid, dim3 block, void** arguments,
-                   std::size_t dynamic) {
+/// Does it now, or writes it down where a graph is captured.
+cudaError_t enqueue(std::function<cudaError_t()> work) {
   world& w = here();
   if (w.last == cudaErrorLaunchFailure) return w.last;
-  own_work const guard;
+  if (!w.capture) return work();
+  w.capture->work.push_back(std::move(work));
+  return cudaSuccess;
+}
+
+cudaError_t launch(kernel_name const& k, dim3 grid, dim3 block, void** arguments,
+                   std::size_t dynamic) {
   try {
-    entry const& e = k.file->find(k.name, w.all);
+    entry const& e = k.file->find(k.name, here().all);
     if (dynamic > 0) throw fault("the interpreter has no dynamic shared memory");
     std::vector<unsigned char> parameters(e.parameter_bytes + 1);
     for (std::size_t i = 0; i < e.parameters.size(); ++i)
       std::memcpy(parameters.data() + e.parameters[i].offset, arguments[i], e.parameters[i].bytes);
-    launch_record r{k.name, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, 0, {}};
-    w.all.take_uses();
-    r.instructions = run(e, r.grid, r.block, parameters.data(), w.all);
-    r.uses = w.all.take_uses();
-    w.launches.push_back(std::move(r));
-    return cudaSuccess;
-  } catch (std::exception const& e) {
-    return failed(e.what());
+    return enqueue([&k, &e, grid, block, parameters]() -> cudaError_t {
+      world& w = here();
+      try {
+        launch_record r{k.name, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, 0, {}};
+        w.all.take_uses();
+        r.instructions = run(e, r.grid, r.block, parameters.data(), w.all);
+        r.uses = w.all.take_uses();
+        w.launches.push_back(std::move(r));
+        return cudaSuccess;
+      } catch (std::exception const& mistake) {
+        return failed(mistake.what());
+      }
+    });
+  } catch (std::exception const& mistake) {
+    return failed(mistake.what());
   }
 }
 
 // Room around each allocation, so that an access a little beside it is in none.
 constexpr std::size_t margin = 256;
 
-void* allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) {
-  std::size_t const room = (margin + bytes + margin + alignment - 1) / alignment * alignment;
-  std::size_t const before = (margin + alignment - 1) / alignment * alignment;
-  auto* const p = static_cast<unsigned char*>(std::aligned_alloc(alignment, room + before));
-  if (!p) throw std::bad_alloc();
-  std::memcpy(p + before - sizeof(void*), &p, sizeof(void*));
-  if (own_work::depth > 0) return p + before;
-  std::scoped_lock const guard(here().lock);
-  here().all.add(p + before, bytes > 0 ? bytes : 1);
-  return p + before;
+constexpr std::size_t alignment = 256;  // of cudaMalloc
+
+cudaError_t allocate(void** p, std::size_t bytes) {
+  ++here().calls.allocations;
+  std::size_t const whole = (margin + bytes + margin + alignment - 1) / alignment * alignment;
+  auto* const room = static_cast<unsigned char*>(std::aligned_alloc(alignment, whole));
+  if (!room) return cudaErrorMemoryAllocation;
+  *p = room + margin;
+  here().all.add(*p, bytes > 0 ? bytes : 1);
+  return cudaSuccess;
 }
-void release(void* p) {
-  if (!p) return;
-  {
-    std::scoped_lock const guard(here().lock);
-    here().all.remove(p);
-  }
-  void* whole = nullptr;
-  std::memcpy(&whole, static_cast<unsigned char*>(p) - sizeof(void*), sizeof(void*));
-  std::free(whole);
+cudaError_t release(void* p) {
+  if (!p) return cudaSuccess;
+  here().all.remove(p);
+  std::free(static_cast<unsigned char*>(p) - margin);
+  return cudaSuccess;
 }
 
-cudaError_t allocated(void** p, std::size_t bytes) {
-  ++here().calls.allocations;
-  try {
-    *p = allocate(bytes, 256);
-    return cudaSuccess;
-  } catch (std::bad_alloc const&) {
-    return cudaErrorMemoryAllocation;
-  }
-}
 cudaError_t synchronised() {
   ++here().calls.synchronisations;
   return here().last;
@@ -183,27 +180,9 @@ std::string const& first_fault() { return here().fault_text; }
 
 }  // namespace ptx
 
-void* operator new(std::size_t n) { return ptx::allocate(n); }
-void* operator new[](std::size_t n) { return ptx::allocate(n); }
-void* operator new(std::size_t n, std::align_val_t a) {
-  return ptx::allocate(n, static_cast<std::size_t>(a));
-}
-void* operator new[](std::size_t n, std::align_val_t a) {
-  return ptx::allocate(n, static_cast<std::size_t>(a));
-}
-void operator delete(void* p) noexcept { ptx::release(p); }
-void operator delete[](void* p) noexcept { ptx::release(p); }
-void operator delete(void* p, std::size_t) noexcept { ptx::release(p); }
-void operator delete[](void* p, std::size_t) noexcept { ptx::release(p); }
-void operator delete(void* p, std::align_val_t) noexcept { ptx::release(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { ptx::release(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { ptx::release(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { ptx::release(p); }
-
 using ptx::here;
 
 void** __cudaRegisterFatBinary(void* wrapper) {
-  ptx::own_work const guard;
   // A wrapper's third word points to the binary: magic number, version, size of this header, size of
   // the rest. The PTX in it is text that ends in a 0.
   unsigned char const* binary = nullptr;
@@ -275,7 +254,11 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-cudaError_t cudaGetLastError() { return here().last; }
+// A launch that failed stays failed, as on a device.
+cudaError_t cudaGetLastError() {
+  return here().last == cudaErrorLaunchFailure ? here().last
+                                               : std::exchange(here().last, cudaSuccess);
+}
 cudaError_t cudaPeekAtLastError() { return here().last; }
 char const* cudaGetErrorName(cudaError_t e) {
   return e == cudaSuccess              ? "cudaSuccess"
@@ -287,28 +270,81 @@ char const* cudaGetErrorString(cudaError_t e) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return ptx::synchronised(); }
 cudaError_t cudaDeviceSynchronize() { return ptx::synchronised(); }
-cudaError_t cudaMalloc(void** p, std::size_t bytes) { return ptx::allocated(p, bytes); }
+cudaError_t cudaMalloc(void** p, std::size_t bytes) { return ptx::allocate(p, bytes); }
 cudaError_t cudaMallocAsync(void** p, std::size_t bytes, cudaStream_t) {
-  return ptx::allocated(p, bytes);
+  return ptx::allocate(p, bytes);
 }
-cudaError_t cudaFree(void* p) {
-  ptx::release(p);
-  return cudaSuccess;
+cudaError_t cudaMallocManaged(void** p, std::size_t bytes, unsigned) {
+  return ptx::allocate(p, bytes);
 }
-cudaError_t cudaFreeAsync(void* p, cudaStream_t) { return cudaFree(p); }
-cudaError_t cudaMemcpy(void* to, void const* from, std::size_t bytes, cudaMemcpyKind) {
-  ++here().calls.copies;
-  std::memcpy(to, from, bytes);
+cudaError_t cudaFree(void* p) { return ptx::release(p); }
+cudaError_t cudaFreeAsync(void* p, cudaStream_t) { return ptx::release(p); }
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, void const* p) {
+  *a = {};
+  a->type = here().all.size_of(p) > 0 ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t) {
-  return cudaMemcpy(to, from, bytes, kind);
-}
-cudaError_t cudaMemset(void* to, int value, std::size_t bytes) {
-  std::memset(to, value, bytes);
-  return cudaSuccess;
+  ++here().calls.copies;
+  if (kind != cudaMemcpyHostToDevice)
+    return ptx::enqueue([=] {
+      std::memcpy(to, from, bytes);
+      return cudaSuccess;
+    });
+  // The host may change what it gave.
+  auto const* const first = static_cast<unsigned char const*>(from);
+  return ptx::enqueue([to, given = std::vector<unsigned char>(first, first + bytes)] {
+    std::memcpy(to, given.data(), given.size());
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
-  return cudaMemset(to, value, bytes);
+  return ptx::enqueue([=] {
+    std::memset(to, value, bytes);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+  *value = which == cudaDevAttrComputeCapabilityMajor   ? 7
+           : which == cudaDevAttrComputeCapabilityMinor ? 5
+                                                        : 1;
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(std::size_t* unused, std::size_t* all) {
+  *unused = *all = std::size_t{1} << 34;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = reinterpret_cast<cudaStream_t>(&here());
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamGetDevice(cudaStream_t, int* device) { return cudaGetDevice(device); }
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  here().capture = std::make_unique<CUgraph_st>();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  *graph = here().capture.release();
+  return *graph ? cudaSuccess : cudaErrorIllegalState;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  *made = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+  for (auto const& one : graph->work)
+    if (cudaError_t const e = one(); e != cudaSuccess) return e;
+  return here().last;
 }
