@@ -44,10 +44,10 @@ def main():
     built = subprocess.run(["cmake", "--build", args.build, "-j", str(args.jobs), "--target", "gpu", "--", "-k", "0"])
 
     # gpu_bandwidth is a table of its own; a unit test that did not build is a failed one.
-    programs = sorted({os.path.join(args.build, "gpu", "gpu_bits")}
-                      | set(glob.glob(os.path.join(args.build, "gpu", "gpu_test_*")))
-                      | {os.path.join(args.build, "gpu", "gpu_" + os.path.basename(wrapper)[:-3])
-                         for wrapper in glob.glob(os.path.join(args.build, "tests", "gpu", "test_*.cu"))})
+    sources = [("kernels_", glob.glob(os.path.join(SOURCE, "tests", "cuda", "kernels", "*.cu"))),
+               ("", glob.glob(os.path.join(args.build, "tests", "gpu", "test_*.cu")))]
+    programs = sorted(os.path.join(args.build, "gpu", "gpu_" + kind + os.path.basename(source)[:-3])
+                      for kind, found in sources for source in found)
     environment = dict(os.environ, TWEEDIE_SMOKE="1", TWEEDIE_SOURCE_DIR=SOURCE,
                        TWEEDIE_NUMBERS=os.path.join(args.build, "numbers"))
     failed, lines = [], []

@@ -1,4 +1,4 @@
-// Rows of floats, each padded to 16 bytes, the first aligned to a cache line, or to a huge page
+// Rows of floats, each padded to 32 bytes, the first aligned to a cache line, or to a huge page
 // where there are many; on the host, or in a device's memory.
 #pragma once
 
@@ -12,8 +12,8 @@
 
 namespace tweedie {
 
-/// Floats from one row to the next for rows of `elements` floats.
-constexpr std::size_t pitch_of(std::size_t elements) { return (elements + 3) / 4 * 4; }
+/// Elements from one row to the next for rows of `elements`: 16 bytes even where they are of 16 bits.
+constexpr std::size_t pitch_of(std::size_t elements) { return (elements + 7) / 8 * 8; }
 
 namespace detail {
 float* allocate_floats(std::size_t floats);

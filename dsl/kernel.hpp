@@ -1,5 +1,5 @@
 // The functor that runs a fused program: trivially copyable, a tile of 128 elements a call on a
-// CPU, 16 bytes on a GPU.
+// CPU, 16 bytes of the narrowest buffer on a GPU.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace tweedie {
 /// Elements a call of the functor works on.
 inline constexpr std::uint64_t host_width =
     128;  // the noise of a tile stays in the first-level cache
-inline constexpr std::uint64_t device_width = 4;
+inline constexpr std::uint64_t device_width = 4;  // 8 where a buffer is of 16 bits
 
 namespace detail {
 
@@ -35,30 +35,43 @@ TWEEDIE_HD void store4(float* p, quad const& q) {
 #endif
 }
 
-// Four elements of a buffer of T's, and one.
+// As many elements of a buffer of T's, a multiple of 16 bytes, and one.
 
-template <class T> TWEEDIE_HD quad load_four(float const* buffer, std::uint64_t at) {
-  if constexpr (std::is_same_v<T, float>) return load4(buffer + at);
+template <class T, int Quads>
+TWEEDIE_HD void load_quads(quad (&to)[Quads], float const* buffer, std::uint64_t at) {
+  if constexpr (std::is_same_v<T, float>)
+    for (int q = 0; q < Quads; ++q) to[q] = load4(buffer + at + 4 * q);
   else {
-    T const* from = reinterpret_cast<T const*>(buffer) + at;
+    static_assert(Quads == 2);
+    T const* const from = reinterpret_cast<T const*>(buffer) + at;
 #if defined(__CUDA_ARCH__)
-    ushort4 const q = *reinterpret_cast<ushort4 const*>(from);
-    return {{to_float(T{q.x}), to_float(T{q.y}), to_float(T{q.z}), to_float(T{q.w})}};
+    uint4 const words = *reinterpret_cast<uint4 const*>(from);
+    unsigned const pairs[4] = {words.x, words.y, words.z, words.w};
+    for (int i = 0; i < 8; ++i)
+      to[i / 4].v[i % 4] = to_float(T{static_cast<std::uint16_t>(pairs[i / 2] >> 16 * (i % 2))});
 #else
-    return {{to_float(from[0]), to_float(from[1]), to_float(from[2]), to_float(from[3])}};
+    for (int i = 0; i < 8; ++i) to[i / 4].v[i % 4] = to_float(from[i]);
 #endif
   }
 }
-template <class T> TWEEDIE_HD void store_four(float* buffer, std::uint64_t at, quad const& q) {
-  if constexpr (std::is_same_v<T, float>) store4(buffer + at, q);
+template <class T, int Quads>
+TWEEDIE_HD void store_quads(float* buffer, std::uint64_t at, quad const (&values)[Quads]) {
+  if constexpr (std::is_same_v<T, float>)
+    for (int q = 0; q < Quads; ++q) store4(buffer + at + 4 * q, values[q]);
   else {
-    T* to = reinterpret_cast<T*>(buffer) + at;
+    static_assert(Quads == 2);
+    T* const to = reinterpret_cast<T*>(buffer) + at;
 #if defined(__CUDA_ARCH__)
-    __stwb(reinterpret_cast<ushort4*>(to),  // an assignment nvcc takes apart
-           make_ushort4(from_float<T>(q.v[0]).bits, from_float<T>(q.v[1]).bits,
-                        from_float<T>(q.v[2]).bits, from_float<T>(q.v[3]).bits));
+    unsigned pairs[4];
+    for (int i = 0; i < 4; ++i) {
+      float const* const two = values[i / 2].v + i % 2 * 2;
+      pairs[i] = from_float<T>(two[0]).bits | static_cast<unsigned>(from_float<T>(two[1]).bits)
+                                                  << 16;
+    }
+    __stwb(reinterpret_cast<uint4*>(to),  // an assignment nvcc takes apart
+           make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]));
 #else
-    for (int j = 0; j < 4; ++j) to[j] = from_float<T>(q.v[j]);
+    for (int i = 0; i < 8; ++i) to[i] = from_float<T>(values[i / 4].v[i % 4]);
 #endif
   }
 }
@@ -89,8 +102,8 @@ template <> struct kernel_extras<0, 0> {};
 
 }  // namespace detail
 
-/// Runs for chunks 0 .. rows * chunks_per_row - 1. A row is `pitch` floats, a multiple of 4; its
-/// padding is computed along. The n-th row is which[n], or n itself; its numbers are `c`, or the
+/// Runs for chunks 0 .. rows * chunks_per_row - 1. A row is `pitch` floats, a multiple of 4, or of 8
+/// where a buffer is of 16 bits; its padding is computed along. The n-th row is which[n], or n itself; its numbers are `c`, or the
 /// n-th line of `table` where samples differ.
 template <class Program, std::uint64_t Width>
 struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
@@ -102,6 +115,9 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   static constexpr int loaded = streamed > 0 ? streamed : 1;  // no array is empty
   static constexpr int values = Program::values > 0 ? Program::values : 1;
   static constexpr int numbered = coefficients > 0 ? coefficients : 1;
+  /// Elements of a chunk.
+  static constexpr std::uint64_t width = Width == device_width && Program::mixed ? 8 : Width;
+  static constexpr int quads = static_cast<int>(width / 4);
 
   float const* read[reads > 0 ? reads : 1];
   float* write[writes];
@@ -120,7 +136,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     place_of_chunk const at = place_of(chunk);
     float numbers[numbered];
     numbers_of(at.n, numbers);
-    quad_of(at.row, at.start, at.row * pitch + at.start, numbers);
+    quads_of(at.row, at.start, at.row * pitch + at.start, numbers);
   }
   void operator()(std::uint64_t chunk) const requires(Width != device_width) {
     place_of_chunk const at = place_of(chunk);
@@ -144,7 +160,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   };
   TWEEDIE_HD place_of_chunk place_of(std::uint64_t chunk) const {
     std::uint64_t const n = one_row ? 0 : chunk / chunks_per_row;
-    return {n, (chunk - n * chunks_per_row) * Width, which ? which[n] : n};
+    return {n, (chunk - n * chunks_per_row) * width, which ? which[n] : n};
   }
   TWEEDIE_HD void numbers_of(std::uint64_t n, float* numbers) const {
     if (table)  // no pointer to c: an argument whose address is taken leaves a GPU's registers
@@ -161,43 +177,42 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     }
   }
 
-  TWEEDIE_HD void quad_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
-                          float const* numbers) const {
-    quad in[loaded], result[writes];
-    if constexpr (Program::mixed) load_quads(in, offset, typename Program::read_list{});
-    else
-      for (int i = 0; i < reads; ++i) in[i] = detail::load4(read[i] + offset);
+  TWEEDIE_HD void quads_of(std::uint64_t row, std::uint64_t start, std::uint64_t offset,
+                           float const* numbers) const {
+    quad in[loaded][quads], result[writes][quads];
+    load(in, offset, typename Program::read_list{});
     if constexpr (masks > 0)
       for (int i = 0; i < masks; ++i) {
         broadcast_view const& m = this->mask[i];
-        for (int j = 0; j < 4; ++j)
-          in[reads + i].v[j] = m.data[row * m.row_stride + (start + j) % m.period];
+        for (int j = 0; j < 4 * quads; ++j)
+          in[reads + i][j / 4].v[j % 4] = m.data[row * m.row_stride + (start + j) % m.period];
       }
     if constexpr (noises > 0)
-      draw(in + reads + masks, static_cast<std::uint32_t>(start / 4), keys[row].later(step),
-           typename Program::noise_list{});
+      for (int q = 0; q < quads; ++q)
+        draw(in + reads + masks, q, static_cast<std::uint32_t>(start / 4 + q),
+             keys[row].later(step), typename Program::noise_list{});
     float v[values];
     row_values(row, numbers, v);
-    for (int j = 0; j < 4; ++j) {
+    for (int j = 0; j < 4 * quads; ++j) {
       float w[writes];
-      for (int i = 0; i < streamed; ++i) v[i] = in[i].v[j];
+      for (int i = 0; i < streamed; ++i) v[i] = in[i][j / 4].v[j % 4];
       Program::element(numbers, v, w);
-      for (int i = 0; i < writes; ++i) result[i].v[j] = w[i];
+      for (int i = 0; i < writes; ++i) result[i][j / 4].v[j % 4] = w[i];
     }
-    if constexpr (Program::mixed) store_quads(result, offset, typename Program::write_list{});
-    else
-      for (int i = 0; i < writes; ++i) detail::store4(write[i] + offset, result[i]);
+    store(result, offset, typename Program::write_list{});
   }
 
   template <class... R>
-  TWEEDIE_HD void load_quads(quad* in, [[maybe_unused]] std::uint64_t offset, list<R...>) const {
-    int i = 0;
-    ((in[i] = detail::load_four<element_of<R>>(read[i], offset), ++i), ...);
+  TWEEDIE_HD void load([[maybe_unused]] quad (&in)[loaded][quads],
+                       [[maybe_unused]] std::uint64_t offset, list<R...>) const {
+    [[maybe_unused]] int i = 0;
+    ((detail::load_quads<element_of<R>>(in[i], read[i], offset), ++i), ...);
   }
   template <class... W>
-  TWEEDIE_HD void store_quads(quad const* result, std::uint64_t offset, list<W...>) const {
+  TWEEDIE_HD void store(quad const (&result)[writes][quads], std::uint64_t offset,
+                        list<W...>) const {
     int i = 0;
-    ((detail::store_four<element_of<typename W::target>>(write[i], offset, result[i]), ++i), ...);
+    ((detail::store_quads<element_of<typename W::target>>(write[i], offset, result[i]), ++i), ...);
   }
   template <class... R>
   void load_values(float* v, [[maybe_unused]] std::uint64_t at, list<R...>) const {
@@ -210,8 +225,9 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   }
 
   template <class... Z>
-  static TWEEDIE_HD void draw(quad* to, std::uint32_t group, sample_key const& key, list<Z...>) {
-    ((*to++ = normals4(group, key, Z::stream)), ...);
+  static TWEEDIE_HD void draw(quad (*to)[quads], int q, std::uint32_t group, sample_key const& key,
+                              list<Z...>) {
+    (((*to++)[q] = normals4(group, key, Z::stream)), ...);
   }
 
   // Not inlined: the serial loop and each of Thrust's share one copy, which halves what a structure

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <tweedie/dsl/buffer.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/for_each_sample.hpp>
@@ -92,7 +94,12 @@ kernel<Program, Width> make_kernel(launch_numbers numbers, Where&& where, rows c
   k.keys = r.keys;
   k.step = r.step;
   k.pitch = r.pitch;
-  k.chunks_per_row = (k.pitch + Width - 1) / Width;
+  k.chunks_per_row = (k.pitch + k.width - 1) / k.width;
+  if constexpr (Width == device_width)
+    if (k.pitch % k.width != 0)
+      throw error(fmt::format(
+          "rows of {} elements were given to a device, expected a multiple of {}: 16 bytes", k.pitch,
+          std::uint64_t{k.width}));
   k.which = r.which;
   k.one_row = r.count == 1;
   if (numbers.line) {
@@ -108,7 +115,7 @@ void run(kernel<Program, Width>& k, std::size_t count, [[maybe_unused]] placemen
   if (Program::deterministic && Program::masks + Program::scalars == 0 && !k.table && !k.which) {
     k.pitch *= count;
     count = 1;
-    k.chunks_per_row = (k.pitch + Width - 1) / Width;
+    k.chunks_per_row = (k.pitch + k.width - 1) / k.width;
     k.one_row = true;
   }
   if constexpr (Width == host_width) execute(k, count);

@@ -86,12 +86,13 @@ void any_plan::add_row(row r, std::span<double const> numbers,
       std::string const where = fmt::format(
           "step {} of {}, from t = {} to t = {} (alpha = {}, sigma = {})", r.step + 1, steps(),
           levels_[r.step].t, levels_[r.step + 1].t, r.where.alpha, r.where.sigma);
-      std::string const known = why ? why(c) : std::string();
+      double const shown = std::isnan(c) ? std::abs(c) : c;  // NaN has a sign that says nothing
+      std::string const known = why ? why(shown) : std::string();
       throw error(fmt::format(
           "{}: {}", where,
           !known.empty()
               ? known
-              : fmt::format("the sampler has the coefficient {}, expected a finite one", c)));
+              : fmt::format("the sampler has the coefficient {}, expected a finite one", shown)));
     }
   r.first = numbers_.size();
   r.count = numbers.size();

@@ -1,21 +1,31 @@
-// Runs all programs of a pipeline by themselves, on buffers that are filled the same everywhere: a
-// source of kernels/ is compiled twice, by nvcc and for the CPU, and what both wrote is compared.
+// Runs all programs of a pipeline by themselves, on the host and on the device, over buffers that are
+// filled the same, and compares what both wrote, bit for bit. Where one is NaN the other is one:
+// machines differ in its bits.
 //
-// Where the kernels run in the interpreter, more is known of each launch: how many there were, that
-// all accesses to a row's buffers are as wide as they can be, and how many bytes went to and fro,
-// which are the program's `bytes_per_element`.
+// With TWEEDIE_INTERPRETED the device is the interpreter, and more is known of each launch: how many
+// there were, that all accesses to a row's buffers are as wide as they can be, and how many bytes
+// went to and fro, which are the program's `bytes_per_element`.
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <tweedie/dsl/launch.hpp>
 #include <tweedie/pipelines/structure.hpp>
 
-#include "results.hpp"
-#if defined(__CUDACC__)
+#if defined(TWEEDIE_INTERPRETED)
 #include "ptx/records.hpp"
 #endif
 
@@ -40,17 +50,17 @@ struct layout {
 /// One row that is no multiple of a tile; rows with a tail; more chunks than a block takes, and no
 /// multiple of them; a few rows of many, each with its own numbers; numbers that are none.
 inline constexpr layout layouts[] = {
-    {"a row", 1, 1, 20, 18, false, false, false},
-    {"rows", 3, 3, 132, 129, false, false, false},
-    {"blocks", 7, 7, 300, 300, false, false, false},
-    {"some rows", 5, 3, 36, 33, true, true, false},
+    {"a row", 1, 1, 24, 18, false, false, false},
+    {"rows", 3, 3, 136, 129, false, false, false},
+    {"blocks", 7, 7, 600, 600, false, false, false},
+    {"some rows", 5, 3, 40, 33, true, true, false},
     {"special values", 4, 4, 64, 61, true, false, true},
 };
 
 /// A buffer for each symbol that a program names, made when it is asked for.
 class places {
  public:
-  places(layout const& l) : layout_(l) {}
+  places(layout const& l, placement const& on) : layout_(l), on_(on) {}
 
   template <class S> float* pointer(S) {
     using element = element_of<S>;
@@ -58,10 +68,10 @@ class places {
     std::size_t const n = layout_.rows * (one_a_row ? 1 : layout_.pitch);
     auto& b = made_[S::rank];
     if (!b.data()) {
-      b = buffer(n * sizeof(element) / sizeof(float), default_placement());
+      b = buffer(n * sizeof(element) / sizeof(float), on_);
       auto* const to = reinterpret_cast<element*>(b.data());
       for (std::size_t i = 0; i < n; ++i) to[i] = from_float<element>(value(S::rank, i));
-      if (!one_a_row) dense_[b.data()] = sizeof(element);
+      if (!one_a_row) dense_.insert(b.data());
       if constexpr (!std::is_same_v<element, float>) widened_[S::rank] = widened<element>;
     }
     return b.data();
@@ -70,7 +80,7 @@ class places {
     constexpr std::size_t period = 12;
     auto& b = made_[S::rank];
     if (!b.data()) {
-      b = buffer(layout_.rows * period, default_placement());
+      b = buffer(layout_.rows * period, on_);
       for (std::size_t i = 0; i < b.size(); ++i)
         b.data()[i] = number_at(S::rank, i) < 0.5f ? 0.0f : number_at(S::rank, i);
     }
@@ -84,8 +94,8 @@ class places {
     buffer const& b = made_.at(rank);
     return at == widened_.end() ? std::vector<float>(b.data(), b.data() + b.size()) : at->second(b);
   }
-  /// The buffers of whole rows, and the bytes of an element.
-  std::map<float const*, std::size_t> const& dense() const { return dense_; }
+  /// The buffers of whole rows.
+  std::set<float const*> const& dense() const { return dense_; }
 
  private:
   float value(int rank, std::uint64_t i) const {
@@ -104,8 +114,9 @@ class places {
   }
 
   layout layout_;
+  placement on_;
   std::map<int, buffer> made_;
-  std::map<float const*, std::size_t> dense_;
+  std::set<float const*> dense_;
   std::map<int, std::vector<float> (*)(buffer const&)> widened_;
 };
 
@@ -118,7 +129,7 @@ struct network {
 /// The results of all pipelines of a source.
 class session {
  public:
-  session(int count, char** words) : results_(count, words) {
+  session() {
     std::setvbuf(stdout, nullptr, _IOLBF, 1 << 16);  // nothing is lost where a launch throws
   }
 
@@ -135,7 +146,7 @@ class session {
     done = true;
     ++programs_;
     for (layout const& l : layouts)
-      if (!has_failed()) run_on<Program>(name + ", " + l.name, l);
+      if (!has_failed_) run_on<Program>(name + ", " + l.name, l);
   }
 
   /// The program of one formula without a pipeline.
@@ -146,64 +157,85 @@ class session {
     run<typename fused::type>(name);
   }
 
-  /// What a test has run itself.
-  void keep(std::string const& name, std::span<float const> found) { results_.keep(name, found); }
-  /// Launches before this are not counted.
-  void forget() {
-#if defined(__CUDACC__)
-    count_launches(ptx::take_launches());
-#endif
-  }
-  void expect_launches([[maybe_unused]] std::string const& name,
-                       [[maybe_unused]] std::size_t expected) {
-#if defined(__CUDACC__)
-    auto const all = ptx::take_launches();
-    count_launches(all);
-    results_.expect(all.size() == expected, name + ": " + std::to_string(all.size()) +
-                                                " launches instead of " + std::to_string(expected));
-#endif
+  /// `source`, a file of this folder, includes all headers of a folder of the library.
+  void expect_all_of(std::string const& folder, std::string const& source) {
+    char const* const root = std::getenv("TWEEDIE_SOURCE_DIR");
+    if (!root) throw std::runtime_error("TWEEDIE_SOURCE_DIR is not set");
+    std::filesystem::path const top(root);
+    std::ifstream file(top / "tests/cuda/kernels" / source);
+    std::string const text(std::istreambuf_iterator<char>(file), {});
+    for (auto const& header : std::filesystem::directory_iterator(top / folder)) {
+      auto const name = header.path().filename().string();
+      if (name.ends_with(".hpp"))
+        expect(text.find("/" + folder + "/" + name + ">") != text.npos,
+               source + " leaves out " + name + " of " + folder + "/");
+    }
   }
 
   int finish() {
-#if defined(__CUDACC__)
-    if (has_failed() && results_.wrong() == 0) results_.expect(false, ptx::first_fault());
-    count_launches(ptx::take_launches());
-    if (programs_ > 0)
-      for (auto const& name : ptx::never_launched())
-        results_.expect(false, "a kernel that no program launched: " + name);
-    std::printf("%d programs, %llu launches, %.1f million instructions\n", programs_,
+#if defined(TWEEDIE_INTERPRETED)
+    for (auto const& name : ptx::never_launched())
+      expect(false, "a kernel that no program launched: " + name);
+    std::printf("%llu launches, %.1f million instructions\n",
                 static_cast<unsigned long long>(launches_),
                 static_cast<double>(instructions_) * 1e-6);
 #endif
-    if (results_.checks())
-      std::printf("%llu values compared, %d wrong\n",
-                  static_cast<unsigned long long>(results_.compared()), results_.wrong());
-    return results_.wrong() == 0 ? 0 : 1;
+    std::printf("%d programs, %llu values compared, %d wrong\n", programs_,
+                static_cast<unsigned long long>(compared_), wrong_);
+    return wrong_ == 0 && compared_ > 0 ? 0 : 1;
   }
 
  private:
-  /// After a fault no kernel is launched any more, as on a device.
-  static bool has_failed() {
-#if defined(__CUDACC__)
-    return !ptx::first_fault().empty();
-#else
-    return false;
-#endif
+  void expect(bool right, std::string const& what) {
+    if (right) return;
+    ++wrong_;
+    if (wrong_ <= 40) std::printf("WRONG: %s\n", what.c_str());
   }
+
+  void compare(std::string const& name, std::vector<float> const& device,
+               std::vector<float> const& host) {
+    expect(device.size() == host.size(), name + ": another number of elements");
+    for (std::size_t i = 0; i < device.size() && i < host.size(); ++i) {
+      ++compared_;
+      auto const a = std::bit_cast<std::uint32_t>(device[i]),
+                 b = std::bit_cast<std::uint32_t>(host[i]);
+      if (a == b || (std::isnan(device[i]) && std::isnan(host[i]))) continue;
+      char line[160];
+      std::snprintf(line, sizeof line, ", element %zu: %a (0x%08x) instead of %a (0x%08x)", i,
+                    static_cast<double>(device[i]), a, static_cast<double>(host[i]), b);
+      return expect(false, name + line);
+    }
+  }
+
   template <class... P> void run_all(std::string const& name, list<P...>) {
     int i = 0;
     (run<P>(name + ", structure " + std::to_string(i++)), ...);
   }
 
   template <class Program> void run_on(std::string const& name, layout const& l) {
-    places where(l);
-    // In a device's memory where the host may write.
-    buffer held_keys(l.rows * sizeof(sample_key) / sizeof(float), default_placement());
+    places device(l, default_placement()), host(l, {});
+    try {
+      launch_on<Program>(host, l, {});
+      launch_on<Program>(device, l, default_placement());
+    } catch (std::exception const& e) {
+      has_failed_ = true;  // no kernel is launched any more after one that failed
+      return expect(false, name + ": " + e.what());
+    }
+#if defined(TWEEDIE_INTERPRETED)
+    look_at<Program>(name, l, device);
+#endif
+    for (auto const& [rank, b] : device.all())
+      compare(name + ", " + name_of(rank), device.numbers(rank), host.numbers(rank));
+  }
+
+  template <class Program>
+  static void launch_on(places& where, layout const& l, placement const& on) {
+    // In memory that the host may write.
+    buffer held_keys(l.rows * sizeof(sample_key) / sizeof(float), on), held_which(3, on);
     auto* const keys = reinterpret_cast<sample_key*>(held_keys.data());
     for (std::size_t i = 0; i < l.rows; ++i)
       keys[i] = {0x9876543210u + i, (std::uint64_t{7} << 40) + 3 * i,
                  static_cast<std::uint32_t>(5 + i)};
-    buffer held_which(3, default_placement());
     auto* const which = reinterpret_cast<std::uint32_t*>(held_which.data());
     which[0] = 4;
     which[1] = 0;
@@ -213,73 +245,59 @@ class session {
                  .keys = keys,
                  .elements = l.elements,
                  .which = l.some_rows ? which : nullptr,
-                 .on = default_placement()};
+                 .on = on};
     // Small and positive: among them are a quantile's parameters.
     std::vector<float> numbers(Program::coefficients * (l.per_sample ? l.count : 1) + 1);
     for (std::size_t i = 0; i < numbers.size(); ++i)
       numbers[i] = 0.45f * number_at(9999, i) + 0.03f;
     std::span<float const> const given(numbers.data(), numbers.size() - 1);
-    try {
-      if (l.per_sample) launch_per_sample<Program>(given, where, r);
-      else launch<Program>(given, where, r);
-    } catch (std::exception const& e) {
-      results_.expect(has_failed(), name + ": " + e.what());
-    }
-#if defined(__CUDACC__)
-    if (has_failed()) {
-      results_.expect(false, name + ": " + ptx::first_fault());
-      return;
-    }
-    look_at<Program>(name, l, where);
-#endif
-    for (auto const& [rank, b] : where.all())
-      results_.keep(name + ", " + name_of(rank), where.numbers(rank));
+    if (l.per_sample) launch_per_sample<Program>(given, where, r);
+    else launch<Program>(given, where, r);
   }
 
-#if defined(__CUDACC__)
+#if defined(TWEEDIE_INTERPRETED)
   template <class Program>
   void look_at(std::string const& name, layout const& l, places const& where) {
     auto const all = ptx::take_launches();
-    count_launches(all);
-    auto const expect = [&](bool right, std::string const& what) {
-      results_.expect(right, name + ": " + what);
+    launches_ += all.size();
+    for (auto const& one : all) instructions_ += one.instructions;
+    auto const expected = [&](bool right, std::string const& what) {
+      expect(right, name + ": " + what);
     };
-    expect(all.size() == Program::kernels,
-           std::to_string(all.size()) + " kernels instead of " + std::to_string(Program::kernels));
+    expected(all.size() == Program::kernels, std::to_string(all.size()) + " kernels instead of " +
+                                                 std::to_string(Program::kernels));
     std::uint64_t bytes = 0;
     for (auto const& one : all)
       for (auto const& use : one.uses) {
-        auto const found = where.dense().find(reinterpret_cast<float const*>(use.base));
-        if (found == where.dense().end()) continue;
-        // Four elements an access; what reductions read they read one element at a time.
-        std::size_t const wide = found->second == 4 ? 4 : 3;
+        if (!where.dense().contains(reinterpret_cast<float const*>(use.base))) continue;
+        // 16 bytes an access; what reductions read they read one element at a time.
+        constexpr std::size_t wide = 4;
         for (std::size_t w = 0; w < ptx::widths; ++w) {
           bool const reduced = is_phased<Program> && w == 2;
-          expect(w == wide || reduced || use.loads[w] == 0,
-                 std::to_string(use.loads[w]) + " loads of " + std::to_string(1u << w) + " bytes");
-          expect(w == wide || use.stores[w] == 0, std::to_string(use.stores[w]) + " stores of " +
-                                                      std::to_string(1u << w) + " bytes");
+          expected(
+              w == wide || reduced || use.loads[w] == 0,
+              std::to_string(use.loads[w]) + " loads of " + std::to_string(1u << w) + " bytes");
+          expected(
+              w == wide || use.stores[w] == 0,
+              std::to_string(use.stores[w]) + " stores of " + std::to_string(1u << w) + " bytes");
         }
         bytes += ptx::buffer_use::bytes_of(use.loads) + ptx::buffer_use::bytes_of(use.stores);
       }
     if constexpr (!is_phased<Program>) {
       std::uint64_t const elements = l.count * l.pitch;
-      std::uint64_t const expected =
+      std::uint64_t const all_bytes =
           elements * (Program::bytes_per_element - sizeof(float) * Program::masks);
-      expect(bytes == expected, std::to_string(bytes) +
-                                    " bytes of rows went to and fro instead of " +
-                                    std::to_string(expected));
+      expected(bytes == all_bytes, std::to_string(bytes) +
+                                       " bytes of rows went to and fro instead of " +
+                                       std::to_string(all_bytes));
     }
-  }
-  void count_launches(std::vector<ptx::launch_record> const& all) {
-    launches_ += all.size();
-    for (auto const& one : all) instructions_ += one.instructions;
   }
   std::uint64_t launches_ = 0, instructions_ = 0;
 #endif
 
-  results results_;
-  int programs_ = 0;
+  std::uint64_t compared_ = 0;
+  int programs_ = 0, wrong_ = 0;
+  bool has_failed_ = false;
 };
 
 }  // namespace kernels

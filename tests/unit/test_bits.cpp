@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE(threads_and_the_serial_cut_off) {
   });
 }
 
-// Rows are padded to 16 bytes: what a sample is does not depend on its padding or its neighbours.
+// Rows are padded to 32 bytes: what a sample is does not depend on its padding or its neighbours.
 BOOST_AUTO_TEST_CASE(lengths_that_are_no_multiple_of_four) {
   for (std::size_t elements : {1u, 2u, 3u, 5u, 127u, 129u}) {
     auto const plan = pipeline_of(samplers::ancestral{}, elements).plan(5);

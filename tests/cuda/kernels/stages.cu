@@ -29,8 +29,8 @@ template <class Input, class Output> struct network_of {
   void operator()(batch const&) const {}
 };
 
-int main(int count, char** words) {
-  kernels::session all(count, words);
+int main() {
+  kernels::session all;
   using namespace symbols;
   schedules::cosine const cosine{};
   kernels::network const network{};

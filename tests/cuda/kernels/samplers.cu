@@ -28,8 +28,9 @@
 
 using namespace tweedie;
 
-int main(int count, char** words) {
-  kernels::session all(count, words);
+int main() {
+  kernels::session all;
+  all.expect_all_of("samplers", "samplers.cu");
   auto const with = [&](std::string const& name, auto sampler) {
     all.run(name, schedules::cosine{} | predicts::v{} | guidance::classifier_free{.w = 3} |
                       thresholds::clip{1} | sampler | kernels::network{});
