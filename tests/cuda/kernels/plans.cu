@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/tweedie.hpp>
 
 using namespace tweedie;
@@ -116,7 +117,7 @@ BOOST_AUTO_TEST_CASE(scaled_input) {
 BOOST_AUTO_TEST_CASE(inpainting) {
   all_agree("replacement", guided | samplers::replacement{samplers::ddim{}} | network);
 }
-BOOST_AUTO_TEST_CASE(reductions) {
+BOOST_AUTO_TEST_CASE(a_reduction) {
   all_agree("dynamic", schedules::cosine{} | predicts::v{} | thresholds::dynamic{} |
                            samplers::ddim{} | network);
 }
