@@ -30,7 +30,7 @@ for folder in ${toolkit:+"$(dirname "$(readlink -f "$toolkit")")/../include/cccl
               /usr/local/cuda/include/cccl .deps/cccl/nvidia/*/include/cccl; do
   if has_cccl "$folder"; then wheel=; break; fi
 done
-[ -z "$wheel" ] || packages+=(python3-pip)
+[ -z "$wheel$toolkit" ] || packages+=(python3-pip)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -60,20 +60,33 @@ fi
 python=/usr/bin/python3
 [ -x $python ] || python=python3
 
-if [ -n "$wheel" ]; then
-  echo "bootstrap: fetching Thrust (CCCL 3.0, the wheel nvidia-cuda-cccl) into .deps/"
-  rm -rf .deps/cccl .deps/cccl.part .deps/wheel
+# fetch REQUIREMENTS FOLDER: unpacks a pinned wheel below .deps/, whole or not at all.
+fetch() {
+  rm -rf ".deps/$2" ".deps/$2.part" .deps/wheel
   mkdir -p .deps/wheel
   $python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --require-hashes -r cmake/cccl.txt -d .deps/wheel
-  $python - <<'PYTHON'
-import glob, zipfile
+    --require-hashes -r "$1" -d .deps/wheel
+  $python - ".deps/$2.part" <<'PYTHON'
+import glob, sys, zipfile
 (wheel,) = glob.glob(".deps/wheel/*.whl")
 with zipfile.ZipFile(wheel) as z:
-    z.extractall(".deps/cccl.part")
+    z.extractall(sys.argv[1])
 PYTHON
-  mv .deps/cccl.part .deps/cccl   # whole or not at all
+  mv ".deps/$2.part" ".deps/$2"
   rm -rf .deps/wheel
+}
+
+if [ -n "$wheel" ]; then
+  echo "bootstrap: fetching Thrust (CCCL 3.0, the wheel nvidia-cuda-cccl) into .deps/"
+  fetch cmake/cccl.txt cccl
+fi
+
+# What reads machine code, where there is nvcc to emit it. The tests do without.
+if [ "${1:-all}" = all ] && [ -n "$toolkit" ] && ! command -v nvdisasm >/dev/null &&
+   ! [ -e .deps/nvdisasm/nvidia/cu13/bin/nvdisasm ]; then
+  echo "bootstrap: fetching nvdisasm (the wheel nvidia-cuda-nvdisasm) into .deps/"
+  (fetch cmake/nvdisasm.txt nvdisasm && chmod +x .deps/nvdisasm/nvidia/cu13/bin/nvdisasm) ||
+    echo "bootstrap: without nvdisasm the tests read PTX and no machine code" >&2
 fi
 
 if [ "${1:-all}" = peers ] &&

@@ -93,9 +93,27 @@ struct broadcast_view {
 
 namespace detail {
 
+/// floor((2^64 - 1) / by), for quotient().
+constexpr std::uint64_t reciprocal_of(std::uint64_t by) {
+  return ~std::uint64_t{0} / (by > 0 ? by : 1);
+}
+
+/// n / by: a GPU has no instruction for it and calls a function of a hundred. Of the product's upper
+/// half, n / by - n / 2^64 < n * reciprocal / 2^64 <= n / by, so that it is at most 1 too small.
+TWEEDIE_HD std::uint64_t quotient(std::uint64_t n, std::uint64_t by,
+                                  [[maybe_unused]] std::uint64_t reciprocal) {
+#if defined(__CUDA_ARCH__)
+  std::uint64_t const q = __umul64hi(n, reciprocal);
+  return n - q * by < by ? q : q + 1;
+#else
+  return n / by;
+#endif
+}
+
 /// What few kernels have: masks, and numbers a row.
 template <int Masks, int Scalars> struct kernel_extras {
   broadcast_view mask[Masks > 0 ? Masks : 1];
+  std::uint64_t period_reciprocal[Masks > 0 ? Masks : 1];
   float const* scalar[Scalars > 0 ? Scalars : 1];  ///< of one number a row each
 };
 template <> struct kernel_extras<0, 0> {};
@@ -127,6 +145,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   sample_key const* keys;      ///< one per row; null for a deterministic program
   std::uint64_t pitch;
   std::uint64_t chunks_per_row;
+  std::uint64_t chunks_reciprocal;
   std::uint32_t step;  ///< added to that of each key, so that a device's keys need no writing
   bool one_row;
   float c[numbered];
@@ -145,6 +164,12 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     tile_of(at.row, 1, at.start, at.row * pitch + at.start, numbers);
   }
 
+  /// Lays rows of `pitch` elements into chunks.
+  void cut_rows() {
+    chunks_per_row = (pitch + width - 1) / width;
+    chunks_reciprocal = detail::reciprocal_of(chunks_per_row);
+  }
+
   /// Whether short rows may share a tile, all with the same numbers.
   bool rows_share() const {
     return noises > 0 && masks + per_row == 0 && !table && !which && 2 * pitch <= Width;
@@ -159,7 +184,8 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     std::uint64_t n, start, row;
   };
   TWEEDIE_HD place_of_chunk place_of(std::uint64_t chunk) const {
-    std::uint64_t const n = one_row ? 0 : chunk / chunks_per_row;
+    std::uint64_t const n =
+        one_row ? 0 : detail::quotient(chunk, chunks_per_row, chunks_reciprocal);
     return {n, (chunk - n * chunks_per_row) * width, which ? which[n] : n};
   }
   TWEEDIE_HD void numbers_of(std::uint64_t n, float* numbers) const {
@@ -184,8 +210,12 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     if constexpr (masks > 0)
       for (int i = 0; i < masks; ++i) {
         broadcast_view const& m = this->mask[i];
-        for (int j = 0; j < 4 * quads; ++j)
-          in[reads + i][j / 4].v[j % 4] = m.data[row * m.row_stride + (start + j) % m.period];
+        std::uint64_t at =
+            start - detail::quotient(start, m.period, this->period_reciprocal[i]) * m.period;
+        for (int j = 0; j < 4 * quads; ++j) {
+          in[reads + i][j / 4].v[j % 4] = m.data[row * m.row_stride + at];
+          if (++at == m.period) at = 0;
+        }
       }
     if constexpr (noises > 0)
       for (int q = 0; q < quads; ++q)

@@ -85,6 +85,8 @@ kernel<Program, Width> make_kernel(launch_numbers numbers, Where&& where, rows c
     [&]<class... M>(list<M...>) {
       std::size_t j = 0;
       ((k.mask[j++] = where.view(M{})), ...);
+      for (j = 0; j < sizeof...(M); ++j)
+        k.period_reciprocal[j] = detail::reciprocal_of(k.mask[j].period);
     }(typename Program::mask_list{});
   if constexpr (Program::scalars > 0)
     [&]<class... S>(list<S...>) {
@@ -94,12 +96,12 @@ kernel<Program, Width> make_kernel(launch_numbers numbers, Where&& where, rows c
   k.keys = r.keys;
   k.step = r.step;
   k.pitch = r.pitch;
-  k.chunks_per_row = (k.pitch + k.width - 1) / k.width;
+  k.cut_rows();
   if constexpr (Width == device_width)
     if (k.pitch % k.width != 0)
       throw error(fmt::format(
-          "rows of {} elements were given to a device, expected a multiple of {}: 16 bytes", k.pitch,
-          std::uint64_t{k.width}));
+          "rows of {} elements were given to a device, expected a multiple of {}: 16 bytes",
+          k.pitch, std::uint64_t{k.width}));
   k.which = r.which;
   k.one_row = r.count == 1;
   if (numbers.line) {
@@ -115,7 +117,7 @@ void run(kernel<Program, Width>& k, std::size_t count, [[maybe_unused]] placemen
   if (Program::deterministic && Program::masks + Program::scalars == 0 && !k.table && !k.which) {
     k.pitch *= count;
     count = 1;
-    k.chunks_per_row = (k.pitch + k.width - 1) / k.width;
+    k.cut_rows();
     k.one_row = true;
   }
   if constexpr (Width == host_width) execute(k, count);

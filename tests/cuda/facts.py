@@ -36,8 +36,11 @@ DIVIDES = {
 }
 
 
+FETCHED = os.path.join(os.path.dirname(__file__), "..", "..", ".deps", "nvdisasm", "nvidia", "cu13", "bin")
+
+
 def find(tool):
-    return shutil.which(tool) or shutil.which("/usr/local/cuda/bin/" + tool)
+    return shutil.which(tool) or shutil.which(tool, path="/usr/local/cuda/bin:" + FETCHED)
 
 
 def ptx_of(path):
@@ -202,7 +205,7 @@ def main():
     parser.add_argument("objects", nargs="+")
     parser.add_argument("--arch", action="append", default=[])
     parser.add_argument("--sass", action="store_true")
-    parser.add_argument("--registers", type=int, default=128)
+    parser.add_argument("--registers", type=int, default=128, help="the most that a kernel may take")
     parser.add_argument("--record")
     args = parser.parse_args()
     if not find("ptxas"):

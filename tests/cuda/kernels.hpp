@@ -277,9 +277,8 @@ class session {
           expected(
               w == wide || reduced || use.loads[w] == 0,
               std::to_string(use.loads[w]) + " loads of " + std::to_string(1u << w) + " bytes");
-          expected(
-              w == wide || use.stores[w] == 0,
-              std::to_string(use.stores[w]) + " stores of " + std::to_string(1u << w) + " bytes");
+          expected(w == wide || use.stores[w] == 0, std::to_string(use.stores[w]) + " stores of " +
+                                                        std::to_string(1u << w) + " bytes");
         }
         bytes += ptx::buffer_use::bytes_of(use.loads) + ptx::buffer_use::bytes_of(use.stores);
       }
