@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(a_guided_step_by_its_formula) {
   auto const samples = plan.run(s);
   level const t = plan.levels()[0], to = plan.levels()[1];
   for (std::size_t i = 0; i < 9; ++i) {
-    std::vector<double> const x(s.x.data() + 4 * i, s.x.data() + 4 * i + 4);
+    std::vector<double> const x(s.x.data() + s.pitch * i, s.x.data() + s.pitch * i + 4);
     auto const c = m.eps(x, t, 0), u = m.eps(x, t);
     for (std::size_t j = 0; j < 4; ++j) {
       double const e = (1 + w) * c[j] - w * u[j];

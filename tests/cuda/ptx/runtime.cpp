@@ -27,6 +27,7 @@ extern "C" {
 void** __cudaRegisterFatBinary(void* wrapper);
 void __cudaRegisterFatBinaryEnd(void** handle);
 void __cudaUnregisterFatBinary(void** handle);
+char __cudaInitModule(void** handle);
 void __cudaRegisterFunction(void** handle, char const* host, char* device, char const* name,
                             int thread_limit, uint3* tid, uint3* bid, dim3* block, dim3* grid,
                             int* warp_size);
@@ -204,6 +205,7 @@ void** __cudaRegisterFatBinary(void* wrapper) {
 }
 void __cudaRegisterFatBinaryEnd(void**) {}
 void __cudaUnregisterFatBinary(void**) {}
+char __cudaInitModule(void**) { return 1; }
 void __cudaRegisterFunction(void** handle, char const* host, char*, char const* name, int, uint3*,
                             uint3*, dim3*, dim3*, int*) {
   here().kernels[host] = {reinterpret_cast<ptx::module_of_ptx*>(handle), name};
@@ -237,6 +239,10 @@ cudaError_t cudaLaunchKernel(void const* host, dim3 grid, dim3 block, void** arg
   auto const k = here().kernels.find(host);
   if (k == here().kernels.end()) return cudaErrorInvalidDeviceFunction;
   return ptx::launch(k->second, grid, block, arguments, shared);
+}
+
+cudaError_t cudaLaunchKernelExC(cudaLaunchConfig_t const* c, void const* host, void** arguments) {
+  return cudaLaunchKernel(host, c->gridDim, c->blockDim, arguments, c->dynamicSmemBytes, c->stream);
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* a, void const*) {
