@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE(clipping_with_and_without_eps_derived_again) {
     level const t = plan.levels()[0], to = plan.levels()[1];
     int clipped = 0;
     for (std::size_t i = 0; i < 9; ++i) {
-      std::vector<double> const x(s.x.data() + 4 * i, s.x.data() + 4 * i + 4);
+      std::vector<double> const x(s.x.data() + s.pitch * i, s.x.data() + s.pitch * i + 4);
       auto const p = m.given(x, t);
       for (std::size_t j = 0; j < 4; ++j) {
         double const x0 = std::min(std::max(p.x0[j], -limit), limit);
