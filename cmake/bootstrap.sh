@@ -30,7 +30,10 @@ for folder in ${toolkit:+"$(dirname "$(readlink -f "$toolkit")")/../include/cccl
               /usr/local/cuda/include/cccl .deps/cccl/nvidia/*/include/cccl; do
   if has_cccl "$folder"; then wheel=; break; fi
 done
-[ -z "$wheel$toolkit" ] || packages+=(python3-pip)
+disassembler=  # what reads machine code, where there is nvcc to emit it
+if [ "${1:-all}" = all ] && [ -n "$toolkit" ] && ! command -v nvdisasm >/dev/null &&
+   ! [ -e .deps/nvdisasm/nvidia/cu13/bin/nvdisasm ]; then disassembler=1; fi
+[ -z "$wheel$disassembler" ] || packages+=(python3-pip)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -81,9 +84,8 @@ if [ -n "$wheel" ]; then
   fetch cmake/cccl.txt cccl
 fi
 
-# What reads machine code, where there is nvcc to emit it. The tests do without.
-if [ "${1:-all}" = all ] && [ -n "$toolkit" ] && ! command -v nvdisasm >/dev/null &&
-   ! [ -e .deps/nvdisasm/nvidia/cu13/bin/nvdisasm ]; then
+# The tests do without.
+if [ -n "$disassembler" ]; then
   echo "bootstrap: fetching nvdisasm (the wheel nvidia-cuda-nvdisasm) into .deps/"
   (fetch cmake/nvdisasm.txt nvdisasm && chmod +x .deps/nvdisasm/nvidia/cu13/bin/nvdisasm) ||
     echo "bootstrap: without nvdisasm the tests read PTX and no machine code" >&2

@@ -10,6 +10,9 @@ function(tweedie_nvcc_object result source)
     list(APPEND host -march=${TWEEDIE_ARCH})
   endif()
   list(JOIN host , host)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND ARGN -ccbin ${CMAKE_CXX_COMPILER})
+  endif()
   add_custom_command(OUTPUT ${object}
     COMMAND ${TWEEDIE_NVCC} -std=c++20 -O2 -c ${ARGN} --fmad=false -Werror all-warnings -DFMT_USE_CONSTEXPR=1
             -Xcompiler ${host} -I ${TWEEDIE_INCLUDE} -MD -MT ${object} -MF ${object}.d -o ${object} ${source}

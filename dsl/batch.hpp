@@ -25,7 +25,7 @@ struct batch {
   std::size_t pitch = 0;               ///< floats from one row to the next, at least `elements`
   float const* x = nullptr;            ///< samples x pitch
   float* out = nullptr;                ///< (branches x samples) x pitch, written by the network
-  level const* levels = nullptr;       ///< one per sample
+  level const* levels = nullptr;       ///< one per sample, for as long as the call lasts
   int const* labels = nullptr;         ///< conditions x samples, or null where no sample has one
   std::size_t conditions = 1;          ///< branches that have labels: the first ones
   /// Where a network that learns its variance writes its second output, samples x pitch: what it

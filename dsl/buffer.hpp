@@ -74,6 +74,7 @@ class buffer {
     if (of.on_device() && into.on_device()) {
       if (of != into) of.memory->wait();
       into.memory->copy(target, source, bytes);
+      if (of != into) into.memory->wait();  // `from` may be given back in its own stream's order
     } else if (into.on_device()) into.memory->copy_in(target, source, bytes);
     else if (of.on_device()) of.memory->copy_out(target, source, bytes);
     else std::memmove(target, source, bytes);

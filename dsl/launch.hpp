@@ -207,7 +207,12 @@ template <class Where> struct of_device {
     memory.check_pointer(p, "a formula's buffer");
     return p;
   }
-  template <class S> auto pointer(S s) const { return checked(where.pointer(s)); }
+  template <class S> auto pointer(S s) const {
+    auto const p = checked(where.pointer(s));
+    if (!ranks_scalar(S::rank) && reinterpret_cast<std::uintptr_t>(p) % 16 != 0)
+      throw error("a formula's buffer: memory was given that is not aligned, expected 16 bytes");
+    return p;
+  }
   template <class S> broadcast_view view(S s) const {
     broadcast_view const v = where.view(s);
     checked(v.data);

@@ -82,6 +82,8 @@ template <class Guidance> struct within {
     if constexpr (requires { Guidance::extras; }) return Guidance::extras;
     else return 0;
   }();
+  static constexpr bool enqueues = device_use_of<Guidance>().enqueues;
+  static constexpr bool is_capturable = device_use_of<Guidance>().is_capturable;
   Guidance guidance;
   double lo = 0;  ///< in the schedule's own time: 1 .. T on a table
   double hi = std::numeric_limits<double>::infinity();

@@ -179,7 +179,10 @@ noise_request any_plan::asked(state& s, std::uint32_t stream, buffer& to) const 
 }
 
 void any_plan::draw(state& s) const {
-  if (layout_.noise_given) calls_.noise(asked(s, start_stream, s.x));
+  if (layout_.noise_given) {
+    calls_.noise(asked(s, start_stream, s.x));
+    settle(s);
+  }
   fresh_.code->launch({fresh_.numbers.data()}, s, rows_of(s));
   if (layout_.enters) enter(s);
 }
@@ -187,6 +190,7 @@ void any_plan::draw(state& s) const {
 state any_plan::start(request const& r, conditions const& given, placement const& where) const {
   state s = allocate(r, given, where);
   draw(s);
+  s.tell_device();
   return s;
 }
 
@@ -196,6 +200,7 @@ state any_plan::start_from(images const& clean, request r, conditions const& giv
   state s = allocate(r, given, where);
   add_noise(s, clean, levels_[0]);
   enter(s);
+  s.tell_device();
   return s;
 }
 
@@ -205,6 +210,7 @@ state any_plan::start_at(images const& x_t, request r, conditions const& given,
   state s = allocate(r, given, where);
   detail::put(s, x_t);
   enter(s);
+  s.tell_device();
   return s;
 }
 
@@ -251,7 +257,10 @@ void any_plan::evaluate_extras(batch b, state& s) const {
 }
 
 void any_plan::apply(row const& r, state& s) const {
-  for (std::uint32_t k : layout_.streams) calls_.noise(asked(s, k, s.given_noise[k]));
+  for (std::uint32_t k : layout_.streams) {
+    calls_.noise(asked(s, k, s.given_noise[k]));
+    settle(s);
+  }
   structures_[r.structure].code->launch({rounded_.data() + r.first}, s, rows_of(s));
   ++s.evaluated;
   // The noise of the next evaluation is another: its counter is the evaluation's index in the plan.
@@ -320,7 +329,7 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
     throw error(
         "a loop whose noise is the caller's own was to be recorded, expected one that draws it: a "
         "recording would repeat the same keys; remove noise_from");
-  recorded_loop loop(start(r, given, where), layout_, calls_.check);
+  recorded_loop loop(start(r, given, where), layout_, calls_);
   state& s = loop.state_;
   std::vector<sample_key> const keys = s.keys;
   auto const run_steps = [&] {
@@ -330,10 +339,11 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
   s.keys = keys;
   s.evaluated = 0;
   s.forget_device();
-  s.keys_for_kernels();
-  s.device_labels();
+  s.tell_device();
   where.memory->begin_recording();
   try {
+    // What a guidance remembers is 0 at first.
+    for (buffer& b : s.memory) where.memory->zero(b.data(), b.size() * sizeof(float));
     draw(s);
     run_steps();
   } catch (...) {
@@ -352,7 +362,7 @@ void recorded_loop::launch(request const& r, conditions const& given) {
         "{} samples of shape {{{}}} were asked of a loop that was recorded for {} of shape {{{}}}, "
         "expected as many of that shape",
         of.samples, fmt::join(of.shape, ", "), state_.samples, fmt::join(state_.shape, ", ")));
-  if (check_) check_(r.shape, given.of_all());
+  if (calls_.check) calls_.check(r.shape, given.of_all());
   detail::take_known(of, r, layout_.uses_known);
   detail::take_mask(of, r, layout_.uses_mask);
   if (of.mask_period != state_.mask_period || of.mask_stride != state_.mask_stride)
@@ -364,8 +374,7 @@ void recorded_loop::launch(request const& r, conditions const& given) {
   state_.mask.put(0, of.mask.data(), of.mask.size());
   state_.keys = of.keys;
   state_.labels = of.labels;
-  state_.keys_for_kernels();
-  state_.device_labels();
+  state_.tell_device();
   recording_->launch();
   for (sample_key& key : state_.keys) key.step += evaluated;
 }

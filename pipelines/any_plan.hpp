@@ -104,13 +104,12 @@ class recorded_loop {
 
  private:
   friend class any_plan;
-  recorded_loop(state s, plan_layout layout,
-                std::function<void(std::span<std::size_t const>, std::span<int const>)> check)
-      : state_(std::move(s)), layout_(std::move(layout)), check_(std::move(check)) {}
+  recorded_loop(state s, plan_layout layout, plan_calls calls)
+      : state_(std::move(s)), layout_(std::move(layout)), calls_(std::move(calls)) {}
 
   state state_;
   plan_layout layout_;
-  std::function<void(std::span<std::size_t const>, std::span<int const>)> check_;
+  plan_calls calls_;  ///< the network lives as long as what was recorded of it
   std::unique_ptr<recording> recording_;
 };
 
@@ -176,7 +175,10 @@ class any_plan {
 
   /// One step: for each of its evaluations, the network once and one kernel. Throws where the state
   /// is another plan's.
-  void advance(state& s) const { advance(s, calls_.network); }
+  void advance(state& s) const {
+    if (s.where.on_device()) check_place(s.where);  // it may have been moved there
+    advance(s, calls_.network);
+  }
   template <class Net> void advance(state& s, Net const& network) const {
     std::size_t const k = step_of(s);
     if (s.where.on_device()) s.where.memory->check_ready();
@@ -196,7 +198,11 @@ class any_plan {
   void evaluate(row const& r, state& s, std::span<level const> seen, Net const& network) const {
     batch const b = batch_of(r, s, seen);
     network(b);
-    if (r.extras) evaluate_extras(b, s);
+    settle(s);
+    if (r.extras) {
+      evaluate_extras(b, s);
+      settle(s);
+    }
     if (s.where.on_device()) s.where.memory->check_done("the network");
   }
   void evaluate(row const& r, state& s, std::span<level const> seen) const {
@@ -269,6 +275,10 @@ class any_plan {
 
  private:
   state allocate(request const& r, conditions const& given, placement const& where) const;
+  /// Where the host shares the memory, nothing of what others enqueued is left to do.
+  static void settle(state const& s) {
+    if (s.where.on_device() && s.where.for_hosts()) s.where.memory->wait();
+  }
   /// What follows allocate at a fresh start.
   void draw(state& s) const;
   noise_request asked(state& s, std::uint32_t stream, buffer& to) const;

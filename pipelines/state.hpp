@@ -146,6 +146,11 @@ struct state {
   placed_keys keys_for_kernels();
   /// The labels in a device's memory; null on the host.
   int const* device_labels();
+  /// Both, so that nothing is allocated later.
+  void tell_device() {
+    keys_for_kernels();
+    device_labels();
+  }
 
   /// f(buffer) for each of them.
   template <class F> void each_buffer(F f) {

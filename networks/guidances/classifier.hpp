@@ -22,6 +22,8 @@ template <class Gradient> struct classifier {
   using kind = kinds::guidance;
   static constexpr char const* name = "guidance::classifier";
   static constexpr int branches = 1, extras = 1;
+  static constexpr bool enqueues = device_use_of<Gradient>().enqueues;
+  static constexpr bool is_capturable = device_use_of<Gradient>().is_capturable;
   double s = 1;
   static constexpr auto fields = std::tuple{field{"s", &classifier::s}};
   Gradient gradient;

@@ -117,6 +117,10 @@ BOOST_AUTO_TEST_CASE(scaled_input) {
 BOOST_AUTO_TEST_CASE(inpainting) {
   all_agree("replacement", guided | samplers::replacement{samplers::ddim{}} | network);
 }
+BOOST_AUTO_TEST_CASE(a_guidance_that_remembers) {
+  all_agree("apg",
+            schedules::cosine{} | predicts::v{} | guidance::apg{} | samplers::ddim{} | network);
+}
 BOOST_AUTO_TEST_CASE(a_reduction) {
   all_agree("dynamic", schedules::cosine{} | predicts::v{} | thresholds::dynamic{} |
                            samplers::ddim{} | network);
