@@ -13,7 +13,7 @@ struct my_sampler {
 #ifdef MISTAKE
     return tweedie::step(x = s.alpha * x0 + s.sigma * (eps - (s.t - t.t) * past_eps<2>));
 #else
-    return tweedie::step(x = s.alpha * x0 + s.sigma * eps + (s.t - t.t) * noise);
+    return tweedie::step(x = s.alpha * x0 + s.sigma * eps);
 #endif
   }
 };

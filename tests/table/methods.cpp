@@ -57,7 +57,7 @@ int main() {
   row(vp | v | samplers::runge_kutta<tableaux::kutta_3>{} | network);
   // Runge-Kutta 4 | rk4
   row(vp | v | samplers::runge_kutta<tableaux::rk4>{} | network);
-  // Adaptive steps, Bogacki-Shampine 2(3) | adaptive_23
+  // Adaptive steps, Bogacki-Shampine 3(2) | adaptive_23
   row(5, [&] {
     return (vp | v | samplers::adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-3} | network)
         .sample({.shape = {4, 1}});
@@ -71,7 +71,7 @@ int main() {
   row(vp | v | samplers::dpmpp_2m{} | network);
   // DPM-Solver++ 3M (Lu et al. 2022) | dpmpp_3m
   row(vp | v | samplers::dpmpp_3m{} | network);
-  // DPM-Solver-2 (Lu et al. 2022, Algorithm 1) | dpm_solver_2
+  // DPM-Solver-2 (Lu et al. 2022, DPM-Solver, Algorithm 1) | dpm_solver_2
   row(vp | v | samplers::dpm_solver_2{} | network);
   // Linear multistep of order 3 (LMS) | lms_3
   row(vp | v | samplers::lms_3{} | network);
@@ -87,7 +87,7 @@ int main() {
   row(schedules::edm{} | predicts::edm{} | samplers::heun{} | mixture.predicting(predicts::edm{}));
   // Consistency, multistep (Song et al. 2023, Algorithm 1) | consistency
   row(schedules::edm{} | predicts::consistency{} | samplers::consistency{} | network);
-  // Rectified flow (Liu et al. 2022; Lipman et al. 2022) | rectified_flow
+  // Rectified flow (Liu et al. 2022, Rectified Flow; Lipman et al. 2022) | rectified_flow
   row(schedules::rectified_flow{} | predicts::velocity{} | samplers::euler{} | network);
   // Annealed Langevin dynamics (Song & Ermon 2019, Algorithm 1) | annealed_langevin
   row(schedules::variance_exploding{} | predicts::score{} | samplers::annealed_langevin{} |
@@ -113,7 +113,7 @@ int main() {
   row(vp | predicts::velocity{} | guidance::cfg_zero_star{} | samplers::euler{} | network);
   // CFG++ (Chung et al. 2024) | cfg_plus_plus
   row(vp | v | guidance::cfg_plus_plus{} | samplers::ddim{} | network);
-  // Two conditions (Liu et al. 2022) | two_conditions
+  // Two conditions (Liu et al. 2022, Composable Diffusion) | two_conditions
   row(vp | v | guidance::two_conditions{} | samplers::ddim{} | network);
   // Autoguidance by a weaker network (Karras et al. 2024) | autoguidance
   row(vp | v | guidance::autoguidance{2.0, network, v} | samplers::ddim{} | network);
