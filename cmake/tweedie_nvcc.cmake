@@ -14,7 +14,7 @@ function(tweedie_nvcc_object result source)
     list(APPEND ARGN -ccbin ${CMAKE_CXX_COMPILER})
   endif()
   add_custom_command(OUTPUT ${object}
-    COMMAND ${TWEEDIE_NVCC} -std=c++20 -O2 -c ${ARGN} --fmad=false -Werror all-warnings -DFMT_USE_CONSTEXPR=1
+    COMMAND ${TWEEDIE_NVCC} -std=c++20 -c ${ARGN} --fmad=false -Werror all-warnings -DFMT_USE_CONSTEXPR=1
             -Xcompiler ${host} -I ${TWEEDIE_INCLUDE} -MD -MT ${object} -MF ${object}.d -o ${object} ${source}
     DEPENDS ${source} DEPFILE ${object}.d COMMENT "nvcc: ${name}.cu" VERBATIM)
   set(${result} ${object} PARENT_SCOPE)
