@@ -163,21 +163,31 @@ if(TWEEDIE_RECIPES AND TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/pipelines/ready/*.cpp)
   add_library(tweedie_recipes STATIC ${sources} ${PROJECT_BINARY_DIR}/shipped_recipes.cpp)
   add_library(tweedie::recipes ALIAS tweedie_recipes)
+  # What reads a recipe runs once; what a recipe runs is in programs_*.cpp.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/pipelines/ready/recipe.cpp
+    ${PROJECT_SOURCE_DIR}/pipelines/ready/recipe_text.cpp PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Release>:-O1>)
   target_include_directories(tweedie_recipes SYSTEM PRIVATE ${TWEEDIE_TOML_INCLUDE})
   target_link_libraries(tweedie_recipes PUBLIC tweedie_headers tweedie_io PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   set_target_properties(tweedie_recipes PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
-# The U-Net: one C++17 source behind plain pointers, for LibTorch's headers cost 20 s and 1.3 GB.
+# The U-Net: one C++17 source, for LibTorch's headers cost 20 s and 1.3 GB, in a library that is loaded when a program
+# has its first network.
 include(tweedie_torch)
-file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/networks/*.cpp)
-list(FILTER sources EXCLUDE REGEX "/unet_file\\.cpp$")  # C++20, over io
-if(sources AND TWEEDIE_TORCH_USED)
-  add_library(tweedie_unet STATIC ${sources})
+if(TWEEDIE_TORCH_USED)
+  add_library(tweedie_unet_torch MODULE ${PROJECT_SOURCE_DIR}/networks/unet_torch.cpp)
+  set_target_properties(tweedie_unet_torch PROPERTIES
+    CXX_STANDARD 17 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  target_include_directories(tweedie_unet_torch PRIVATE ${TWEEDIE_INCLUDE})
+  target_link_libraries(tweedie_unet_torch PRIVATE tweedie_torch tweedie_arithmetic tweedie_warnings)
+  add_library(tweedie_unet STATIC ${PROJECT_SOURCE_DIR}/networks/unet.cpp)
   add_library(tweedie::unet ALIAS tweedie_unet)
-  set_target_properties(tweedie_unet PROPERTIES CXX_STANDARD 17)
+  add_dependencies(tweedie_unet tweedie_unet_torch)
+  target_compile_definitions(tweedie_unet PRIVATE
+    TWEEDIE_UNET_FOLDER="$<TARGET_FILE_DIR:tweedie_unet_torch>"
+    TWEEDIE_UNET_LIBRARY="$<TARGET_FILE_NAME:tweedie_unet_torch>")
   target_include_directories(tweedie_unet PUBLIC ${TWEEDIE_INCLUDE})
-  target_link_libraries(tweedie_unet PRIVATE tweedie_torch tweedie_arithmetic tweedie_warnings)
+  target_link_libraries(tweedie_unet PUBLIC ${CMAKE_DL_LIBS} PRIVATE tweedie_arithmetic tweedie_warnings)
   add_library(tweedie_unet_file STATIC ${PROJECT_SOURCE_DIR}/networks/unet_file.cpp)
   add_library(tweedie::unet_file ALIAS tweedie_unet_file)
   target_link_libraries(tweedie_unet_file PUBLIC tweedie::unet tweedie::io

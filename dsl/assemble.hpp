@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include <tweedie/dsl/collapse.hpp>
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/lower.hpp>
 #include <tweedie/dsl/program.hpp>
 
@@ -68,7 +69,7 @@ template <class... Writes> constexpr auto live_nodes(std::tuple<> const&, Writes
 }
 template <class First, class... Rest, class... Writes>
 constexpr auto live_nodes(std::tuple<First, Rest...> const& nodes, Writes const&... writes) {
-  return std::apply(
+  return detail::apply(
       [&](First const& first, Rest const&... rest) {
         auto const later = live_nodes(std::tuple{rest...}, writes...);
         using target = typename First::line::target;
@@ -112,9 +113,9 @@ constexpr auto assemble_split(std::tuple<U...> const& uniform, std::tuple<N...> 
   fused<type> r;
   auto to = r.c.begin();
   auto pour = [&](auto const& line) { to = std::copy(line.c.begin(), line.c.end(), to); };
-  std::apply([&](auto const&... u) { (pour(u), ...); }, uniform);
-  std::apply([&](auto const&... n) { (pour(n), ...); }, nodes);
-  std::apply([&](auto const&... w) { (pour(w), ...); }, writes);
+  detail::apply([&](auto const&... u) { (pour(u), ...); }, uniform);
+  detail::apply([&](auto const&... n) { (pour(n), ...); }, nodes);
+  detail::apply([&](auto const&... w) { (pour(w), ...); }, writes);
   return r;
 }
 
@@ -131,9 +132,9 @@ constexpr auto assemble(std::tuple<N...> const& nodes, std::tuple<W...> const& w
       if constexpr (among<target>(uniform{}) == Uniform) return std::tuple{n};
       else return std::tuple<>{};
     };
-    auto const first = std::apply(
+    auto const first = detail::apply(
         [&](auto const&... n) { return std::tuple_cat(split(std::true_type{}, n)...); }, nodes);
-    auto const second = std::apply(
+    auto const second = detail::apply(
         [&](auto const&... n) { return std::tuple_cat(split(std::false_type{}, n)...); }, nodes);
     return assemble_split<symbols>(first, second, writes);
   } else return assemble_split<symbols>(std::tuple<>{}, nodes, writes);
@@ -211,7 +212,7 @@ template <class... L, class... W>
 constexpr auto assemble_phases(std::tuple<L...> const& lines, std::tuple<W...> const& writes) {
   using phase = phases_of<L...>;
   auto const plain = [&] {  // the nodes that are no reductions
-    return std::apply(
+    return detail::apply(
         [&](auto const&... l) {
           return std::tuple_cat([&] {
             if constexpr (is_reduction<typename std::remove_cvref_t<decltype(l)>::line>)
@@ -239,17 +240,19 @@ constexpr auto assemble_phases(std::tuple<L...> const& lines, std::tuple<W...> c
     (std::index_sequence_for<L...>{});
   };
   auto const with = [&](auto const& stored) {
-    auto const live = std::apply([&](auto const&... w) { return live_nodes(plain, w...); }, stored);
+    auto const live =
+        detail::apply([&](auto const&... w) { return live_nodes(plain, w...); }, stored);
     return assemble(live, stored);
   };
   return [&]<int... P>(std::integer_sequence<int, P...>) {
     // make_tuple: a tuple of one tuple or pair is not that one.
     auto const reductions = std::make_tuple(reductions_in(std::integral_constant<int, P>{})...);
     auto const programs = std::make_tuple(
-        std::apply([&](auto const&... r) { return with(sort_lines(std::tuple_cat(r.second...))); },
-                   std::get<P>(reductions))...,
+        detail::apply(
+            [&](auto const&... r) { return with(sort_lines(std::tuple_cat(r.second...))); },
+            std::get<P>(reductions))...,
         with(writes));
-    auto const lists = std::make_tuple(std::apply(
+    auto const lists = std::make_tuple(detail::apply(
         [](auto const&... r) {
           return list<typename std::remove_cvref_t<decltype(r.first)>::line...>{};
         },
@@ -261,7 +264,7 @@ constexpr auto assemble_phases(std::tuple<L...> const& lines, std::tuple<W...> c
     auto pour = [&](auto const& line) { to = std::copy(line.c.begin(), line.c.end(), to); };
     auto const phase_numbers = [&](auto const& p, auto const& of_phase) {
       pour(p);
-      std::apply([&](auto const&... one) { (pour(one.first), ...); }, of_phase);
+      detail::apply([&](auto const&... one) { (pour(one.first), ...); }, of_phase);
     };
     (phase_numbers(std::get<P>(programs), std::get<P>(reductions)), ...);
     pour(std::get<sizeof...(P)>(programs));
@@ -278,7 +281,7 @@ template <class... L, class... W>
 constexpr auto assemble_lines(std::tuple<L...> const& lines, std::tuple<W...> const& stored) {
   auto const writes = detail::sort_lines(stored);
   auto const live =
-      std::apply([&](auto const&... w) { return detail::live_nodes(lines, w...); }, writes);
+      detail::apply([&](auto const&... w) { return detail::live_nodes(lines, w...); }, writes);
   constexpr bool reduces = []<class... Live>(std::tuple<Live...>*) {
     return (detail::is_reduction<typename Live::line> || ...);
   }(static_cast<std::remove_const_t<decltype(live)>*>(nullptr));

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include <tweedie/dsl/config.hpp>
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/math.hpp>
 #include <tweedie/dsl/reduce.hpp>
 #include <tweedie/dsl/symbols.hpp>
@@ -209,13 +210,13 @@ constexpr form<typename renamed_symbol<To, S>::type...> x_renamed(form<S...> con
 }
 template <class To, class F, class... A>
 constexpr auto x_renamed(pointwise_node<F, A...> const& n) {
-  return std::apply(
+  return detail::apply(
       [&](auto const&... a) { return pointwise_of<F>(n.parameters, x_renamed<To>(a)...); },
       n.arguments);
 }
 template <class To, class R, class... A>
 constexpr auto x_renamed(reduction_node<R, A...> const& n) {
-  return std::apply(
+  return detail::apply(
       [&](auto const&... a) { return reduction_of<R>(n.parameters, x_renamed<To>(a)...); },
       n.arguments);
 }

@@ -13,6 +13,7 @@
 #include <thread>
 #include <tuple>
 
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/execute.hpp>
 #include <tweedie/dsl/reduce.hpp>
 
@@ -61,7 +62,8 @@ struct phased_kernel<phased<list<P...>, list<R...>>, Width> {
   void reduce(std::tuple<detail::placed_reduction<One>...> const& all, std::uint64_t n) const {
     auto const* which = std::get<0>(programs).which;
     std::uint64_t const row = which ? which[n] : n;
-    std::apply([&](auto const&... one) { ((one.value[row] = value_of(one, n, row)), ...); }, all);
+    detail::apply([&](auto const&... one) { ((one.value[row] = value_of(one, n, row)), ...); },
+                  all);
   }
   template <class One>
   float value_of(detail::placed_reduction<One> const& one, std::uint64_t n,

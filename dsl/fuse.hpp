@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include <tweedie/dsl/assemble.hpp>
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/lower.hpp>
 
 namespace tweedie {
@@ -30,14 +31,14 @@ constexpr auto sum_of(A const& a, assignment<Target, F> const& s) {
 template <class A, class Before, class... Statements>
 constexpr auto fuse(A const& a, Before const& before, std::tuple<Statements...> const& statements) {
   if constexpr ((detail::is_stored_sum<Statements> && ...)) {  // the short way, for the compiler
-    return std::apply(
+    return detail::apply(
         [&](auto const&... s) {
           return assemble_lines(before.lines,
                                 std::tuple_cat(before.value, std::tuple{detail::sum_of(a, s)...}));
         },
         statements);
   } else {
-    auto const all = std::apply(
+    auto const all = detail::apply(
         [&](auto const&... s) {
           return detail::lower_all<Before::nodes, Before::reduced>(a, before.lines, before.value,
                                                                    s...);

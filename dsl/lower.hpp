@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include <tweedie/dsl/collapse.hpp>
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/program.hpp>
 #include <tweedie/dsl/statement.hpp>
@@ -128,13 +129,13 @@ constexpr auto lower_arguments(A const& a, Lines const& lines, std::tuple<Values
 template <int N, int R, template <class, class, class...> class Line, class Target, class A,
           template <class, class...> class Node, class F, class... Arguments>
 constexpr auto lower_line(A const& a, Node<F, Arguments...> const& n) {
-  auto const all = std::apply(
+  auto const all = detail::apply(
       [&](auto const&... argument) {
         return lower_arguments<N, R>(a, std::tuple<>{}, std::tuple<>{}, argument...);
       },
       n.arguments);
   using all_type = std::remove_const_t<decltype(all)>;
-  auto const line = std::apply(
+  auto const line = detail::apply(
       [&](auto const&... f) { return value_line<Line, Target, F>(n.parameters, f...); }, all.value);
   return make_lowered<all_type::nodes, all_type::reduced>(
       std::tuple_cat(all.lines, std::tuple{line}), lift(Target{}));

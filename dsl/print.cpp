@@ -27,7 +27,10 @@ struct latex {
   }
   static std::string call(char const* f, std::string const& arguments) {
     std::string escaped;
-    for (; *f; ++f) escaped.append(*f == '_' ? "\\_" : std::string(1, *f));
+    for (; *f; ++f) {
+      if (*f == '_' || *f == ' ') escaped += '\\';  // a bare space is none in a formula
+      escaped += *f;
+    }
     if (escaped.empty()) return arguments;
     return fmt::format("\\mathrm{{{}}}\\left({}\\right)", escaped, arguments);
   }

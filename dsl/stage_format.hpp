@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/stage.hpp>
 
 namespace tweedie {
@@ -39,7 +40,7 @@ template <class T> std::string text_of_value(std::optional<T> const& value) {
 template <named_stage S> std::string text_of(S const& stage) {
   std::string inside;
   if constexpr (requires { S::fields; })
-    std::apply(
+    detail::apply(
         [&](auto const&... f) {
           auto const one = [&](auto const& of) {
             std::string const value = detail::text_of_value(stage.*of.member);

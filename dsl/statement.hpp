@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/expression.hpp>
 #include <tweedie/dsl/level.hpp>
 
@@ -177,9 +178,9 @@ constexpr auto statements_then(std::tuple<S...> const& statements,
   };
   constexpr bool sets_x = (assigns_x<S> || ...);
   constexpr bool resets_x = (assigns_x<After> || ...);
-  return std::apply(
+  return detail::apply(
       [&](auto const&... s) {
-        return std::apply(
+        return detail::apply(
             [&](auto const&... a) {
               auto const before = [&] {
                 if constexpr (sets_x) return std::tuple{named(s)...};

@@ -6,7 +6,8 @@
 // time and class added or as scale and shift. It is narrower where the picture is large, and has
 // one skip per block (Ronneberger et al. 2015), not one per layer: at 28x28 a processor spends its
 // time there. Time embedding: half the channels sin, half cos, frequencies 10000^(-i/(half - 1)),
-// of t * time_scale. The mathematics is LibTorch's, in unet.cpp alone.
+// of t * time_scale. The mathematics is LibTorch's, in unet_torch.cpp
+// alone.
 #pragma once
 
 #include <cstddef>
@@ -70,10 +71,13 @@ template <class T> struct run_of {
   T& operator[](std::size_t i) const { return pointer[i]; }
 };
 
+struct unet_body;  // unet_body.hpp
+
 class unet {
  public:
   /// A network with weights drawn from `seed`, the same on every machine; its output is 0 until it
-  /// is trained. Throws tweedie::error where the configuration does not fit together.
+  /// is trained. Throws tweedie::error where the configuration does not fit together, or where the
+  /// library that holds LibTorch's part cannot be loaded.
   explicit unet(unet_config config, std::uint64_t seed = 0);
   unet(unet&&) noexcept;
   unet& operator=(unet&&) noexcept;
@@ -129,8 +133,7 @@ class unet {
   static void set_threads(int threads);
 
  private:
-  struct body;
-  std::unique_ptr<body> body_;
+  std::unique_ptr<unet_body> body_;
 };
 
 }  // namespace tweedie::networks

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/fuse.hpp>
 #include <tweedie/dsl/stage.hpp>
 
@@ -153,7 +154,7 @@ auto fuse_evaluation(Stages const& stages, level t, std::tuple<Stored...> const&
   // What the guidance remembers is made of the branches.
   auto const remembered = [&] {
     if constexpr (Guided && remembers<guidance_type>)
-      return std::apply(
+      return detail::apply(
           [&](auto const&... s) {
             return lower_all<0, 0>(of_branches, std::tuple<>{}, std::tuple<>{}, s...);
           },

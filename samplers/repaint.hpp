@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/samplers/replacement.hpp>
 
@@ -65,8 +66,8 @@ template <class Sampler> struct repaint {
   // What the inner sampler does to x before a step it does before each.
   template <class Step> auto entered(Step const& back, level t, level s, path const& p) const {
     auto const after = [&](auto const& enter) {
-      return std::apply([&](auto... statements) { return then(back, statements...); },
-                        std::get<0>(enter.evaluations).statements);
+      return tweedie::detail::apply([&](auto... statements) { return then(back, statements...); },
+                                    std::get<0>(enter.evaluations).statements);
     };
     if constexpr (requires { inner.enter(t, s, p); }) return after(inner.enter(t, s, p));
     else if constexpr (requires { inner.enter(t, s); }) return after(inner.enter(t, s));

@@ -13,6 +13,7 @@
 #include <tuple>
 #include <utility>
 
+#include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
 #include <tweedie/samplers/tableaux.hpp>
@@ -86,8 +87,9 @@ template <class Tableau> struct runge_kutta {
     }
     (std::make_integer_sequence<int, I + 1>{});
     auto const moved = std::tuple{x = at[i + 1].alpha * (u + h * slopes)};
-    return std::apply([&](auto... statements) { return tweedie::at(at[i], statements...); },
-                      std::tuple_cat(kept, kept_slope, moved));
+    return tweedie::detail::apply(
+        [&](auto... statements) { return tweedie::at(at[i], statements...); },
+        std::tuple_cat(kept, kept_slope, moved));
   }
 };
 

@@ -1,4 +1,4 @@
-// The classifier of classifier.hpp in LibTorch. As in networks/unet.cpp, all weights lie in one
+// The classifier of classifier.hpp in LibTorch. As in networks/unet_torch.cpp, all weights lie in one
 // flat tensor, the only leaf of the gradient's graph.
 #include "classifier.hpp"
 

@@ -317,3 +317,32 @@ BOOST_AUTO_TEST_CASE(explain_names_the_kernels_of_a_reduction) {
                            "kernel 1: reads x out<0>, writes scratch<0>", "kernel 2: "})
     BOOST_TEST(contains(text, part), text << " does not say " << part);
 }
+
+BOOST_AUTO_TEST_CASE(formulas_for_a_paper) {
+  auto const plan = (schedules::cosine{} | predicts::epsilon{} | thresholds::dynamic{0.9} |
+                     samplers::ddim_eta{.eta = 1} | silent)
+                        .plan(4);
+  std::string const text = latex(plan);
+  for (char const* part :
+       {"\\begin{aligned}", "r_{0} &= \\mathrm{quantile\\_of\\_abs}\\left(", "\\mathrm{at\\ least}",
+        "\\cdot 10^{-8}", "\\text{over each sample}", "x &= \\bar{x}_0\n\\end{aligned}"})
+    BOOST_TEST(contains(text, part), text << " does not say " << part);
+  BOOST_TEST(!contains(text, "e-0"), text << " has a number as programs write them");
+  for (std::size_t step = 0; step < plan.steps(); ++step)
+    BOOST_TEST(contains(latex_step(plan, step), "+ 0.9250") == (step == 0));
+}
+
+BOOST_AUTO_TEST_CASE(a_program_as_a_value_counts_what_the_plan_holds) {
+  auto const plan = (schedules::linear{} | predicts::v{} | thresholds::dynamic{0.9} |
+                     samplers::ddim_eta{.eta = 1} | silent)
+                        .plan(4);
+  for (auto const& row : plan.rows()) {
+    any_program const& p = plan.program(row);
+    BOOST_TEST(p.coefficients() == plan.numbers(row).size());
+    // kernel 1 reads x and out<0> and stores what is reduced; kernel 2 reads the same and stores x
+    BOOST_TEST(p.reads() == 4u);
+    BOOST_TEST(p.writes() == 2u);
+    BOOST_TEST(p.scratches() == 1u);
+    BOOST_TEST(p.noises() == (&row == &plan.rows().back() ? 0u : 1u));
+  }
+}

@@ -1,0 +1,41 @@
+// What a U-Net is behind unet.hpp: unet_torch.cpp is one, in a library of its own that unet.cpp loads.
+#pragma once
+
+#include "unet.hpp"
+
+namespace tweedie::networks {
+
+/// The functions are those of `unet`, of the same names.
+struct unet_body {
+  unet_config config;
+  std::vector<unet_tensor> tensors;
+  std::int64_t steps = 0;
+
+  virtual ~unet_body() = default;
+
+  std::size_t elements() const {
+    return static_cast<std::size_t>(config.channels) * static_cast<std::size_t>(config.size) *
+           static_cast<std::size_t>(config.size);
+  }
+
+  virtual void forward(float const* x, std::size_t pitch, double const* times, int const* labels,
+                       std::size_t rows, float* out, std::size_t out_pitch) const = 0;
+  virtual void vjp(float const* x, std::size_t pitch, double const* times, int const* labels,
+                   std::size_t rows, float const* probe, std::size_t probe_pitch, float* result,
+                   std::size_t result_pitch) const = 0;
+  virtual double train_step(float const* x, float const* target, double const* times,
+                            int const* labels, float const* weights, std::size_t samples,
+                            std::uint64_t dropout_seed, adam const& settings) = 0;
+  virtual run_of<float> parameters() const = 0;
+  virtual run_of<float> first_moment() const = 0;
+  virtual run_of<float> second_moment() const = 0;
+};
+
+}  // namespace tweedie::networks
+
+// What the library exports, by these names.
+extern "C" {
+tweedie::networks::unet_body* tweedie_unet_make(tweedie::networks::unet_config const& config,
+                                                std::uint64_t seed);
+void tweedie_unet_set_threads(int threads);
+}
