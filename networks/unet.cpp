@@ -1,7 +1,11 @@
-// The class of unet.hpp, over a body in a library that is loaded with the first network: LibTorch takes half a second to
-// load, and a program that ends before it has a network need not wait for it.
+// The class of unet.hpp, over a body in a library that is loaded with the first network or
+// `set_threads`: LibTorch takes half a second to load, and a program that ends before it has a
+// network need not wait for it.
 #include <dlfcn.h>
 
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "unet_body.hpp"
@@ -9,25 +13,47 @@
 namespace tweedie::networks {
 namespace {
 
-// Once, and for as long as the program runs. Global, since the body looks for LibTorch's BLAS among what is loaded.
+// Where it was built, beside the program, or else wherever the system looks for libraries.
+std::string path_of_library() {
+  std::error_code none;
+  std::filesystem::path const name = TWEEDIE_UNET_LIBRARY, built = TWEEDIE_UNET_FOLDER / name;
+  if (std::filesystem::exists(built, none)) return built;
+  auto const program = std::filesystem::read_symlink("/proc/self/exe", none);
+  auto const beside = program.parent_path() / name;
+  return !program.empty() && std::filesystem::exists(beside, none) ? beside : name;
+}
+
+template <class Function> Function* function_of(void* library, char const* name) {
+  if (void* found = dlsym(library, name)) return reinterpret_cast<Function*>(found);
+  throw error("unet: the library '" TWEEDIE_UNET_LIBRARY "' has no function " + std::string(name) +
+              "; expected the library of the same build");
+}
+
+// Once, and for as long as the program runs.
 void* library() {
   static void* const loaded = [] {
-    // Where it was built, or wherever the system looks for libraries.
-    for (char const* path : {TWEEDIE_UNET_FOLDER "/" TWEEDIE_UNET_LIBRARY, TWEEDIE_UNET_LIBRARY})
-      if (void* found = dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return found;
-    char const* const why = dlerror();
-    throw error("unet: the library '" TWEEDIE_UNET_LIBRARY "' could not be loaded (" +
-                std::string(why ? why : "no reason was given") +
-                "); expected it in '" TWEEDIE_UNET_FOLDER
-                "' or on LD_LIBRARY_PATH, and LibTorch beside it");
+    auto const path = path_of_library();
+    void* const found = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!found) {
+      char const* const why = dlerror();
+      throw error("unet: the library '" + path + "' could not be loaded (" +
+                  (why ? why : "no reason was given") +
+                  "); expected '" TWEEDIE_UNET_LIBRARY "' in '" TWEEDIE_UNET_FOLDER
+                  "', beside the program or on LD_LIBRARY_PATH, and"
+                  " LibTorch where it was built with it");
+    }
+    auto const layout = function_of<decltype(tweedie_unet_layout)>(found, "tweedie_unet_layout")();
+    if (layout != unet_layout)
+      throw error("unet: the library '" + path + "' has layout " + std::to_string(layout) +
+                  ", this program " + std::to_string(unet_layout) +
+                  "; expected the library of the same build");
+    return found;
   }();
   return loaded;
 }
 
 template <class Function> Function* function(char const* name) {
-  if (void* found = dlsym(library(), name)) return reinterpret_cast<Function*>(found);
-  throw error("unet: the library '" TWEEDIE_UNET_LIBRARY "' has no function " + std::string(name) +
-              "; expected the library of the same build");
+  return function_of<Function>(library(), name);
 }
 
 run_of<float const> read_only(run_of<float> r) { return {r.data(), r.size()}; }

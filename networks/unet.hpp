@@ -6,8 +6,7 @@
 // time and class added or as scale and shift. It is narrower where the picture is large, and has
 // one skip per block (Ronneberger et al. 2015), not one per layer: at 28x28 a processor spends its
 // time there. Time embedding: half the channels sin, half cos, frequencies 10000^(-i/(half - 1)),
-// of t * time_scale. The mathematics is LibTorch's, in unet_torch.cpp
-// alone.
+// of t * time_scale. The mathematics is LibTorch's, in unet_torch.cpp alone.
 #pragma once
 
 #include <cstddef>
@@ -77,7 +76,8 @@ class unet {
  public:
   /// A network with weights drawn from `seed`, the same on every machine; its output is 0 until it
   /// is trained. Throws tweedie::error where the configuration does not fit together, or where the
-  /// library that holds LibTorch's part cannot be loaded.
+  /// library that holds LibTorch's part cannot be loaded. A network should end before LibTorch
+  /// does: one in a static variable may outlive it.
   explicit unet(unet_config config, std::uint64_t seed = 0);
   unet(unet&&) noexcept;
   unet& operator=(unet&&) noexcept;
@@ -129,7 +129,8 @@ class unet {
   /// Prepares the whole process for fast calls: `threads` for LibTorch and its BLAS inside one
   /// call, freed memory kept for the next step, denormals taken as 0 in the calling thread. Where
   /// other programs share the processor, more than one thread wants OMP_WAIT_POLICY=passive in the
-  /// environment: threads that spin at a barrier made a step ten times slower.
+  /// environment: threads that spin at a barrier made a step ten times slower. Throws
+  /// tweedie::error where `threads` is below 1, or where LibTorch's part cannot be loaded.
   static void set_threads(int threads);
 
  private:

@@ -1,4 +1,5 @@
-// What a U-Net is behind unet.hpp: unet_torch.cpp is one, in a library of its own that unet.cpp loads.
+// What a U-Net is behind unet.hpp: unet_torch.cpp is one, in a library of its own that unet.cpp
+// loads.
 #pragma once
 
 #include "unet.hpp"
@@ -31,10 +32,16 @@ struct unet_body {
   virtual run_of<float> second_moment() const = 0;
 };
 
+/// Where it differs, a program and a library do not understand each other: raise the first number
+/// with any change of the virtual functions.
+inline constexpr std::size_t unet_layout =
+    1'000'000 + sizeof(unet_body) * 1'000 + sizeof(unet_config);
+
 }  // namespace tweedie::networks
 
 // What the library exports, by these names.
 extern "C" {
+std::size_t tweedie_unet_layout();
 tweedie::networks::unet_body* tweedie_unet_make(tweedie::networks::unet_config const& config,
                                                 std::uint64_t seed);
 void tweedie_unet_set_threads(int threads);

@@ -1,5 +1,5 @@
-// The U-Net of unet.hpp in LibTorch: the one source that includes it (18 s, and C++17 for clang's
-// sake), and a library of its own (unet.cpp loads it).
+// The U-Net of unet.hpp in LibTorch, whose headers cost 18 s and want C++17 of clang: a library of
+// its own, which unet.cpp loads.
 //
 // All weights lie in one flat tensor, the only leaf of the gradient's graph; a layer holds indices
 // into the list of its views. Splitting costs nothing forward and one concatenation backward, and
@@ -554,6 +554,7 @@ void set_threads(int threads) {
 }  // namespace tweedie::networks
 
 // What unet.cpp asks the loaded library for.
+extern "C" std::size_t tweedie_unet_layout() { return tweedie::networks::unet_layout; }
 extern "C" tweedie::networks::unet_body* tweedie_unet_make(
     tweedie::networks::unet_config const& config, std::uint64_t seed) {
   return new tweedie::networks::torch_body(config, seed);

@@ -1,5 +1,6 @@
 # Installs BUILD below FOLDER, builds SOURCE over it and runs it; then configures and builds it once more with TREE as
-# a folder of its own, as far as the libraries that it links. Neither is optimised: what counts is that it builds.
+# a folder of its own, as far as the libraries that it links. Both are built without optimisation: what counts is that
+# targets and headers are found, and that the consumer runs.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(failed)

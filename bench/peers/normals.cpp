@@ -1,4 +1,4 @@
-// C++17, on LibTorch's headers: see networks/unet.cpp.
+// C++17, on LibTorch's headers: see networks/unet_torch.cpp.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>

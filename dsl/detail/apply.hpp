@@ -1,5 +1,5 @@
-// std::apply for the algebra of types. The standard's says whether it throws, and to find out resolves each call twice:
-// a tenth of the time that a file with many pipelines takes to compile.
+// std::apply for the algebra of types. The standard's says whether it throws, and to find out
+// resolves each call twice: a tenth of the time that a file with many pipelines takes to compile.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ constexpr decltype(auto) apply_at(F&& f, Tuple&& all, std::index_sequence<I...>)
 /// f(all...)
 template <class F, class Tuple> constexpr decltype(auto) apply(F&& f, Tuple&& all) {
   using indices = std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<Tuple>>>;
-  return apply_at(std::forward<F>(f), std::forward<Tuple>(all), indices{});
+  return detail::apply_at(std::forward<F>(f), std::forward<Tuple>(all), indices{});
 }
 
 }  // namespace tweedie::detail

@@ -328,8 +328,15 @@ BOOST_AUTO_TEST_CASE(formulas_for_a_paper) {
         "\\cdot 10^{-8}", "\\text{over each sample}", "x &= \\bar{x}_0\n\\end{aligned}"})
     BOOST_TEST(contains(text, part), text << " does not say " << part);
   BOOST_TEST(!contains(text, "e-0"), text << " has a number as programs write them");
-  for (std::size_t step = 0; step < plan.steps(); ++step)
-    BOOST_TEST(contains(latex_step(plan, step), "+ 0.9250") == (step == 0));
+  // DDPM's own noise, in the step's numbers: Song et al. 2021 (DDIM), eq. 16 with eta = 1.
+  for (std::size_t step = 0; step + 1 < plan.steps(); ++step) {
+    double const from = 1000 - 250 * static_cast<double>(step);
+    level const t = schedules::cosine{}.at(from), s = schedules::cosine{}.at(from - 250);
+    double const noise = s.sigma / t.sigma * std::sqrt(1 - t.alpha * t.alpha / (s.alpha * s.alpha));
+    std::string const term = fmt::format("+ {:.6g} z", noise);
+    BOOST_TEST(contains(latex_step(plan, step), term), latex_step(plan, step)
+                                                           << " does not say " << term);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_program_as_a_value_counts_what_the_plan_holds) {
