@@ -75,6 +75,26 @@ struct phased_kernel<phased<list<P...>, list<R...>>, Width> {
   }
 };
 
+/// All of one row of a program without reductions, as a phased_kernel's.
+template <class Program> void run_row(kernel<Program, host_width> const& k, std::uint64_t n) {
+  for (std::uint64_t i = 0; i < k.chunks_per_row; ++i) k(n * k.chunks_per_row + i);
+}
+template <class... P, class... R>
+void run_row(phased_kernel<phased<list<P...>, list<R...>>, host_width> const& k, std::uint64_t n) {
+  k(n);
+}
+
+/// Runs before(row, shared floats, thread, threads) and all phases over `rows` rows of the host's, a
+/// task a row.
+template <class Before, class Kernel>
+void execute_preceded(Before const& before, Kernel const& k, std::uint64_t rows) {
+  for_each_on_host(rows, rows * k.pitch, [&](std::uint64_t n) {
+    float shared[Before::shared];
+    before(n, shared, 0, 1);
+    run_row(k, n);
+  });
+}
+
 /// Runs all phases over `rows` rows of the host's.
 template <class... P, class... R>
 void execute_phases(phased_kernel<phased<list<P...>, list<R...>>, host_width> const& k,

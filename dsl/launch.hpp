@@ -130,7 +130,7 @@ template <std::uint64_t Width, class... P, class... R, class Where>
 struct phases<Width, phased<list<P...>, list<R...>>, Where> {
   using type = phased<list<P...>, list<R...>>;
 
-  static void launch(launch_numbers numbers, Where& where, rows const& r) {
+  static phased_kernel<type, Width> make(launch_numbers numbers, Where& where, rows const& r) {
     auto const reductions_of = [&]<class... One>(list<One...>) {
       return std::tuple<placed_reduction<One>...>{place<One>(numbers, where)...};
     };
@@ -138,19 +138,17 @@ struct phases<Width, phased<list<P...>, list<R...>>, Where> {
       auto const k = program_of<One>(numbers, where, r);
       return std::pair{k, reductions_of(all)};
     };
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
       using programs = std::tuple<P...>;
       // Braces: in this order.
       std::tuple<decltype(part(std::type_identity<std::tuple_element_t<I, programs>>{},
                                R{}))...> const parts{
           part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{})...};
       auto const end = program_of<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r);
-      phased_kernel<type, Width> const k{{std::get<I>(parts).first..., end},
-                                         {std::get<I>(parts).second...},
-                                         r.pitch,
-                                         r.elements ? r.elements : r.pitch};
-      if constexpr (Width == host_width) execute_phases(k, r.count);
-      else execute_phases(k, r.count, r.on.memory->stream());
+      return phased_kernel<type, Width>{{std::get<I>(parts).first..., end},
+                                        {std::get<I>(parts).second...},
+                                        r.pitch,
+                                        r.elements ? r.elements : r.pitch};
     }
     (std::index_sequence_for<R...>{});
   }
@@ -223,22 +221,39 @@ template <class Where> struct of_device {
 template <class Where> inline constexpr bool is_checked = false;
 template <class Where> inline constexpr bool is_checked<of_device<Where>> = true;
 
+/// The kernel of a program, or of all its phases.
 template <std::uint64_t Width, class Program, class Where>
-void launch_wide(launch_numbers numbers, Where&& where, rows const& r) {
-  if constexpr (is_phased<Program>) {
-    phases<Width, Program, std::remove_reference_t<Where>>::launch(numbers, where, r);
-  } else {
-    auto k = make_kernel<Width, Program>(numbers, where, r, typename Program::read_list{},
-                                         typename Program::write_list{});
-    run(k, r.count, r.on);
-  }
+auto kernel_of(launch_numbers numbers, Where&& where, rows const& r) {
+  if constexpr (is_phased<Program>)
+    return phases<Width, Program, std::remove_reference_t<Where>>::make(numbers, where, r);
+  else
+    return make_kernel<Width, Program>(numbers, where, r, typename Program::read_list{},
+                                       typename Program::write_list{});
 }
 
-template <class Program, class Door = door, class Where>
-void launch_numbered(launch_numbers numbers, Where&& where, rows const& r) {
+/// Nothing before the kernel.
+struct nothing {};
+
+template <std::uint64_t Width, class Program, class Where, class Before>
+void launch_wide(launch_numbers numbers, Where&& where, rows const& r,
+                 [[maybe_unused]] Before const& before) {
+  auto k = kernel_of<Width, Program>(numbers, where, r);
+  if constexpr (!std::is_same_v<Before, nothing>) {
+    if constexpr (Width == host_width) execute_preceded(before, k, r.count);
+    else execute_preceded(before, k, r.count, r.on.memory->stream());
+  } else if constexpr (is_phased<Program>) {
+    if constexpr (Width == host_width) execute_phases(k, r.count);
+    else execute_phases(k, r.count, r.on.memory->stream());
+  } else run(k, r.count, r.on);
+}
+
+/// `before`, where it is given, is done to each row by the same kernel.
+template <class Program, class Door = door, class Where, class Before = nothing>
+void launch_numbered(launch_numbers numbers, Where&& where, rows const& r,
+                     Before const& before = {}) {
 #if defined(__CUDACC__)
   if (r.on.on_device()) {
-    launch_wide<device_width, Program>(numbers, where, r);
+    launch_wide<device_width, Program>(numbers, where, r, before);
     if (r.on.memory->is_shared_with_host()) r.on.memory->wait();
     return;
   }
@@ -248,7 +263,7 @@ void launch_numbered(launch_numbers numbers, Where&& where, rows const& r) {
         "buffers on a device were given to a program that was compiled for the host alone; "
         "expected one that nvcc has compiled: write it in a .cu file");
 #endif
-  launch_wide<host_width, Program>(numbers, where, r);
+  launch_wide<host_width, Program>(numbers, where, r, before);
 }
 
 }  // namespace detail

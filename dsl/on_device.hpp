@@ -98,17 +98,63 @@ void run_block_phase(kernel<Program, device_width> const& program,
 
 }  // namespace detail
 
+namespace detail {
+
+template <class... P, class... R>
+void execute_after_first(phased_kernel<phased<list<P...>, list<R...>>, device_width> const& k,
+                         std::uint64_t rows, void* stream) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (run_block_phase(std::get<I + 1>(k.programs), std::get<I>(k.reductions), k.pitch, k.elements,
+                     rows, stream),
+     ...);
+  }
+  (std::make_index_sequence<sizeof...(R)>{});
+}
+
+/// What else a block does with its sample, and the program behind it.
+template <class Before, class Program> struct preceded_program {
+  Before before;
+  kernel<Program, device_width> program;
+};
+
+template <class Before, class Program>
+__global__ void __launch_bounds__(256)
+    do_and_go_on(__grid_constant__ preceded_program<Before, Program> const one) {
+  __shared__ float shared[Before::shared];
+  one.before(blockIdx.x, shared, threadIdx.x, blockDim.x);  // its threads meet at the end
+  for (std::uint64_t i = threadIdx.x; i < one.program.chunks_per_row; i += blockDim.x)
+    one.program(blockIdx.x * one.program.chunks_per_row + i);
+}
+
+}  // namespace detail
+
 /// Enqueues all phases over `rows` rows of a device's: a kernel each.
 template <class... P, class... R>
 void execute_phases(phased_kernel<phased<list<P...>, list<R...>>, device_width> const& k,
                     std::uint64_t rows, void* stream) {
   execute(std::get<0>(k.programs), rows, stream);
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (detail::run_block_phase(std::get<I + 1>(k.programs), std::get<I>(k.reductions), k.pitch,
-                             k.elements, rows, stream),
-     ...);
-  }
-  (std::make_index_sequence<sizeof...(R)>{});
+  detail::execute_after_first(k, rows, stream);
+}
+
+/// Enqueues a kernel over `rows` rows of a device's, a block each, that begins with
+/// before(row, shared floats, thread, threads).
+template <class Before, class Program>
+void execute_preceded(Before const& before, kernel<Program, device_width> const& k,
+                      std::uint64_t rows, void* stream) {
+  detail::preceded_program<Before, Program> one{before, k};
+  void* arguments[]{&one};
+  detail::check_cuda(
+      cudaLaunchKernel(detail::do_and_go_on<Before, Program>, dim3(static_cast<unsigned>(rows)),
+                       dim3(256), arguments, 0, static_cast<cudaStream_t>(stream)),
+      "launching a network with its step");
+}
+/// The same before the first phase.
+template <class Before, class... P, class... R>
+void execute_preceded(Before const& before,
+                      phased_kernel<phased<list<P...>, list<R...>>, device_width> const& k,
+                      std::uint64_t rows, void* stream) {
+  execute_preceded(before, std::get<0>(k.programs), rows, stream);
+  detail::execute_after_first(k, rows, stream);
 }
 
 }  // namespace tweedie

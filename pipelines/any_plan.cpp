@@ -257,11 +257,30 @@ void any_plan::evaluate_extras(batch b, state& s) const {
 }
 
 void any_plan::apply(row const& r, state& s) const {
+  give_noise(s);
+  structures_[r.structure].code->launch({rounded_.data() + r.first}, s, rows_of(s));
+  count_evaluation(s);
+}
+
+void any_plan::apply_whole(row const& r, state& s, std::span<level const> seen) const {
+  batch const b = batch_of(r, s, seen);
+  if (r.extras) {
+    evaluate_extras(b, s);
+    settle(s);
+  }
+  give_noise(s);
+  structures_[r.structure].whole->launch(b, {rounded_.data() + r.first}, s, rows_of(s));
+  count_evaluation(s);
+}
+
+void any_plan::give_noise(state& s) const {
   for (std::uint32_t k : layout_.streams) {
     calls_.noise(asked(s, k, s.given_noise[k]));
     settle(s);
   }
-  structures_[r.structure].code->launch({rounded_.data() + r.first}, s, rows_of(s));
+}
+
+void any_plan::count_evaluation(state& s) {
   ++s.evaluated;
   // The noise of the next evaluation is another: its counter is the evaluation's index in the plan.
   for (sample_key& key : s.keys) ++key.step;

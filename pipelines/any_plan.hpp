@@ -42,6 +42,15 @@ class runnable {
 };
 using any_code = std::shared_ptr<runnable const>;
 
+/// A program with the network before it, as one kernel: pipelines/plan.hpp makes it of an inlined
+/// network.
+class inlined_evaluation {
+ public:
+  virtual ~inlined_evaluation() = default;
+  virtual void launch(batch const& b, detail::launch_numbers numbers, state& s,
+                      rows const& r) const = 0;
+};
+
 /// What a plan needs of a state, and what it makes of the network.
 struct plan_layout {
   std::size_t branches = 1;    ///< of the network
@@ -124,6 +133,8 @@ class any_plan {
     std::string kind;            ///< "step", "last step, sigma = 0"
     std::size_t evaluation = 0;  ///< of the step
     bool guided = true;
+    /// The same with the network inlined; null where the network is called.
+    std::shared_ptr<inlined_evaluation const> whole = {};
   };
 
   /// One evaluation of the network and what runs after it.
@@ -173,21 +184,22 @@ class any_plan {
   state start_at(images const& x_t, request r, conditions const& given = {labels{no_label}},
                  placement const& where = default_placement()) const;
 
-  /// One step: for each of its evaluations, the network once and one kernel. Throws where the state
-  /// is another plan's.
+  /// One step: for each of its evaluations, the network once and one kernel; or the kernel alone,
+  /// where the network is a part of it. Throws where the state is another plan's.
   void advance(state& s) const {
     if (s.where.on_device()) check_place(s.where);  // it may have been moved there
-    advance(s, calls_.network);
+    each_row_of_step(s, [&](row const& r, std::span<level const> seen) {
+      if (structures_[r.structure].whole) return apply_whole(r, s, seen);
+      evaluate(r, s, seen);
+      apply(r, s);
+    });
   }
+  /// The same with another network.
   template <class Net> void advance(state& s, Net const& network) const {
-    std::size_t const k = step_of(s);
-    if (s.where.on_device()) s.where.memory->check_ready();
-    std::vector<level> seen;
-    for (std::size_t i = first_row_[k]; i < first_row_[k + 1]; ++i) {
-      seen.assign(s.samples, rows_[i].where);
-      evaluate(rows_[i], s, seen, network);
-      apply(rows_[i], s);
-    }
+    each_row_of_step(s, [&](row const& r, std::span<level const> seen) {
+      evaluate(r, s, seen, network);
+      apply(r, s);
+    });
   }
 
   /// What the network is asked at a row; `seen` are the samples' levels.
@@ -284,6 +296,20 @@ class any_plan {
   noise_request asked(state& s, std::uint32_t stream, buffer& to) const;
   void enter(state& s) const;
   void evaluate_extras(batch b, state& s) const;
+  template <class F> void each_row_of_step(state& s, F f) const {
+    std::size_t const k = step_of(s);
+    if (s.where.on_device()) s.where.memory->check_ready();
+    std::vector<level> seen;
+    for (std::size_t i = first_row_[k]; i < first_row_[k + 1]; ++i) {
+      seen.assign(s.samples, rows_[i].where);
+      f(rows_[i], seen);
+    }
+  }
+  /// evaluate() and apply() as one kernel.
+  void apply_whole(row const& r, state& s, std::span<level const> seen) const;
+  /// Around the kernel of a row: the noise that the caller gives, and what is counted.
+  void give_noise(state& s) const;
+  static void count_evaluation(state& s);
   void check(state const& s) const;
 
   std::vector<row> rows_;

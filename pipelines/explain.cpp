@@ -44,8 +44,10 @@ std::vector<any_plan::row const*> rows_of_step(any_plan const& p, std::size_t st
 std::string body(any_plan const& p, any_plan::row const& row) {
   auto const& code = *p.structures()[row.structure].code;
   return formulas(code.program(), p.numbers(row), "  ") +
-         fmt::format("  {}{}\n", traffic(code.program()),
-                     code.is_compiled() ? "" : "; not compiled, run as a list of terms");
+         fmt::format(
+             "  {}{}{}\n", traffic(code.program()),
+             code.is_compiled() ? "" : "; not compiled, run as a list of terms",
+             p.structures()[row.structure].whole ? "; the network is inlined before it" : "");
 }
 
 std::string in_latex(any_plan const& p, std::vector<any_plan::row const*> const& rows) {

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/launch.hpp>
+#include <tweedie/networks/inlined.hpp>
 #include <tweedie/pipelines/any_stages.hpp>
 #include <tweedie/pipelines/run_time.hpp>
 #include <tweedie/pipelines/structure.hpp>
@@ -40,6 +41,21 @@ template <class... P, class Door = door> compiled_programs codes_of(list<P...>) 
   static any_code const all[]{code_of<P, Door>()...};
   return all;
 }
+
+/// A program behind an inlined network.
+template <class Program, class Function, class Door>
+class compiled_evaluation final : public inlined_evaluation {
+ public:
+  explicit compiled_evaluation(Function const& function) : function_(function) {}
+  void launch(batch const& b, launch_numbers numbers, state& s, rows const& r) const override {
+    launch_numbered<Program, Door>(numbers, s, r,
+                                   networks::detail::inlined_at<Function>{
+                                       networks::detail::rows_of(function_, b), b.levels[0]});
+  }
+
+ private:
+  Function function_;
+};
 
 }  // namespace detail
 
@@ -81,7 +97,17 @@ template <class Stages, class Network, class Door = door> class plan : public ru
                       std::move(levels), between, detail::codes_of(typename code::starts{}),
                       structures_of(typename code::structures{}, typename code::programs{})),
         parts_(std::move(of)),
-        between_(std::move(between)) {}
+        between_(std::move(between)) {
+    if constexpr (networks::is_inlined<Network>)
+      inline_network(network().function, typename code::programs{});
+  }
+
+  template <class Function, class... P> void inline_network(Function const& function, list<P...>) {
+    std::size_t i = 0;
+    ((structures_[i++].whole =
+          std::make_shared<detail::compiled_evaluation<P, Function, Door>>(function)),
+     ...);
+  }
 
   template <class... S, class... P>
   static std::span<declared_structure const> structures_of(list<S...>, list<P...>) {

@@ -1,11 +1,13 @@
 """Facts of emitted kernels, read from an object file of nvcc's that holds PTX as text: no GPU is needed.
 
-    facts.py OBJECT... [--arch sm_90 ...] [--sass] [--registers N] [--record FILE]
+    facts.py OBJECT[:PART]... [--arch sm_90 ...] [--sass] [--registers N] [--record FILE]
+
+PART is in the names of the kernels that are meant; without it all are.
 
 From the PTX, for each kernel (the runtime's empty ones do not count):
   - no array that did not fit registers (`.local`), no call;
   - rows are loaded and stored 16 bytes at a time. What a kernel loads one float at a time
-    is counted: the numbers of a sample where samples differ, masks, and what a reduction reads;
+    is counted: the numbers of a sample where samples differ, masks, and what a reduction or an inlined network reads;
   - no division of floats and no `sqrt.rn`, which are calls, but in a kernel of a block per sample, or in a kernel whose
     formula has one (DIVIDES);
   - how many instructions it has: with --record FILE, what has changed since the last run is named.
@@ -117,7 +119,8 @@ class Kernel:
         # Eight elements a thread where a buffer is of 16 bits, four otherwise: accesses of 16 bytes for each buffer.
         mixed = any("float16" in one for one in reads + writes)
         self.reads, self.writes = (sum(2 if mixed and "float16" not in one else 1 for one in part) for part in (reads, writes))
-        self.by_block = "reduce_and_go_on" in name
+        # What a reduction or an inlined network does is not the program's own.
+        self.by_block = "_and_go_on" in name
         code = [re.sub(r"^@!?%?\w+\s+", "", line) for line in lines]
         self.opcodes = [m.group(0) for m in (re.match(r"[a-z]\w*(?:[.:]+\w+)*", line) for line in code)
                         if m and not line_is_label(m.string)]
@@ -213,9 +216,13 @@ def main():
         sys.exit(77)
 
     wrong, counts = [], {}
-    for path in args.objects:
+    for argument in args.objects:
+        path, _, part = argument.partition(":")
         for text in ptx_of(path):
-            entries = list(entries_of(text))
+            entries = [e for e in entries_of(text) if part in e[0]]
+            if not entries:
+                wrong.append(f"no kernel of {path} has '{part}' in its name")
+                continue
             names = demangled([name for name, _ in entries])
             kernels = [Kernel(name, lines, names[name]) for name, lines in entries if "tweedie::program<" in names[name]]
             if len(kernels) < len(entries):

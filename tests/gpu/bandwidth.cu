@@ -1,9 +1,12 @@
-// A fused step beside the device's own copy, at 64x3x256x256: bytes moved per second, as a table.
+// A fused step beside the device's own copy, at 64x3x256x256: bytes moved per second, as a table. And a
+// small state, where a launch is what a step costs: with its network inlined, and called.
 #include <cstdio>
 #include <limits>
 #include <vector>
 
 #include <tweedie/tweedie.hpp>
+
+#include "../unit/tiny_mlp.hpp"
 
 using namespace tweedie;
 
@@ -52,6 +55,16 @@ void measure(char const* name, Pipeline const& pipeline, cudaStream_t stream, do
               100 * bytes / t / copy);
 }
 
+/// A loop of 1000 steps on 16x7 numbers, recorded.
+template <class Network>
+void measure_small(char const* name, Network const& network, cudaStream_t stream) {
+  auto const plan = (schedules::linear{} | predicts::v{} | samplers::ddim{} | network).plan(1000);
+  request const r{.shape = {16, 7}};
+  auto loop = plan.record(r, label{}, on(stream));
+  double const t = seconds(stream, [&] { loop.launch(r, label{}); });
+  std::printf("| %s | %.0f us | %.2f us |\n", name, t * 1e6, t * 1e6 / 1000);
+}
+
 }  // namespace
 
 int main() {
@@ -77,6 +90,11 @@ int main() {
     measure("guided dpmpp_2m", guided | samplers::dpmpp_2m{} | network{}, stream, copy);
     measure("ancestral with clip", v | thresholds::clip{} | samplers::ancestral{} | network{},
             stream, copy);
+
+    std::printf("\n| 16x7, an MLP of 16 neurons | 1000 steps | one |\n|---|---|---|\n");
+    networks::inlined const mlp{tiny_mlp{}};
+    measure_small("inlined", mlp, stream);
+    measure_small("a kernel of its own", networks::unconditional{mlp}, stream);
     cudaStreamDestroy(stream);
   } catch (error const& e) {
     std::fprintf(stderr, "%s\n", e.what());

@@ -7,6 +7,8 @@
 #include <tweedie/dsl/spy.hpp>
 #include <tweedie/tweedie.hpp>
 
+#include "tiny_mlp.hpp"
+
 using namespace tweedie;
 
 namespace {
@@ -47,6 +49,22 @@ BOOST_AUTO_TEST_CASE(one_launch_for_each_evaluation) {
   BOOST_TEST((seen_of(base | samplers::dpmpp_2m{} | network, calls, 10) == seen{10, 11}));
   // Two evaluations a step but for the last.
   BOOST_TEST((seen_of(base | samplers::heun{} | network, calls, 10) == seen{19, 20}));
+}
+
+// As a network that is called it would be a launch of its own.
+BOOST_AUTO_TEST_CASE(an_inlined_network_adds_no_launch) {
+  auto const launches_of = [](auto const& p) {
+    auto const plan = p.plan(10);
+    spy::forget();
+    plan.sample({.shape = {3, 5, 7}});
+    return spy::launches();
+  };
+  auto const base = schedules::cosine{} | predicts::v{} | guidance::classifier_free{2};
+  networks::inlined const network{tiny_mlp{}};
+  BOOST_TEST(launches_of(base | samplers::ddim{} | network) == 11u);
+  BOOST_TEST(launches_of(base | thresholds::dynamic{} | samplers::ancestral{} | network) == 11u);
+  auto const called = [&](batch const& b) { network(b); };
+  BOOST_TEST(launches_of(base | samplers::ddim{} | called) == 21u);
 }
 
 // On a host one task runs all phases of a sample: a reduction adds none.

@@ -8,6 +8,8 @@
 #include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/tweedie.hpp>
 
+#include "../../unit/tiny_mlp.hpp"
+
 using namespace tweedie;
 
 namespace {
@@ -130,7 +132,17 @@ BOOST_AUTO_TEST_CASE(buffers_of_16_bits) {
                                        exact_network<bfloat16, float16>{});
 }
 
-BOOST_AUTO_TEST_CASE(samples_that_come_and_go) {
+// One kernel for the network and its step; more by itself only for a second level.
+BOOST_AUTO_TEST_CASE(an_inlined_network) {
+  networks::inlined const mlp{tiny_mlp{}};
+  all_agree("inlined ancestral", guided | samplers::ancestral{} | mlp);
+  all_agree("inlined heun", guided | samplers::heun{} | mlp);
+  all_agree("inlined dynamic", schedules::cosine{} | predicts::v{} | thresholds::dynamic{} |
+                                   samplers::ddim{} | mlp);
+  all_agree("inlined edm", schedules::edm{} | predicts::edm{} | samplers::euler{} | mlp);
+}
+
+template <class Network> void they_come_and_go(Network const& network) {
   own_stream const own;
   auto const run = [&](placement const& where) {
     std::vector<finished_sample> all;
@@ -154,4 +166,8 @@ BOOST_AUTO_TEST_CASE(samples_that_come_and_go) {
     BOOST_TEST(host[i].id == device[i].id);
     BOOST_TEST(same(host[i].sample, device[i].sample));
   }
+}
+BOOST_AUTO_TEST_CASE(samples_that_come_and_go) { they_come_and_go(network); }
+BOOST_AUTO_TEST_CASE(samples_of_an_inlined_network) {
+  they_come_and_go(networks::inlined{tiny_mlp{}});
 }

@@ -1,6 +1,7 @@
 // See plans.hpp.
 #include "plans.hpp"
 
+#include "../../unit/tiny_mlp.hpp"
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/predicts/edm.hpp>
 #include <tweedie/networks/thresholds.hpp>
@@ -68,6 +69,14 @@ plan_pointer inpainting(int n) {
 void doubled(float* data, std::size_t n, placement const& where) {
   using namespace symbols;
   launch(step(x = 2 * x), bindings{bind(x, data)}, {.count = 1, .pitch = n, .on = where});
+}
+plan_pointer of_an_inlined_network(int n) {
+  return plan_of(guided | samplers::ancestral{} | networks::inlined{tiny_mlp{}}, n);
+}
+plan_pointer reducing_of_an_inlined_network(int n) {
+  return plan_of(schedules::cosine{} | predicts::v{} | thresholds::dynamic{} | samplers::ddim{} |
+                     networks::inlined{tiny_mlp{}},
+                 n);
 }
 plan_pointer of_a_host_network(int n) {
   return plan_of(schedules::cosine{} | predicts::v{} | samplers::ddim{} | of_hosts{}, n);

@@ -112,6 +112,12 @@ BOOST_FIXTURE_TEST_CASE(a_reduction_adds_a_kernel, machine) {
   BOOST_TEST((loop_of(reducing(10), stream) == loop{1, 10, 20}));
 }
 
+// The network is in the kernels.
+BOOST_FIXTURE_TEST_CASE(an_inlined_network_adds_none, machine) {
+  BOOST_TEST((loop_of(of_an_inlined_network(10), stream) == loop{1, 0, 10}));
+  BOOST_TEST((loop_of(reducing_of_an_inlined_network(10), stream) == loop{1, 0, 20}));
+}
+
 BOOST_FIXTURE_TEST_CASE(keys_and_labels_are_in_a_device_before_the_first_kernel, machine) {
   auto const plan = stochastic(4);
   state s = plan->start(asked, labels{4, 5, 6}, on(stream));
