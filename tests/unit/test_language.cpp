@@ -330,10 +330,11 @@ BOOST_AUTO_TEST_CASE(formulas_for_a_paper) {
   BOOST_TEST(!contains(text, "e-0"), text << " has a number as programs write them");
   // DDPM's own noise, in the step's numbers: Song et al. 2021 (DDIM), eq. 16 with eta = 1.
   for (std::size_t step = 0; step + 1 < plan.steps(); ++step) {
-    double const from = 1000 - 250 * static_cast<double>(step);
-    level const t = schedules::cosine{}.at(from), s = schedules::cosine{}.at(from - 250);
-    double const noise = s.sigma / t.sigma * std::sqrt(1 - t.alpha * t.alpha / (s.alpha * s.alpha));
-    std::string const term = fmt::format("+ {:.6g} z", noise);
+    double const at = 1000 - 250 * static_cast<double>(step);
+    level const now = schedules::cosine{}.at(at), next = schedules::cosine{}.at(at - 250);
+    double const drawn =
+        next.sigma / now.sigma * std::sqrt(1 - now.alpha * now.alpha / (next.alpha * next.alpha));
+    std::string const term = fmt::format("+ {:.6g} z", drawn);
     BOOST_TEST(contains(latex_step(plan, step), term), latex_step(plan, step)
                                                            << " does not say " << term);
   }
