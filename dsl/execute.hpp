@@ -69,8 +69,8 @@ void for_each_on_host(std::uint64_t count, std::uint64_t elements, F const& f,
                          &all);
 }
 
-/// Tiles of a task: the call of one costs as much as some of its elements.
-inline constexpr std::uint64_t tiles_of_task = 16;
+/// Elements of a task, in tiles one after the other.
+inline constexpr std::uint64_t elements_of_task = 16 * host_width;
 
 /// Runs a kernel over `rows` rows of the host's.
 template <class Program> void execute(kernel<Program, host_width> const& k, std::uint64_t rows) {
@@ -83,7 +83,7 @@ template <class Program> void execute(kernel<Program, host_width> const& k, std:
       });
       return;
     }
-  for_each_on_host(rows * k.chunks_per_row, rows * k.pitch, k, tiles_of_task);
+  for_each_on_host(rows * k.chunks_per_row, rows * k.pitch, k, elements_of_task / k.width);
 }
 
 }  // namespace tweedie
