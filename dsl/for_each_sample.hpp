@@ -84,13 +84,12 @@ void run_row(phased_kernel<phased<list<P...>, list<R...>>, host_width> const& k,
   k(n);
 }
 
-/// Runs before(row, shared floats, thread, threads) and all phases over `rows` rows of the host's, a
-/// task a row.
+/// Runs before(row, shared floats) and all phases over `rows` rows of the host's, a task a row.
 template <class Before, class Kernel>
 void execute_preceded(Before const& before, Kernel const& k, std::uint64_t rows) {
   for_each_on_host(rows, rows * k.pitch, [&](std::uint64_t n) {
     float shared[Before::shared];
-    before(n, shared, 0, 1);
+    before(n, shared);
     run_row(k, n);
   });
 }

@@ -121,7 +121,7 @@ template <class Before, class Program>
 __global__ void __launch_bounds__(256)
     do_and_go_on(__grid_constant__ preceded_program<Before, Program> const one) {
   __shared__ float shared[Before::shared];
-  one.before(blockIdx.x, shared, threadIdx.x, blockDim.x);  // its threads meet at the end
+  one.before.of_block(blockIdx.x, shared);  // its threads meet at the end
   for (std::uint64_t i = threadIdx.x; i < one.program.chunks_per_row; i += blockDim.x)
     one.program(blockIdx.x * one.program.chunks_per_row + i);
 }
@@ -137,7 +137,7 @@ void execute_phases(phased_kernel<phased<list<P...>, list<R...>>, device_width> 
 }
 
 /// Enqueues a kernel over `rows` rows of a device's, a block each, that begins with
-/// before(row, shared floats, thread, threads).
+/// before.of_block(row, shared floats).
 template <class Before, class Program>
 void execute_preceded(Before const& before, kernel<Program, device_width> const& k,
                       std::uint64_t rows, void* stream) {

@@ -1,6 +1,7 @@
 // A network small enough to be a part of the step's kernel: an analytic mixture, an MLP of a few
 // neurons. In a pipeline one kernel evaluates it and makes the step, on a device a block of 256
-// threads a sample, on a host a task a sample.
+// threads a sample, on a host a task a sample. That is for many samples of few elements: one large
+// sample would be the work of one core.
 #pragma once
 
 #include <cstddef>
@@ -28,12 +29,12 @@ struct inlined_row {
   float* out;              ///< as many, to be written
   std::uint64_t elements;  ///< of one sample
   level where;             ///< the row's level
-  int label;               ///< or no_label
-  float* shared;           ///< `Function::shared` floats of the row's threads together
+  int label;               ///< or no_label; a `check` is what keeps it in range
+  float* shared;           ///< `Function::shared` floats of the row's threads together; else null
   std::uint32_t thread, threads;
 
-  /// Until all threads have come here: each then sees what the others wrote to `shared` and `out`.
-  /// All have to come.
+  /// A barrier: behind it each thread sees what the others wrote to `shared` and `out`. Every thread
+  /// of the row has to reach it, so that it stands in no branch and no loop over `thread`.
   TWEEDIE_HD void wait() const {
 #if defined(__CUDA_ARCH__)
     __syncthreads();
@@ -44,14 +45,17 @@ struct inlined_row {
 namespace detail {
 
 /// Floats that the threads of a row share.
-template <class Function> constexpr std::size_t shared_of() {
-  if constexpr (requires { Function::shared; }) return Function::shared;
-  else return 0;
-}
+template <class Function> inline constexpr std::size_t shared_of = 0;
+template <class Function>
+requires requires { Function::shared; }
+inline constexpr std::size_t shared_of<Function> = Function::shared;
+
+template <class Function>
+inline constexpr bool asked_by_row = std::is_invocable_v<Function const&, inlined_row const&>;
 
 /// An inlined network with the rows of a batch, as kernels take it.
 template <class Function> struct inlined_rows {
-  static constexpr std::size_t shared = shared_of<Function>() > 0 ? shared_of<Function>() : 1;
+  static constexpr std::size_t shared = shared_of<Function> > 0 ? shared_of<Function> : 1;
   Function function;
   float const* x;
   float* out;
@@ -59,25 +63,37 @@ template <class Function> struct inlined_rows {
   std::uint64_t elements, pitch;
   std::uint64_t samples, labelled;  ///< rows of x, rows that have labels
   std::uint32_t branches;
-  bool own_input;  ///< each branch reads rows of its own
 
-  /// All branches of sample n; the threads meet at the end.
-  TWEEDIE_HD void operator()(std::uint64_t n, level const& where, float* of_row,
-                             std::uint32_t thread, std::uint32_t threads) const {
+  TWEEDIE_HD inlined_row row_of(std::uint64_t n, std::uint32_t branch, level const& where,
+                                float* of_row, std::uint32_t thread, std::uint32_t threads) const {
+    std::uint64_t const row = branch * samples + n;
+    return {x + n * pitch,
+            out + row * pitch,
+            elements,
+            where,
+            labels && row < labelled ? labels[row] : no_label,
+            shared_of<Function> > 0 ? of_row : nullptr,
+            thread,
+            threads};
+  }
+
+  // Two functions: where one for both calls what is for hosts alone, nvcc but warns.
+
+  /// All branches of sample n, on the host.
+  void operator()(std::uint64_t n, level const& where, float* of_row) const {
+    if constexpr (asked_by_row<Function>)  // else there is a sentence already
+      for (std::uint32_t k = 0; k < branches; ++k) function(row_of(n, k, where, of_row, 0, 1));
+  }
+#if defined(__CUDACC__)
+  /// By a block, whose threads meet behind each branch.
+  __device__ void of_block(std::uint64_t n, level const& where, float* of_row) const {
     for (std::uint32_t k = 0; k < branches; ++k) {
-      std::uint64_t const row = k * samples + n;
-      inlined_row const asked{x + (own_input ? row : n) * pitch,
-                              out + row * pitch,
-                              elements,
-                              where,
-                              labels && row < labelled ? labels[row] : no_label,
-                              of_row,
-                              thread,
-                              threads};
-      function(asked);
-      asked.wait();
+      if constexpr (asked_by_row<Function>)
+        function(row_of(n, k, where, of_row, threadIdx.x, blockDim.x));
+      __syncthreads();
     }
   }
+#endif
 };
 
 /// All samples at one level.
@@ -86,18 +102,24 @@ template <class Function> struct inlined_at {
   inlined_rows<Function> rows;
   level where;
 
-  TWEEDIE_HD void operator()(std::uint64_t n, float* of_row, std::uint32_t thread,
-                             std::uint32_t threads) const {
-    rows(n, where, of_row, thread, threads);
+  void operator()(std::uint64_t n, float* of_row) const { rows(n, where, of_row); }
+#if defined(__CUDACC__)
+  __device__ void of_block(std::uint64_t n, float* of_row) const {
+    rows.of_block(n, where, of_row);
   }
+#endif
 };
 
-/// Throws tweedie::error where the batch wants an answer that such a network does not give.
-template <class Function> inlined_rows<Function> rows_of(Function const& function, batch const& b) {
-  if (b.variance)
+/// Throws where a learned variance is asked for, which such a network does not give.
+inline void refuse_variance(bool asked) {
+  if (asked)
     throw error(
         "an inlined network was asked for a learned variance, expected a sampler that asks for one "
         "output: samplers::ancestral{} for samplers::ancestral_learned{}");
+}
+
+template <class Function> inlined_rows<Function> rows_of(Function const& function, batch const& b) {
+  refuse_variance(b.variance != nullptr);
   return {.function = function,
           .x = b.x,
           .out = b.out,
@@ -106,15 +128,15 @@ template <class Function> inlined_rows<Function> rows_of(Function const& functio
           .pitch = b.pitch,
           .samples = b.samples,
           .labelled = b.samples * b.conditions,
-          .branches = static_cast<std::uint32_t>(b.branches),
-          .own_input = b.input_rows > b.samples};
+          .branches = static_cast<std::uint32_t>(b.branches)};
 }
 
 #if defined(__CUDACC__)
 template <class Rows>
-__global__ void __launch_bounds__(256) network_alone(Rows rows, level where, std::uint64_t first) {
+__global__ void __launch_bounds__(256)
+    network_alone(__grid_constant__ Rows const rows, level where, std::uint64_t first) {
   __shared__ float shared[Rows::shared];
-  rows(first + blockIdx.x, where, shared, threadIdx.x, blockDim.x);
+  rows.of_block(first + blockIdx.x, where, shared);
 }
 
 /// f(first, count) for each run of samples at one level.
@@ -133,17 +155,32 @@ template <class F> void each_level(batch const& b, F f) {
 
 }  // namespace detail
 
-/// `networks::inlined{function}`: function(inlined_row const&) writes one row's answer. It is a
-/// trivially copyable value of its own (weights are arrays in it), marked TWEEDIE_HD where nvcc
-/// compiles it, and may say `static constexpr std::size_t shared = n;` for floats that the threads
-/// of a row share. Outside a plan's steps (a continuous batch, adaptive steps, a likelihood) it is a
-/// network like any other, on a device a kernel for each run of samples at one level.
+/// `networks::inlined{function}`: function(inlined_row const&) writes one row's answer, in float32.
+/// It is a trivially copyable value of at most 28 KB (weights are arrays in it), marked TWEEDIE_HD
+/// where nvcc compiles it, and throws nothing: what it refuses, it refuses in a
+/// `check(shape, labels, branches)`. With `static constexpr std::size_t shared = n;` the threads of
+/// a row share n floats, at most 12288. Where its plan is made at run time, inside another network
+/// (`unconditional{inlined{f}}`), in a continuous batch and by adaptive steps it is called as any
+/// network is, on a device a kernel for each run of samples at one level. `Door` is the compiler's
+/// (dsl/execute.hpp), not the user's.
 template <class Function, class Door = door> struct inlined {
   using kind = kinds::network;
-  static constexpr bool enqueues = true;
+  static constexpr bool enqueues = std::is_same_v<Door, device_door>;
+  static constexpr bool is_conditional = [] {
+    if constexpr (requires { Function::is_conditional; }) return Function::is_conditional;
+    else return true;
+  }();
   static_assert(std::is_trivially_copyable_v<Function>,
                 "an inlined network goes into a kernel's arguments: its function must be trivially "
                 "copyable, with arrays in it and no vector and no pointer of the host's");
+  static_assert(detail::asked_by_row<Function>,
+                "an inlined network is asked row by row: its function must have a const "
+                "operator()(networks::inlined_row const& row)");
+  static_assert(
+      sizeof(Function) <= 28 * 1024 && detail::shared_of<Function> <= 12288,
+      "an inlined network is small: at most 28 KB of weights, which go into a kernel's "
+      "arguments, and at most 12288 shared floats, 48 KB; call a larger one instead, with "
+      "a tweedie::batch const&");
   Function function;
 
   /// The function's own, where it has one.
@@ -155,8 +192,8 @@ template <class Function, class Door = door> struct inlined {
 
   void operator()(batch const& b) const {
     auto rows = detail::rows_of(function, b);
-    if (b.on_device) {
 #if defined(__CUDACC__)
+    if (b.on_device) {
       detail::each_level(b, [&](std::size_t first, std::size_t count) {
         level where = b.levels[first];
         std::uint64_t from = first;
@@ -168,15 +205,11 @@ template <class Function, class Door = door> struct inlined {
             "launching a network");
       });
       return;
-#else
-      throw error(
-          "an inlined network that was compiled for the host alone was asked on a device, expected "
-          "one that nvcc has compiled: write it in a .cu file");
-#endif
     }
+#endif
     for_each_on_host(b.samples, b.samples * b.pitch, [&](std::uint64_t n) {
       float shared[decltype(rows)::shared];
-      rows(n, b.levels[n], shared, 0, 1);
+      rows(n, b.levels[n], shared);
     });
   }
 };

@@ -13,14 +13,14 @@
 namespace tweedie::networks {
 namespace {
 
-// Where it was built, beside the program, or else wherever the system looks for libraries.
+// Beside the program, where it was built, or else wherever the system looks for libraries.
 std::string path_of_library() {
   std::error_code none;
   std::filesystem::path const name = TWEEDIE_UNET_LIBRARY, built = TWEEDIE_UNET_FOLDER / name;
-  if (std::filesystem::exists(built, none)) return built;
   auto const program = std::filesystem::read_symlink("/proc/self/exe", none);
   auto const beside = program.parent_path() / name;
-  return !program.empty() && std::filesystem::exists(beside, none) ? beside : name;
+  if (!program.empty() && std::filesystem::exists(beside, none)) return beside;
+  return std::filesystem::exists(built, none) ? built : name;
 }
 
 template <class Function> Function* function_of(void* library, char const* name) {
@@ -38,9 +38,9 @@ void* library() {
       char const* const why = dlerror();
       throw error("unet: the library '" + path + "' could not be loaded (" +
                   (why ? why : "no reason was given") +
-                  "); expected '" TWEEDIE_UNET_LIBRARY "' in '" TWEEDIE_UNET_FOLDER
-                  "', beside the program or on LD_LIBRARY_PATH, and"
-                  " LibTorch where it was built with it");
+                  "); expected '" TWEEDIE_UNET_LIBRARY
+                  "' beside the program, in '" TWEEDIE_UNET_FOLDER
+                  "' or on LD_LIBRARY_PATH, and LibTorch where it was built with it");
     }
     auto const layout = function_of<decltype(tweedie_unet_layout)>(found, "tweedie_unet_layout")();
     if (layout != unet_layout)

@@ -537,7 +537,7 @@ void set_threads(int threads) {
     throw error("unet: " + text(threads) + " threads were asked for, it must be at least 1");
   at::set_num_threads(threads);
   // OpenBLAS on pthreads keeps its own count, whatever LibTorch is told; another BLAS has no such
-  // function.
+  // function. RTLD_DEFAULT begins with the program, and glibc goes on to what this library needs.
   using setter = void (*)(int);
   if (auto set = reinterpret_cast<setter>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads")))
     set(threads);

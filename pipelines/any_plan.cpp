@@ -262,14 +262,15 @@ void any_plan::apply(row const& r, state& s) const {
   count_evaluation(s);
 }
 
-void any_plan::apply_whole(row const& r, state& s, std::span<level const> seen) const {
+void any_plan::apply_inlined(row const& r, state& s, std::span<level const> seen) const {
   batch const b = batch_of(r, s, seen);
   if (r.extras) {
     evaluate_extras(b, s);
     settle(s);
+    if (s.where.on_device()) s.where.memory->check_done("the guidance's network");
   }
   give_noise(s);
-  structures_[r.structure].whole->launch(b, {rounded_.data() + r.first}, s, rows_of(s));
+  structures_[r.structure].inlined->launch(b, {rounded_.data() + r.first}, s, rows_of(s));
   count_evaluation(s);
 }
 
@@ -277,6 +278,7 @@ void any_plan::give_noise(state& s) const {
   for (std::uint32_t k : layout_.streams) {
     calls_.noise(asked(s, k, s.given_noise[k]));
     settle(s);
+    if (s.where.on_device()) s.where.memory->check_done("the source of noise");
   }
 }
 

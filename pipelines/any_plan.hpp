@@ -134,7 +134,7 @@ class any_plan {
     std::size_t evaluation = 0;  ///< of the step
     bool guided = true;
     /// The same with the network inlined; null where the network is called.
-    std::shared_ptr<inlined_evaluation const> whole = {};
+    std::shared_ptr<inlined_evaluation const> inlined = {};
   };
 
   /// One evaluation of the network and what runs after it.
@@ -189,7 +189,7 @@ class any_plan {
   void advance(state& s) const {
     if (s.where.on_device()) check_place(s.where);  // it may have been moved there
     each_row_of_step(s, [&](row const& r, std::span<level const> seen) {
-      if (structures_[r.structure].whole) return apply_whole(r, s, seen);
+      if (structures_[r.structure].inlined) return apply_inlined(r, s, seen);
       evaluate(r, s, seen);
       apply(r, s);
     });
@@ -306,7 +306,7 @@ class any_plan {
     }
   }
   /// evaluate() and apply() as one kernel.
-  void apply_whole(row const& r, state& s, std::span<level const> seen) const;
+  void apply_inlined(row const& r, state& s, std::span<level const> seen) const;
   /// Around the kernel of a row: the noise that the caller gives, and what is counted.
   void give_noise(state& s) const;
   static void count_evaluation(state& s);

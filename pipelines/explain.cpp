@@ -47,7 +47,7 @@ std::string body(any_plan const& p, any_plan::row const& row) {
          fmt::format(
              "  {}{}{}\n", traffic(code.program()),
              code.is_compiled() ? "" : "; not compiled, run as a list of terms",
-             p.structures()[row.structure].whole ? "; the network is inlined before it" : "");
+             p.structures()[row.structure].inlined ? "; the network is inlined before it" : "");
 }
 
 std::string in_latex(any_plan const& p, std::vector<any_plan::row const*> const& rows) {

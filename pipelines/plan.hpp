@@ -103,8 +103,9 @@ template <class Stages, class Network, class Door = door> class plan : public ru
   }
 
   template <class Function, class... P> void inline_network(Function const& function, list<P...>) {
+    networks::detail::refuse_variance(layout_.learns_variance);
     std::size_t i = 0;
-    ((structures_[i++].whole =
+    ((structures_[i++].inlined =
           std::make_shared<detail::compiled_evaluation<P, Function, Door>>(function)),
      ...);
   }

@@ -38,7 +38,7 @@ TESTS_OF = {
     "samplers/consistency.hpp": ["test_consistency"],
     "samplers/ddim.hpp": ["test_yardsticks", "test_laws"],
     "samplers/dpmpp_2m.hpp": ["test_orders", "test_bits"],
-    "samplers/edm_stochastic.hpp": ["test_edm"],
+    "samplers/edm_stochastic.hpp": ["test_sde"],
     "samplers/euler.hpp": ["test_laws", "test_bits"],
     "samplers/euler_maruyama.hpp": ["test_sde"],
     "samplers/heun.hpp": ["test_orders", "test_bits"],
@@ -46,7 +46,7 @@ TESTS_OF = {
     "samplers/repaint.hpp": ["test_repaint", "test_inpainting_any_sampler"],
     "samplers/replacement.hpp": ["test_inpainting", "test_repaint", "test_inpainting_any_sampler"],
     "samplers/runge_kutta.hpp": ["test_solvers"],
-    "samplers/sde_dpmpp_2m.hpp": ["test_solvers"],
+    "samplers/sde_dpmpp_2m.hpp": ["test_sde"],
     "samplers/tableaux.hpp": ["test_solvers", "test_adaptive"],
     "samplers/unipc_2.hpp": ["test_solvers"],
 }

@@ -189,8 +189,39 @@ void check_characters(std::string_view text, std::string const& source) {
                             static_cast<unsigned>(static_cast<unsigned char>(*at))));
 }
 
+/// The first character that is not ASCII and stands outside texts and comments, or behind a
+/// backslash. There toml++ 3.3 asks whether it is a blank, and tells the compiler that no such
+/// question comes up of U+00E9 and many others. Of a text over several lines, the lines after its
+/// first count as outside.
+std::string_view::const_iterator find_misplaced(std::string_view text) {
+  char in = 0;  // the quote of a text, # of a comment
+  bool is_escaped = false;
+  for (auto at = text.begin() + (text.starts_with("\xef\xbb\xbf") ? 3 : 0); at != text.end();
+       ++at) {
+    char const c = *at;
+    if (static_cast<unsigned char>(c) >= 0x80 && (in == 0 || is_escaped)) return at;
+    if (c == '\n') in = 0, is_escaped = false;
+    else if (is_escaped) is_escaped = c == ' ' || c == '\t';
+    else if (in == '"' && c == '\\') is_escaped = true;
+    else if (in == 0 && (c == '"' || c == '\'' || c == '#')) in = c;
+    else if (in == c && in != '#') in = 0;
+  }
+  return text.end();
+}
+
+void check_places(std::string_view text, std::string const& source) {
+  auto const at = find_misplaced(text);
+  if (at != text.end())
+    throw error(fmt::format(
+        "recipe '{}': line {}: a character that is not ASCII, 0x{:02x}, outside a text and a "
+        "comment; expected key = value",
+        source, std::count(text.begin(), at, '\n') + 1,
+        static_cast<unsigned>(static_cast<unsigned char>(*at))));
+}
+
 json parse_toml(std::string_view text, std::string const& source) {
   check_characters(text, source);
+  check_places(text, source);
   try {
     return to_json(toml::parse(text));
   } catch (toml::parse_error const& e) {

@@ -221,7 +221,7 @@ def main():
         for text in ptx_of(path):
             entries = [e for e in entries_of(text) if part in e[0]]
             if not entries:
-                wrong.append(f"no kernel of {path} has '{part}' in its name")
+                wrong.append(f"{path} has no kernel" + (f" with '{part}' in its name" if part else ""))
                 continue
             names = demangled([name for name, _ in entries])
             kernels = [Kernel(name, lines, names[name]) for name, lines in entries if "tweedie::program<" in names[name]]

@@ -38,8 +38,9 @@ bool says(std::string const& text, std::string const& part) {
 
 BOOST_FIXTURE_TEST_CASE(the_library_is_missed_and_then_found, beside) {
   BOOST_TEST(says(refusal(), "the library '" TWEEDIE_UNET_LIBRARY "' could not be loaded"));
-  BOOST_TEST(says(refusal(), "expected '" TWEEDIE_UNET_LIBRARY "' in '" TWEEDIE_UNET_FOLDER
-                             "', beside the program or on LD_LIBRARY_PATH"));
+  BOOST_TEST(says(refusal(),
+                  "expected '" TWEEDIE_UNET_LIBRARY "' beside the program, in '" TWEEDIE_UNET_FOLDER
+                  "' or on LD_LIBRARY_PATH"));
   std::ofstream(library) << "no library";
   BOOST_TEST(says(refusal(), library.string()));
   BOOST_TEST(says(refusal(), "could not be loaded"));

@@ -43,6 +43,10 @@ double std_of(float const* a, std::size_t n) {
 
 bool close(double a, double b, double bound = 1e-6) { return std::abs(a - b) <= bound; }
 
+struct multiple {  // of one byte
+  std::int8_t times;
+  TWEEDIE_HD float operator()(float a) const { return static_cast<float>(times) * a; }
+};
 struct affine {  // a function with numbers of its own
   float gain, shift;
   TWEEDIE_HD float operator()(float a) const { return gain * a + shift; }
@@ -75,6 +79,10 @@ BOOST_AUTO_TEST_CASE(a_function_of_ones_own_with_numbers) {
     double const a = 2 * static_cast<double>(was.x[k]) - static_cast<double>(was.known[k]);
     BOOST_TEST(close(static_cast<double>(now.x[k]), 3 * a + static_cast<double>(0.1f), 4e-6));
   });
+  two_rows small;
+  launch(step(x = pointwise(multiple{-3}, x)), small.where(), small.layout());
+  each_value(
+      [&](std::size_t, std::size_t, std::size_t k) { BOOST_TEST(small.x[k] == -3 * was.x[k]); });
 }
 
 BOOST_AUTO_TEST_CASE(expressions_nest) {

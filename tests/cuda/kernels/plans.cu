@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(buffers_of_16_bits) {
                                        exact_network<bfloat16, float16>{});
 }
 
-// One kernel for the network and its step; more by itself only for a second level.
+// The network is in the step's kernel.
 BOOST_AUTO_TEST_CASE(an_inlined_network) {
   networks::inlined const mlp{tiny_mlp{}};
   all_agree("inlined ancestral", guided | samplers::ancestral{} | mlp);

@@ -1,7 +1,7 @@
 // See plans.hpp.
 #include "plans.hpp"
 
-#include "../../unit/tiny_mlp.hpp"
+#include <tweedie/networks/guidances/classifier.hpp>
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/predicts/edm.hpp>
 #include <tweedie/networks/thresholds.hpp>
@@ -14,6 +14,7 @@
 #include <tweedie/samplers/replacement.hpp>
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/edm.hpp>
+#include "../../unit/tiny_mlp.hpp"
 
 using namespace tweedie;
 
@@ -39,6 +40,15 @@ struct of_hosts {
     ++network_calls::count;
     for (std::size_t row = 0; row < b.rows(); ++row)
       for (float& a : b.out_of(row)) a = 0;
+  }
+};
+
+/// Its own launch says nothing of what went wrong.
+__global__ void do_nothing() {}
+struct launches_a_kernel {
+  static constexpr bool enqueues = true;
+  void operator()(batch const& b) const {
+    do_nothing<<<1, 1, 0, static_cast<cudaStream_t>(b.stream)>>>();
   }
 };
 
@@ -75,6 +85,12 @@ plan_pointer of_an_inlined_network(int n) {
 }
 plan_pointer reducing_of_an_inlined_network(int n) {
   return plan_of(schedules::cosine{} | predicts::v{} | thresholds::dynamic{} | samplers::ddim{} |
+                     networks::inlined{tiny_mlp{}},
+                 n);
+}
+plan_pointer classified_of_an_inlined_network(int n) {
+  return plan_of(schedules::cosine{} | predicts::epsilon{} |
+                     guidance::classifier{1, launches_a_kernel{}} | samplers::ancestral{} |
                      networks::inlined{tiny_mlp{}},
                  n);
 }

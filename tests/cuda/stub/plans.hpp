@@ -32,6 +32,8 @@ void doubled(float* x, std::size_t n, tweedie::placement const& where);
 /// Whose network is a part of its kernels.
 plan_pointer of_an_inlined_network(int n);
 plan_pointer reducing_of_an_inlined_network(int n);
+/// And whose guidance launches a kernel of its own before them.
+plan_pointer classified_of_an_inlined_network(int n);
 /// Whose network is made for hosts.
 plan_pointer of_a_host_network(int n);
 /// Whose network says that it cannot be recorded.

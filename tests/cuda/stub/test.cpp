@@ -418,4 +418,12 @@ BOOST_FIXTURE_TEST_CASE(a_launch_that_fails_leaves_the_state, machine) {
   BOOST_TEST(has(error_of([&] { with_reduction->advance(t); }), "launching"));
   BOOST_TEST(t.evaluated == 0u);
   with_reduction->run(t);
+
+  // That of the caller's own kernel, who did not look.
+  auto const classified = classified_of_an_inlined_network(4);
+  state u = classified->start(asked, label{}, on(stream));
+  stub::about().next_launch = cudaErrorInvalidConfiguration;
+  BOOST_TEST(has(error_of([&] { classified->advance(u); }), "the guidance's network"));
+  BOOST_TEST(u.evaluated == 0u);
+  classified->run(u);
 }
