@@ -83,7 +83,9 @@ template <class Program> void execute(kernel<Program, host_width> const& k, std:
       });
       return;
     }
-  for_each_on_host(rows * k.chunks_per_row, rows * k.pitch, k, elements_of_task / k.width);
+  std::uint64_t const of_chunk = std::min<std::uint64_t>(k.width, k.pitch);
+  for_each_on_host(rows * k.chunks_per_row, rows * k.pitch, k,
+                   std::max<std::uint64_t>(1, elements_of_task / of_chunk));
 }
 
 }  // namespace tweedie

@@ -75,22 +75,42 @@ struct phased_kernel<phased<list<P...>, list<R...>>, Width> {
   }
 };
 
-/// All of one row of a program without reductions, as a phased_kernel's.
-template <class Program> void run_row(kernel<Program, host_width> const& k, std::uint64_t n) {
-  for (std::uint64_t i = 0; i < k.chunks_per_row; ++i) k(n * k.chunks_per_row + i);
-}
-template <class... P, class... R>
-void run_row(phased_kernel<phased<list<P...>, list<R...>>, host_width> const& k, std::uint64_t n) {
-  k(n);
+namespace detail {
+
+/// What decides whether a second thread is woken: a network uses each of its weights once a row.
+template <class Before> std::uint64_t work_of(std::uint64_t rows, std::uint64_t pitch) {
+  return rows * (pitch + sizeof(Before) / sizeof(float));
 }
 
-/// Runs before(row, shared floats) and all phases over `rows` rows of the host's, a task a row.
-template <class Before, class Kernel>
-void execute_preceded(Before const& before, Kernel const& k, std::uint64_t rows) {
-  for_each_on_host(rows, rows * k.pitch, [&](std::uint64_t n) {
+}  // namespace detail
+
+/// Runs before(row, shared floats) and the program over `rows` rows of the host's, a task a row;
+/// short rows share a tile as in execute().
+template <class Before, class Program>
+void execute_preceded(Before const& before, kernel<Program, host_width> const& k,
+                      std::uint64_t rows) {
+  std::uint64_t const together = k.rows_share() ? host_width / k.pitch : 1;
+  for_each_on_host((rows + together - 1) / together, detail::work_of<Before>(rows, k.pitch),
+                   [&](std::uint64_t i) {
+                     float shared[Before::shared];
+                     std::uint64_t const first = i * together,
+                                         count = std::min(together, rows - first);
+                     for (std::uint64_t n = first; n < first + count; ++n) before(n, shared);
+                     if constexpr (Program::noises > 0)
+                       if (together > 1) return k.tile_of_rows(first, count);
+                     for (std::uint64_t j = 0; j < k.chunks_per_row; ++j)
+                       k(first * k.chunks_per_row + j);
+                   });
+}
+/// The same before all phases.
+template <class Before, class... P, class... R>
+void execute_preceded(Before const& before,
+                      phased_kernel<phased<list<P...>, list<R...>>, host_width> const& k,
+                      std::uint64_t rows) {
+  for_each_on_host(rows, detail::work_of<Before>(rows, k.pitch), [&](std::uint64_t n) {
     float shared[Before::shared];
     before(n, shared);
-    run_row(k, n);
+    k(n);
   });
 }
 

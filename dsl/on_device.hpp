@@ -111,6 +111,13 @@ void execute_after_first(phased_kernel<phased<list<P...>, list<R...>>, device_wi
   (std::make_index_sequence<sizeof...(R)>{});
 }
 
+/// Threads for a row of `pitch` floats, or for `shared` values that they work out together: a short
+/// row leaves room for others on its multiprocessor.
+inline unsigned threads_of_row(std::uint64_t pitch, std::uint64_t shared) {
+  std::uint64_t const wanted = pitch > shared ? pitch : shared;
+  return wanted > 224 ? 256 : static_cast<unsigned>((wanted + 31) / 32 * 32);
+}
+
 /// What else a block does with its sample, and the program behind it.
 template <class Before, class Program> struct preceded_program {
   Before before;
@@ -145,7 +152,8 @@ void execute_preceded(Before const& before, kernel<Program, device_width> const&
   void* arguments[]{&one};
   detail::check_cuda(
       cudaLaunchKernel(detail::do_and_go_on<Before, Program>, dim3(static_cast<unsigned>(rows)),
-                       dim3(256), arguments, 0, static_cast<cudaStream_t>(stream)),
+                       dim3(detail::threads_of_row(k.pitch, Before::shared)), arguments, 0,
+                       static_cast<cudaStream_t>(stream)),
       "launching a network with its step");
 }
 /// The same before the first phase.

@@ -1,7 +1,15 @@
 // A network small enough to be a part of the step's kernel: an analytic mixture, an MLP of a few
-// neurons. In a pipeline one kernel evaluates it and makes the step, on a device a block of 256
-// threads a sample, on a host a task a sample. That is for many samples of few elements: one large
-// sample would be the work of one core.
+// neurons. In a pipeline one kernel evaluates it and makes the step, on a device a block a sample,
+// on a host a task a sample. That is for samples of few elements: a large one would be the work of
+// one core.
+//
+//   struct halving {
+//     TWEEDIE_HD void operator()(networks::inlined_row const& row) const {
+//       for (auto i = row.thread; i < row.elements; i += row.threads) row.out[i] = row.x[i] / 2;
+//     }
+//   };
+//   auto const p = schedules::linear{} | predicts::epsilon{} | samplers::ddim{} |
+//                  networks::inlined{halving{}};
 #pragma once
 
 #include <cstddef>
@@ -13,24 +21,25 @@
 #include <tweedie/dsl/config.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/execute.hpp>
+#include <tweedie/dsl/for_each_sample.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/stage.hpp>
 #if defined(__CUDACC__)
-#include <tweedie/dsl/backends/cuda.hpp>
+#include <tweedie/dsl/on_device.hpp>
 #endif
 
 namespace tweedie::networks {
 
 /// What an inlined network is asked: one row, by `threads` threads together, of which each does its
-/// part: `for (auto i = row.thread; i < row.elements; i += row.threads) row.out[i] = ...`. A host
-/// has one thread.
+/// part. A device has 32 to 256 of them, a host has one.
 struct inlined_row {
   float const* x;          ///< `elements` floats
   float* out;              ///< as many, to be written
   std::uint64_t elements;  ///< of one sample
   level where;             ///< the row's level
   int label;               ///< or no_label; a `check` is what keeps it in range
-  float* shared;           ///< `Function::shared` floats of the row's threads together; else null
+  /// `Function::shared` floats of the row's threads together, at first of any value; null without.
+  float* shared;
   std::uint32_t thread, threads;
 
   /// A barrier: behind it each thread sees what the others wrote to `shared` and `out`. Every thread
@@ -77,11 +86,12 @@ template <class Function> struct inlined_rows {
             threads};
   }
 
-  // Two functions: where one for both calls what is for hosts alone, nvcc but warns.
+  // Two functions: where one for both calls what is for hosts alone, nvcc only warns; where one for
+  // devices does, it is an error.
 
   /// All branches of sample n, on the host.
   void operator()(std::uint64_t n, level const& where, float* of_row) const {
-    if constexpr (asked_by_row<Function>)  // else there is a sentence already
+    if constexpr (asked_by_row<Function>)  // else the sentence below is the only error
       for (std::uint32_t k = 0; k < branches; ++k) function(row_of(n, k, where, of_row, 0, 1));
   }
 #if defined(__CUDACC__)
@@ -157,11 +167,13 @@ template <class F> void each_level(batch const& b, F f) {
 
 /// `networks::inlined{function}`: function(inlined_row const&) writes one row's answer, in float32.
 /// It is a trivially copyable value of at most 28 KB (weights are arrays in it), marked TWEEDIE_HD
-/// where nvcc compiles it, and throws nothing: what it refuses, it refuses in a
-/// `check(shape, labels, branches)`. With `static constexpr std::size_t shared = n;` the threads of
-/// a row share n floats, at most 12288. Where its plan is made at run time, inside another network
-/// (`unconditional{inlined{f}}`), in a continuous batch and by adaptive steps it is called as any
-/// network is, on a device a kernel for each run of samples at one level. `Door` is the compiler's
+/// where nvcc compiles it, and throws nothing, which would end a program with OpenMP: what it
+/// refuses, it refuses in a `check(shape, labels, branches)`. With `static constexpr std::size_t
+/// shared = n;` the threads of a row share n floats, at most 12288.
+///
+/// Where its plan is made at run time, inside another network (`unconditional{inlined{f}}`), in a
+/// continuous batch and by adaptive steps it is called as any network is, on a device by a kernel
+/// for each run of samples at one level, up to one a sample. `Door` is the compiler's
 /// (dsl/execute.hpp), not the user's.
 template <class Function, class Door = door> struct inlined {
   using kind = kinds::network;
@@ -200,14 +212,16 @@ template <class Function, class Door = door> struct inlined {
         void* arguments[]{&rows, &where, &from};
         tweedie::detail::check_cuda(
             cudaLaunchKernel(detail::network_alone<decltype(rows)>,
-                             dim3(static_cast<unsigned>(count)), dim3(256), arguments, 0,
-                             static_cast<cudaStream_t>(b.stream)),
+                             dim3(static_cast<unsigned>(count)),
+                             dim3(tweedie::detail::threads_of_row(b.pitch, rows.shared)), arguments,
+                             0, static_cast<cudaStream_t>(b.stream)),
             "launching a network");
       });
       return;
     }
 #endif
-    for_each_on_host(b.samples, b.samples * b.pitch, [&](std::uint64_t n) {
+    auto const work = tweedie::detail::work_of<decltype(rows)>(b.rows(), b.pitch);
+    for_each_on_host(b.samples, work, [&](std::uint64_t n) {
       float shared[decltype(rows)::shared];
       rows(n, b.levels[n], shared);
     });

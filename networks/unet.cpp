@@ -43,10 +43,12 @@ void* library() {
                   "' or on LD_LIBRARY_PATH, and LibTorch where it was built with it");
     }
     auto const layout = function_of<decltype(tweedie_unet_layout)>(found, "tweedie_unet_layout")();
-    if (layout != unet_layout)
+    if (layout != unet_layout) {
+      dlclose(found);
       throw error("unet: the library '" + path + "' has layout " + std::to_string(layout) +
                   ", this program " + std::to_string(unet_layout) +
                   "; expected the library of the same build");
+    }
     return found;
   }();
   return loaded;

@@ -35,7 +35,9 @@ struct unet_body {
 /// Where it differs, a program and a library do not understand each other. The sizes see most
 /// changes of what goes from one to the other; raise the first number with any other.
 inline constexpr std::size_t unet_layout =
-    ((1 * 10'000 + sizeof(unet_body)) * 10'000 + sizeof(unet_config)) * 10'000 + sizeof(adam);
+    (((1 * 10'000 + sizeof(unet_body)) * 10'000 + sizeof(unet_config)) * 10'000 + sizeof(adam)) *
+        10'000 +
+    sizeof(unet_tensor);
 
 }  // namespace tweedie::networks
 

@@ -46,6 +46,11 @@ BOOST_FIXTURE_TEST_CASE(the_library_is_missed_and_then_found, beside) {
   BOOST_TEST(says(refusal(), "could not be loaded"));
   files::remove(library);
 
+  files::copy_file(TWEEDIE_UNET_OTHER, library);
+  BOOST_TEST(says(refusal(), "has layout 0, this program "));
+  BOOST_TEST(says(refusal(), "expected the library of the same build"));
+  files::remove(library);
+
   files::copy_file(TWEEDIE_UNET_BUILT, library);
   networks::unet const network(networks::unet_config::tiny());
   BOOST_TEST(network.elements() == 64u);
