@@ -72,8 +72,9 @@ void for_each_on_host(std::uint64_t count, std::uint64_t elements, F const& f,
 /// Elements of a task, in tiles one after the other.
 inline constexpr std::uint64_t elements_of_task = 16 * host_width;
 
-/// Runs a kernel over `rows` rows of the host's.
+/// Runs a kernel over `rows` rows of the host's, which may be empty.
 template <class Program> void execute(kernel<Program, host_width> const& k, std::uint64_t rows) {
+  if (rows * k.pitch == 0) return;
   if constexpr (Program::noises > 0)
     if (rows > 1 && k.rows_share()) {
       // The vectors of noise are wider than a short row.

@@ -89,6 +89,7 @@ template <class Before> std::uint64_t work_of(std::uint64_t rows, std::uint64_t 
 template <class Before, class Program>
 void execute_preceded(Before const& before, kernel<Program, host_width> const& k,
                       std::uint64_t rows) {
+  if (rows * k.pitch == 0) return;
   std::uint64_t const together = k.rows_share() ? host_width / k.pitch : 1;
   for_each_on_host((rows + together - 1) / together, detail::work_of<Before>(rows, k.pitch),
                    [&](std::uint64_t i) {
