@@ -2,6 +2,7 @@
 #include <tweedie/pipelines/ready/recipe.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -158,10 +159,43 @@ template <class List> any_of<List> stage_in(std::string const& where, json j, Li
   return any;
 }
 
+// Of a character outside a text toml++ 3.3 asks whether it is a blank, and tells the compiler that
+// no such question comes up of U+00E9 and many others; and what is outside, its parser alone knows.
+// So it is given ASCII: every byte beyond, and every q, is a q and two digits there. No word of TOML
+// has a q.
+
+/// A text in ASCII, without the order mark that may stand at its start.
+std::string to_ascii(std::string_view text) {
+  constexpr std::string_view order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(order_mark)) text.remove_prefix(order_mark.size());
+  std::string r;
+  for (char const c : text)
+    if (auto const u = static_cast<unsigned char>(c); u < 0x80 && c != 'q') r += c;
+    else r += fmt::format("q{:02x}", unsigned{u});
+  return r;
+}
+
+/// A part of `to_ascii(text)` as it was. The sentences of toml++ have q as well, before a u.
+std::string from_ascii(std::string_view part) {
+  std::string r;
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    unsigned byte = 0;
+    char const* const digits = part.data() + i + 1;
+    if (part[i] == 'q' && part.size() - i > 2 &&
+        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      r += static_cast<char>(byte);
+      i += 2;
+    } else {
+      r += part[i];
+    }
+  }
+  return r;
+}
+
 json to_json(toml::node const& node) {
   if (auto const* table = node.as_table()) {
     json r = json::object();
-    for (auto const& [key, value] : *table) r[std::string(key.str())] = to_json(value);
+    for (auto const& [key, value] : *table) r[from_ascii(key.str())] = to_json(value);
     return r;
   }
   if (auto const* array = node.as_array()) {
@@ -169,14 +203,14 @@ json to_json(toml::node const& node) {
     for (auto const& value : *array) r.push_back(to_json(value));
     return r;
   }
-  if (auto const* v = node.as_string()) return v->get();
+  if (auto const* v = node.as_string()) return from_ascii(v->get());
   if (auto const* v = node.as_integer()) return v->get();
   if (auto const* v = node.as_floating_point()) return v->get();
   if (auto const* v = node.as_boolean()) return v->get();
   return fmt::format("{}", "a date or a time");
 }
 
-/// TOML has no control characters but tabs and ends of lines.
+/// TOML is UTF-8, and has no control characters but tabs and ends of lines.
 void check_characters(std::string_view text, std::string const& source) {
   auto const is_control = [](char c) {
     auto const u = static_cast<unsigned char>(c);
@@ -187,46 +221,30 @@ void check_characters(std::string_view text, std::string const& source) {
     throw error(fmt::format("recipe '{}': line {}: a control character, 0x{:02x}; expected text",
                             source, std::count(text.begin(), at, '\n') + 1,
                             static_cast<unsigned>(static_cast<unsigned char>(*at))));
-}
-
-/// The first character that is not ASCII and stands outside texts and comments, or behind a
-/// backslash. There toml++ 3.3 asks whether it is a blank, and tells the compiler that no such
-/// question comes up of U+00E9 and many others. Of a text over several lines, the lines after its
-/// first count as outside.
-std::string_view::const_iterator find_misplaced(std::string_view text) {
-  char in = 0;  // the quote of a text, # of a comment
-  bool is_escaped = false;
-  for (auto at = text.begin() + (text.starts_with("\xef\xbb\xbf") ? 3 : 0); at != text.end();
-       ++at) {
-    char const c = *at;
-    if (static_cast<unsigned char>(c) >= 0x80 && (in == 0 || is_escaped)) return at;
-    if (c == '\n') in = 0, is_escaped = false;
-    else if (is_escaped) is_escaped = c == ' ' || c == '\t';
-    else if (in == '"' && c == '\\') is_escaped = true;
-    else if (in == 0 && (c == '"' || c == '\'' || c == '#')) in = c;
-    else if (in == c && in != '#') in = 0;
+  std::size_t line = 1;
+  for (std::size_t from = 0, to = 0; from <= text.size(); from = to + 1, ++line) {
+    to = std::min(text.find('\n', from), text.size());
+    try {
+      static_cast<void>(json(text.substr(from, to - from)).dump());  // checks that it is UTF-8
+    } catch (json::exception const&) {
+      throw error(fmt::format("recipe '{}': line {}: a byte that is not UTF-8; expected text",
+                              source, line));
+    }
   }
-  return text.end();
-}
-
-void check_places(std::string_view text, std::string const& source) {
-  auto const at = find_misplaced(text);
-  if (at != text.end())
-    throw error(fmt::format(
-        "recipe '{}': line {}: a character that is not ASCII, 0x{:02x}, outside a text and a "
-        "comment; expected key = value",
-        source, std::count(text.begin(), at, '\n') + 1,
-        static_cast<unsigned>(static_cast<unsigned char>(*at))));
 }
 
 json parse_toml(std::string_view text, std::string const& source) {
   check_characters(text, source);
-  check_places(text, source);
+  for (std::string_view const q : {"\\u0071", "\\U00000071", "\\x71"})
+    if (text.find(q) != text.npos)
+      throw error(fmt::format("recipe '{}': line {}: {} was given; expected the letter q itself",
+                              source, 1 + std::ranges::count(text.substr(0, text.find(q)), '\n'),
+                              q));
   try {
-    return to_json(toml::parse(text));
+    return to_json(toml::parse(to_ascii(text)));
   } catch (toml::parse_error const& e) {
     throw error(fmt::format("recipe '{}': line {}: {}", source, e.source().begin.line,
-                            shown(e.description())));
+                            shown(from_ascii(e.description()))));
   } catch (no_toml) {
     throw error(
         fmt::format("recipe '{}': what is no TOML was given; expected lines key = value", source));

@@ -57,6 +57,7 @@ def recipe():
                          'grid = { name = "karras", sigma_max = 20 }\nsteps = 7\n')
     yield "tables", toml('sampler = "sde_dpmpp_2m"\n[guidance]\nname = "apg"\nr = inf\n[grid]\nname = "leading"\noffset = 1\n')
     yield "mistakes", toml('sampler = "hoin"\nsteps = 1e400\n[threshold]\nname = "dynamic"\np = nan\n')
+    yield "letters", toml('# \u20ac\nsampler = "ddim"\ntitle = "q\u00e9 \\u00e9"\ng\u00e9 = 1\u3000\n')
     yield "date", toml("sampler = 1979-05-27T07:32:00Z")
     yield "json", as_json({"sampler": {"name": "ddim_eta", "eta": 0.5}, "steps": 20, "threshold": "dynamic",
                            "guidance": {"name": "cfg_plus_plus", "lambda": 0.4}, "schedule": "edm"})

@@ -215,9 +215,9 @@ BOOST_AUTO_TEST_CASE(euler_maruyama_is_the_papers_sdes) {
 namespace {
 
 // Karras et al. 2022, Algorithm 2, line by line in sigma, on the float samples of the library.
-void compare_with_algorithm_2(double s_tmin, double sigma_min) {
+void compare_with_algorithm_2(double s_churn, double s_tmin, double sigma_min) {
   int const n = 12;
-  double const s_churn = 4, s_tmax = 20, s_noise = 1.003;
+  double const s_tmax = 20, s_noise = 1.003;
   samplers::edm_stochastic const sampler{samplers::edm_stochastic::churn(s_churn, n), s_tmin,
                                          s_tmax, s_noise};
   auto const plan =
@@ -254,8 +254,9 @@ void compare_with_algorithm_2(double s_tmin, double sigma_min) {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(edm_stochastic_is_algorithm_2) {
-  compare_with_algorithm_2(0.05, 0.002);
-  compare_with_algorithm_2(0, 0.5);  // the last step is raised too, and it shows
+  compare_with_algorithm_2(4, 0.05, 0.002);
+  compare_with_algorithm_2(4, 0, 0.5);        // the last step is raised too, and it shows
+  compare_with_algorithm_2(40, 0.05, 0.002);  // more churn than a step may have: sqrt(2) - 1
 }
 
 BOOST_AUTO_TEST_CASE(edm_stochastic_without_churn_is_heun_bit_for_bit) {
