@@ -256,6 +256,27 @@ struct gaussian_mixture {
   }
 };
 
+namespace detail {
+
+/// What `Predicts` names, of what is known.
+template <class Predicts>
+TWEEDIE_HD double target(level const& t, double x0, double eps, double score) {
+  if constexpr (std::same_as<Predicts, predicts::epsilon>) return eps;
+  else if constexpr (std::same_as<Predicts, predicts::x0>) return x0;
+  else if constexpr (std::same_as<Predicts, predicts::score>) return score;
+  else if constexpr (std::same_as<Predicts, predicts::v>) return t.alpha * eps - t.sigma * x0;
+  else if constexpr (std::same_as<Predicts, predicts::velocity>) {
+    // sigma' is infinite at the clean end of a VP schedule only, where sigma sigma' = -alpha
+    // alpha' is not.
+    if (std::isinf(t.dsigma)) return t.dalpha * x0 + t.alpha * t.dalpha * score;
+    return t.dalpha * x0 + t.dsigma * eps;
+  } else
+    static_assert(std::same_as<Predicts, predicts::epsilon>,
+                  "gaussian_mixture predicts epsilon, x0, score, v or velocity");
+}
+
+}  // namespace detail
+
 /// The mixture as a network: for each row, what `Predicts` names, in double and rounded once.
 template <class Predicts> struct exact {
   using kind = kinds::network;
@@ -269,7 +290,7 @@ template <class Predicts> struct exact {
       auto const p = mixture.given(x, t, b.label_of(row));
       auto const out = b.out_of(row);
       for (std::size_t i = 0; i < x.size(); ++i)
-        out[i] = static_cast<float>(target(t, p.x0[i], p.eps[i], p.score[i]));
+        out[i] = static_cast<float>(detail::target<Predicts>(t, p.x0[i], p.eps[i], p.score[i]));
     }
   }
 
@@ -283,24 +304,9 @@ template <class Predicts> struct exact {
       level const& t = b.level_of(row);
       auto const d = mixture.along(p, x, t, b.label_of(row));
       for (std::size_t i = 0; i < x.size(); ++i)
-        result[row * b.pitch + i] = static_cast<float>(target(t, d.x0[i], d.eps[i], d.score[i]));
+        result[row * b.pitch + i] =
+            static_cast<float>(detail::target<Predicts>(t, d.x0[i], d.eps[i], d.score[i]));
     }
-  }
-
- private:
-  static double target(level const& t, double x0, double eps, double score) {
-    if constexpr (std::same_as<Predicts, predicts::epsilon>) return eps;
-    else if constexpr (std::same_as<Predicts, predicts::x0>) return x0;
-    else if constexpr (std::same_as<Predicts, predicts::score>) return score;
-    else if constexpr (std::same_as<Predicts, predicts::v>) return t.alpha * eps - t.sigma * x0;
-    else if constexpr (std::same_as<Predicts, predicts::velocity>) {
-      // sigma' is infinite at the clean end of a VP schedule only, where sigma sigma' = -alpha
-      // alpha' is not.
-      if (std::isinf(t.dsigma)) return t.dalpha * x0 + t.alpha * t.dalpha * score;
-      return t.dalpha * x0 + t.dsigma * eps;
-    } else
-      static_assert(std::same_as<Predicts, predicts::epsilon>,
-                    "gaussian_mixture predicts epsilon, x0, score, v or velocity");
   }
 };
 

@@ -16,6 +16,7 @@
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/predicts/consistency.hpp>
 #include <tweedie/networks/predicts/edm.hpp>
+#include <tweedie/networks/small_mixture.hpp>
 #include <tweedie/networks/thresholds.hpp>
 #include <tweedie/networks/unconditional.hpp>
 #include <tweedie/pipelines/adaptive.hpp>

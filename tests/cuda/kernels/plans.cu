@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include <tweedie/networks/small_mixture.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/tweedie.hpp>
 
@@ -71,10 +72,12 @@ struct own_stream {
 };
 
 /// Host, device and a recorded loop's next batch, for rows of several lengths.
-template <class Pipeline> void all_agree(char const* name, Pipeline const& pipeline) {
+template <class Pipeline>
+void all_agree(char const* name, Pipeline const& pipeline,
+               std::vector<std::vector<std::size_t>> const& of_shapes = shapes) {
   BOOST_TEST_MESSAGE(name);
   own_stream const own;
-  for (std::vector<std::size_t> const& shape : shapes) {
+  for (std::vector<std::size_t> const& shape : of_shapes) {
     request r{.shape = shape, .steps = 8, .seed = 5, .first_id = 1000};
     auto const plan = pipeline.plan(r.steps);
     if (plan.layout().uses_known) {
@@ -143,6 +146,18 @@ BOOST_AUTO_TEST_CASE(an_inlined_network) {
                                   guidance::within{guidance::classifier_free{2}, 300, 800} |
                                   samplers::ddim{} | mlp);
   all_agree("inlined edm", schedules::edm{} | predicts::edm{} | samplers::euler{} | mlp);
+}
+
+// In double: the same bits all the same.
+BOOST_AUTO_TEST_CASE(an_inlined_mixture) {
+  networks::gaussian_mixture const two{
+      {{.mean = {-1, 0.5, 2, 0, 1}, .variance = 0.05, .weight = 0.4, .label = 3},
+       {.mean = {0.8, -0.6, 0, 1, 2}, .variance = 0.1, .weight = 1.2, .label = 1}}};
+  networks::inlined const mixture{networks::small_mixture<predicts::v, 2, 5>{two}};
+  all_agree("inlined mixture",
+            schedules::cosine{} | predicts::v{} | guidance::classifier_free{2} |
+                samplers::ancestral{} | mixture,
+            {{3, 5}, {40, 5, 1}});
 }
 
 template <class Network> void they_come_and_go(Network const& network) {
