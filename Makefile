@@ -3,6 +3,8 @@ JOBS ?= $(shell nproc)
 MODEL ?= models/fashion-v.safetensors
 TEST_FLAGS ?=
 PEERS_FLAGS ?=
+GPU_FLAGS ?=
+PREBUILT ?=
 
 help:
 	@echo "make demo    a hundred pictures of clothes, drawn into demo.png"
@@ -10,7 +12,8 @@ help:
 	@echo "make cuda-all   the CUDA kernels assembled for each GPU, and what was emitted"
 	@echo "make bench   the fused step beside the machine's triad"
 	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
-	@echo "make gpu     the unit tests and the bits on a GPU, and a step's bandwidth: build-gpu/gpu.md"
+	@echo "make gpu     the bits and the unit tests on a GPU, and what steps take there: build-gpu/gpu.md"
+	@echo "make gpu-pack   its programs as one file, for a machine with a GPU: make gpu PREBUILT=FILE"
 	@echo "make reference     the headers' reference, in build/reference/html (needs Doxygen)"
 	@echo "make deps    install what is missing (Debian 12: apt; Thrust from the CUDA Toolkit or PyPI)"
 	@echo "make clean   remove the build folders"
@@ -49,8 +52,14 @@ bench-peers:
 	cmake --build build -j $(JOBS) --target bench_peers
 	@.deps/peers/bin/python bench/peers/measure.py --program build/bench/peers $(PEERS_FLAGS)
 
+# GPU_FLAGS="--peers PYTHON" names a Python that has PyTorch for CUDA and diffusers.
 gpu:
-	@python3 cmake/gpu.py --jobs $(JOBS)
+	@python3 cmake/gpu.py --jobs $(JOBS) $(if $(PREBUILT),--prebuilt $(PREBUILT)) $(GPU_FLAGS)
+
+# GPU_FLAGS="--arch sm_90" packs for these alone.
+gpu-pack:
+	@mkdir -p build-gpu
+	@python3 cmake/gpu.py --jobs $(JOBS) --pack build-gpu/tweedie-gpu.tar.xz $(GPU_FLAGS)
 
 reference:
 	@command -v doxygen >/dev/null || { echo "make reference: doxygen was not found; install the package doxygen" >&2; exit 1; }
@@ -61,4 +70,4 @@ reference:
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test cuda-all bench bench-peers gpu reference clean
+.PHONY: help deps demo test cuda-all bench bench-peers gpu gpu-pack reference clean

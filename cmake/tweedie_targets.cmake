@@ -15,6 +15,12 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR}/pipelines/ready/tweedie.hpp ${TWEEDIE_INC
 
 find_package(Boost 1.74 REQUIRED)  # headers: Hana
 find_package(fmt REQUIRED)
+set(TWEEDIE_FMT fmt::fmt)
+if(TWEEDIE_STATIC)  # Debian's fmt is a shared library, or headers
+  set(TWEEDIE_FMT fmt::fmt-header-only)
+  set(ZLIB_USE_STATIC_LIBS ON)
+  add_link_options(-static-libstdc++ -static-libgcc)
+endif()
 find_package(Threads REQUIRED)
 if(NOT TWEEDIE_WITHOUT_OPENMP)
   find_package(OpenMP COMPONENTS CXX)
@@ -61,7 +67,7 @@ target_compile_features(tweedie_headers INTERFACE cxx_std_20)
 target_include_directories(tweedie_headers INTERFACE
   $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(tweedie_headers INTERFACE
-  tweedie_arithmetic Boost::headers fmt::fmt Threads::Threads)
+  tweedie_arithmetic Boost::headers ${TWEEDIE_FMT} Threads::Threads)
 
 # The compiled part: plans and states; noise, one source per instruction set, each of which says its own in a
 # pragma; the widest that the machine has is chosen at run time.
@@ -135,7 +141,7 @@ if(sources)
   target_include_directories(tweedie_io SYSTEM PRIVATE ${TWEEDIE_STB_INCLUDE})
   # stb copies no bytes from nowhere, which the sanitizer takes for a mistake.
   set_source_files_properties(${PROJECT_SOURCE_DIR}/io/png.cpp PROPERTIES COMPILE_OPTIONS -fno-sanitize=nonnull-attribute)
-  target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json fmt::fmt
+  target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json ${TWEEDIE_FMT}
                         PRIVATE ZLIB::ZLIB tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()
 

@@ -4,9 +4,13 @@
 //   step NAME ROWS ELEMENTS FILE   take up a step; FILE holds x and the network's two outputs
 //   walk COUNT FILE                COUNT steps from that x, and where they lead into FILE
 //   time COUNT WALKS               seconds of a step in each of some walks, as a JSON list
+//   loop STEPS RUNS FILE           seconds of a loop over 16x7 numbers whose network is a tiny MLP, in
+//                                  each of some runs; the start and the end into FILE
 //   triad FLOATS RUNS              seconds of STREAM triad out of place and in place, the least
+//   copy FLOATS RUNS               seconds of a copy, the least
 //
-// The network is free: its outputs are there and stay. The rest of `advance` is timed.
+// The network is free: its outputs are there and stay. The rest of `advance` is timed. Compiled by nvcc
+// all lies on a device, and what is timed is recorded and launched at once.
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -14,7 +18,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -28,8 +31,10 @@
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/schedules/grids/leading.hpp>
 #include <tweedie/schedules/grids/linspace.hpp>
+#include <tweedie/schedules/linear.hpp>
 #include <tweedie/schedules/scaled_linear.hpp>
 
+#include "../../tests/unit/tiny_mlp.hpp"
 #include "../timing.hpp"
 #include "../triad.hpp"
 
@@ -41,8 +46,37 @@ constexpr int grid_steps = 50;
 
 struct free_network {
   using kind = kinds::network;
+  static constexpr bool enqueues = true;
   void operator()(batch const&) const {}
 };
+
+/// Where all lies.
+placement const& place() {
+#if defined(__CUDACC__)
+  static placement const device = [] {
+    cudaStream_t stream = nullptr;
+    detail::check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking),
+                       "making a stream");
+    return on(stream);
+  }();
+#else
+  static placement const device = {};
+#endif
+  return device;
+}
+
+/// What f enqueues; on a device as one launch that is waited for.
+std::function<void()> recorded(std::function<void()> const& f) {
+  if (!place().on_device()) return f;
+  device_memory& device = *place().memory;
+  device.begin_recording();
+  f();
+  std::shared_ptr<recording> const all = device.end_recording();
+  return [all, &device] {
+    all->launch();
+    device.wait();
+  };
+}
 
 /// x and the outputs of two branches, each `rows` times `elements` floats.
 struct buffers {
@@ -60,10 +94,19 @@ buffers read(std::size_t rows, std::size_t elements, std::string const& path) {
   return b;
 }
 
+void write(images const& all, std::string const& path) {
+  std::ofstream to(path, std::ios::binary);
+  to.write(reinterpret_cast<char const*>(all.data.data()),
+           static_cast<std::streamsize>(all.data.size() * sizeof(float)));
+  if (!to.flush()) throw error(fmt::format("{} was not written", path));
+}
+
 /// A plan, its state, and the way back to the start.
 struct subject {
   std::function<void()> rewind, advance;
   std::function<images()> samples;
+  std::function<void()> walk = {};  ///< so many steps from the second on
+  int steps = 0;
 };
 
 template <class Pipeline, class Grid>
@@ -71,12 +114,12 @@ subject make_subject(Pipeline const& pipeline, Grid const& grid, buffers const& 
   auto const plan = pipeline.plan(grid, grid_steps);
   std::size_t const n = from.rows * from.elements;
   images const x{{from.rows, from.elements}, {from.part(0), from.part(0) + n}};
-  auto const s = std::make_shared<state>(plan.start_at(x, {.seed = 1}));
+  auto const s = std::make_shared<state>(plan.start_at(x, {.seed = 1}, label{}, place()));
   for (std::size_t row = 0; row < s->branches * s->samples; ++row)
-    std::copy_n(from.part(1) + row * s->elements, s->elements, s->out.data() + row * s->pitch);
+    s->out.put(row * s->pitch, from.part(1) + row * s->elements, s->elements);
   // In place: a fresh copy of the state would be memory that nobody has touched yet.
   auto const rewind = [s, x = s->x, keys = s->keys] {
-    std::copy_n(x.data(), x.size(), s->x.data());
+    buffer::copy(x, 0, s->x, 0, x.size() * sizeof(float));
     s->keys = keys;
     s->evaluated = 0;
   };
@@ -99,13 +142,41 @@ subject subject_of(std::string const& name, buffers const& from) {
 }
 
 /// The first step is another one in a multistep method, and brings the buffers where they will be.
-double seconds_a_step(subject const& s, int count) {
+double seconds_a_step(subject& s, int count) {
   s.rewind();
   s.advance();
-  return bench::seconds_of([&] {
-           for (int i = 0; i < count; ++i) s.advance();
-         }) /
-         count;
+  if (place().on_device()) place().memory->wait();
+  if (s.steps != count) {
+    s.walk = recorded([&] {
+      for (int i = 0; i < count; ++i) s.advance();
+    });
+    s.steps = count;
+  }
+  return bench::seconds_of(s.walk) / count;
+}
+
+/// Where a loop begins, where it ends, and how long it takes.
+std::vector<double> small_loop(int steps, int runs, std::string const& path) {
+  auto const plan =
+      (schedules::linear{} | predicts::v{} | samplers::ddim{} | networks::inlined{tiny_mlp{}})
+          .plan(steps);
+  request const r{.shape = {16, 7}, .seed = 1};
+  images all = take(plan.start(r, label{}, place()));
+  images const end = plan.sample(r, label{}, place());
+  all.data.insert(all.data.end(), end.data.begin(), end.data.end());
+  write(all, path);
+  std::vector<double> seconds;
+#if defined(__CUDACC__)
+  auto loop = plan.record(r, place());
+  for (int i = 0; i < runs; ++i)
+    seconds.push_back(bench::seconds_of([&] {
+      loop.launch(r);
+      place().memory->wait();
+    }));
+#else
+  for (int i = 0; i < runs; ++i) seconds.push_back(bench::seconds_of([&] { plan.sample(r); }));
+#endif
+  return seconds;
 }
 
 std::string answer(std::string const& line, subject& current) {
@@ -124,11 +195,7 @@ std::string answer(std::string const& line, subject& current) {
     words >> count >> file;
     current.rewind();
     for (int i = 0; i < count; ++i) current.advance();
-    images const end = current.samples();
-    std::ofstream to(file, std::ios::binary);
-    to.write(reinterpret_cast<char const*>(end.data.data()),
-             static_cast<std::streamsize>(end.data.size() * sizeof(float)));
-    if (!to.flush()) throw error(fmt::format("{} was not written", file));
+    write(current.samples(), file);
     return "[]";
   }
   if (verb == "time") {
@@ -137,6 +204,22 @@ std::string answer(std::string const& line, subject& current) {
     std::vector<double> seconds;
     for (int i = 0; i < walks; ++i) seconds.push_back(seconds_a_step(current, count));
     return fmt::format("{}", seconds);
+  }
+  if (verb == "loop") {
+    int steps = 1, runs = 1;
+    words >> steps >> runs >> file;
+    return fmt::format("{}", small_loop(steps, runs, file));
+  }
+  if (verb == "copy") {
+    std::size_t n = 0;
+    int runs = 1;
+    words >> n >> runs;
+    buffer a(n, place()), b(n, place());
+    constexpr int several = 20;
+    auto const copies = recorded([&] {
+      for (int i = 0; i < several; ++i) buffer::copy(a, 0, b, 0, n * sizeof(float));
+    });
+    return fmt::format("{}", bench::seconds({copies}, runs)[0] / several);
   }
   if (verb == "triad") {
     std::size_t n = 0;
@@ -148,7 +231,7 @@ std::string answer(std::string const& line, subject& current) {
                               [&] { bench::triad(b.data(), b.data(), c.data(), 0.9f, n); }},
                              runs));
   }
-  throw error(fmt::format("'{}' was asked, expected step, walk, time or triad", line));
+  throw error(fmt::format("'{}' was asked, expected step, walk, time, loop, triad or copy", line));
 }
 
 }  // namespace

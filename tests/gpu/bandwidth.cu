@@ -1,7 +1,9 @@
 // A fused step beside the device's own copy, at 64x3x256x256: bytes moved per second, as a table. And a
 // small state, where a launch is what a step costs: with its network inlined, and called.
+// With --interpreted all is little, and no time means anything.
 #include <cstdio>
 #include <limits>
+#include <string_view>
 #include <vector>
 
 #include <tweedie/tweedie.hpp>
@@ -18,16 +20,22 @@ struct network {
   void operator()(batch const&) const {}
 };
 
-/// The shortest of 20 runs of `repeats` calls each, in seconds a call.
+struct extents {
+  std::vector<std::size_t> pictures = {64, 3, 256, 256};
+  int runs = 20, repeats = 20;
+  int steps = 1000;  ///< of the small state's loop
+};
+extents all;
+
+/// The shortest of some runs of `repeats` calls each, in seconds a call.
 template <class F> double seconds(cudaStream_t stream, F f) {
   cudaEvent_t begin, end;
   cudaEventCreate(&begin);
   cudaEventCreate(&end);
-  constexpr int repeats = 20;
   float best = std::numeric_limits<float>::max();
-  for (int run = 0; run < 21; ++run) {
+  for (int run = 0; run <= all.runs; ++run) {
     cudaEventRecord(begin, stream);
-    for (int i = 0; i < repeats; ++i) f();
+    for (int i = 0; i < all.repeats; ++i) f();
     cudaEventRecord(end, stream);
     cudaEventSynchronize(end);
     float ms = 0;
@@ -36,13 +44,13 @@ template <class F> double seconds(cudaStream_t stream, F f) {
   }
   cudaEventDestroy(begin);
   cudaEventDestroy(end);
-  return best / repeats / 1000;
+  return best / all.repeats / 1000;
 }
 
 template <class Pipeline>
 void measure(char const* name, Pipeline const& pipeline, cudaStream_t stream, double copy) {
   auto const plan = pipeline.plan(1000);
-  state s = plan.start({.shape = {64, 3, 256, 256}}, label{}, on(stream));
+  state s = plan.start({.shape = all.pictures}, label{}, on(stream));
   auto const& row = plan.rows()[100];
   for (int i = 0; i < 100; ++i) ++s.evaluated;
   double const t = seconds(stream, [&] {
@@ -55,31 +63,34 @@ void measure(char const* name, Pipeline const& pipeline, cudaStream_t stream, do
               100 * bytes / t / copy);
 }
 
-/// A loop of 1000 steps on 16x7 numbers, recorded.
+/// A loop on 16x7 numbers, recorded.
 template <class Network>
 void measure_small(char const* name, Network const& network, cudaStream_t stream) {
-  auto const plan = (schedules::linear{} | predicts::v{} | samplers::ddim{} | network).plan(1000);
+  auto const plan =
+      (schedules::linear{} | predicts::v{} | samplers::ddim{} | network).plan(all.steps);
   request const r{.shape = {16, 7}};
   auto loop = plan.record(r, label{}, on(stream));
   double const t = seconds(stream, [&] { loop.launch(r, label{}); });
-  std::printf("| %s | %.0f us | %.2f us |\n", name, t * 1e6, t * 1e6 / 1000);
+  std::printf("| %s | %.0f us | %.2f us |\n", name, t * 1e6, t * 1e6 / all.steps);
 }
 
 }  // namespace
 
-int main() {
+int main(int count, char** words) {
+  if (count > 1 && std::string_view(words[1]) == "--interpreted") all = {{2, 3, 8, 8}, 1, 1, 3};
   try {
     on(nullptr);  // says so where there is no device
     cudaStream_t stream;
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    std::size_t const floats = std::size_t{64} * 3 * 256 * 256;
+    std::size_t const floats = detail::product_of(all.pictures);
     double copy = 0;
     {
       buffer a(floats, on(stream)), b(floats, on(stream));
       double const bytes = 2.0 * static_cast<double>(floats * sizeof(float));
       copy = bytes / seconds(stream, [&] { buffer::copy(a, 0, b, 0, floats * sizeof(float)); });
     }
-    std::printf("| 64x3x256x256 | time | moved | of a copy's |\n|---|---|---|---|\n");
+    std::printf("| %zux%zux%zux%zu | time | moved | of a copy's |\n|---|---|---|---|\n",
+                all.pictures[0], all.pictures[1], all.pictures[2], all.pictures[3]);
     std::printf("| copy | %.1f us | %.0f GB/s | 100 %% |\n",
                 2.0 * static_cast<double>(floats * sizeof(float)) / copy * 1e6, copy * 1e-9);
     auto const v = schedules::cosine{} | predicts::v{};
@@ -91,7 +102,7 @@ int main() {
     measure("ancestral with clip", v | thresholds::clip{} | samplers::ancestral{} | network{},
             stream, copy);
 
-    std::printf("\n| 16x7, an MLP of 16 neurons | 1000 steps | one |\n|---|---|---|\n");
+    std::printf("\n| 16x7, an MLP of 16 neurons | %d steps | one |\n|---|---|---|\n", all.steps);
     networks::inlined const mlp{tiny_mlp{}};
     measure_small("inlined", mlp, stream);
     measure_small("a kernel of its own", networks::unconditional{mlp}, stream);

@@ -9,6 +9,7 @@
 // graph is launched.
 #include <cuda_runtime_api.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -45,6 +46,10 @@ struct CUgraph_st {
   std::vector<std::function<cudaError_t()>> work;
 };
 struct CUgraphExec_st : CUgraph_st {};
+/// The host's time: nothing is asynchronous.
+struct CUevent_st {
+  std::chrono::steady_clock::time_point at;
+};
 
 namespace ptx {
 namespace {
@@ -353,4 +358,22 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
   for (auto const& one : graph->work)
     if (cudaError_t const e = one(); e != cudaSuccess) return e;
   return here().last;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  event->at = std::chrono::steady_clock::now();
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return ptx::synchronised(); }
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
+  *ms = std::chrono::duration<float, std::milli>(to->at - from->at).count();
+  return cudaSuccess;
 }
