@@ -62,13 +62,19 @@ def pack(folder, path):
 
 
 def unpack(path, folder):
-    shutil.rmtree(os.path.join(folder, "gpu"), ignore_errors=True)
+    """What pack() wrote, in place of what is there; whole or not at all."""
+    part, programs = os.path.join(folder, "unpacked.part"), os.path.join(folder, "gpu")
+    shutil.rmtree(part, ignore_errors=True)
     try:
         with lzma.open(path) as packed, tarfile.open(fileobj=packed) as tar:
-            tar.extractall(folder)
-        os.stat(os.path.join(folder, "gpu", "programs.txt"))
+            tar.extractall(part)
+        os.stat(os.path.join(part, "gpu", "programs.txt"))
     except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as mistake:
+        shutil.rmtree(part, ignore_errors=True)
         sys.exit(f"make gpu: {path} cannot be unpacked ({mistake}), expected a file that `make gpu-pack` wrote")
+    shutil.rmtree(programs, ignore_errors=True)
+    os.rename(os.path.join(part, "gpu"), programs)
+    os.rmdir(part)
 
 
 def run(program, *words, environment, seconds):
