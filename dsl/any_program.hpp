@@ -23,6 +23,7 @@ struct any_symbol {
   int rank;
   element_type element = element_type::float32;
   friend auto operator<=>(any_symbol const&, any_symbol const&) = default;
+  friend bool operator==(any_symbol const&, any_symbol const&) = default;  // nvcc forgets it
 };
 
 /// A pointwise function as a value. There is one object for each: its address is its identity.

@@ -47,6 +47,9 @@ struct multiple {  // of one byte
   std::int8_t times;
   TWEEDIE_HD float operator()(float a) const { return static_cast<float>(times) * a; }
 };
+struct signed_by {
+  TWEEDIE_HD float operator()(float a, float b) const { return a > b ? a : -b; }
+};
 struct affine {  // a function with numbers of its own
   float gain, shift;
   TWEEDIE_HD float operator()(float a) const { return gain * a + shift; }
@@ -59,7 +62,7 @@ BOOST_AUTO_TEST_CASE(functions_of_an_element) {
   two_rows const was;
   alignas(64) float kept[2][16];
   launch(step(x = exp(0.5 * x), let<0> = product(x, known), keep<0> = sqrt(clamp(known, 0, 9)),
-              keep<1> = pointwise([](float a, float b) { return a > b ? a : -b; }, x, let<0>)),
+              keep<1> = pointwise(signed_by{}, x, let<0>)),
          bindings{bind(x, now.x), bind(known, now.known), bind(keep<0>, kept[0]),
                   bind(keep<1>, kept[1])},
          now.layout());
