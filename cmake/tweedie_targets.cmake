@@ -177,15 +177,16 @@ if(TWEEDIE_RECIPES AND TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
   set_target_properties(tweedie_recipes PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
-# The U-Net: one C++17 source, for LibTorch's headers cost 18 s and 1.3 GB, in a library that is loaded when a program
+# The U-Net: one source in LibTorch's C++, whose headers cost 18 s and 1.3 GB, in a library that is loaded when a program
 # has its first network or sets LibTorch's threads. A new source in networks/ is named here.
 include(tweedie_torch)
 if(TWEEDIE_TORCH_USED)
   add_library(tweedie_unet_torch MODULE ${PROJECT_SOURCE_DIR}/networks/unet_torch.cpp)
   set_target_properties(tweedie_unet_torch PROPERTIES
-    CXX_STANDARD 17 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    CXX_STANDARD ${TWEEDIE_TORCH_STANDARD} LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
   target_include_directories(tweedie_unet_torch PRIVATE ${TWEEDIE_INCLUDE})
-  target_link_libraries(tweedie_unet_torch PRIVATE tweedie_torch tweedie_arithmetic tweedie_warnings)
+  target_link_libraries(tweedie_unet_torch PRIVATE tweedie_torch tweedie_arithmetic tweedie_warnings
+    $<TARGET_NAME_IF_EXISTS:tweedie_torch_cuda>)
   add_library(tweedie_unet STATIC ${PROJECT_SOURCE_DIR}/networks/unet.cpp)
   add_library(tweedie::unet ALIAS tweedie_unet)
   add_dependencies(tweedie_unet tweedie_unet_torch)

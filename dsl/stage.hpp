@@ -60,17 +60,23 @@ template <class Stage> using kind_of = decltype(detail::find_kind<std::remove_cv
 /// What a network, a guidance's own evaluation or a source of noise can do on a device. One that
 /// enqueues its work on the stream of its batch says `static constexpr bool enqueues = true;`, and
 /// `is_capturable = false` where that cannot be recorded as a graph: where it waits for the device,
-/// or does something else the next time.
+/// or does something else the next time. One that knows only at run time, or asks another, has
+/// `device_use on_devices() const` instead, which is called where a plan is given a device.
 struct device_use {
   bool enqueues = false;
   bool is_capturable = false;
+  /// Where it does not enqueue: the end of the sentence that refuses it, or null.
+  char const* why_not = nullptr;
 };
-template <class Stage> constexpr device_use device_use_of() {
-  device_use r;
-  if constexpr (requires { Stage::enqueues; }) r.enqueues = r.is_capturable = Stage::enqueues;
-  if constexpr (requires { Stage::is_capturable; })
-    r.is_capturable = r.enqueues && Stage::is_capturable;
-  return r;
+template <class Stage> constexpr device_use device_use_of(Stage const& stage) {
+  if constexpr (requires { stage.on_devices(); }) return stage.on_devices();
+  else {
+    device_use r;
+    if constexpr (requires { Stage::enqueues; }) r.enqueues = r.is_capturable = Stage::enqueues;
+    if constexpr (requires { Stage::is_capturable; })
+      r.is_capturable = r.enqueues && Stage::is_capturable;
+    return r;
+  }
 }
 
 template <class Stage, class Kind>

@@ -82,8 +82,6 @@ template <class Guidance> struct within {
     if constexpr (requires { Guidance::extras; }) return Guidance::extras;
     else return 0;
   }();
-  static constexpr bool enqueues = device_use_of<Guidance>().enqueues;
-  static constexpr bool is_capturable = device_use_of<Guidance>().is_capturable;
   Guidance guidance;
   double lo = 0;  ///< in the schedule's own time: 1 .. T on a table
   double hi = std::numeric_limits<double>::infinity();
@@ -98,6 +96,7 @@ template <class Guidance> struct within {
   bool on(level t) const { return lo <= t.t && t.t <= hi; }
 
   // All else is the guidance's own.
+  constexpr device_use on_devices() const { return device_use_of(guidance); }
   auto raw_of(level t) const requires requires(Guidance const& g) { g.raw_of(t); }
   { return guidance.raw_of(t); }
   auto x0_of(level t) const requires requires(Guidance const& g) { g.x0_of(t); }

@@ -16,9 +16,8 @@ template <class Network> struct unconditional {
   using kind = kinds::network;
   /// A network that says so takes part in no guidance of two branches.
   static constexpr bool is_conditional = false;
-  static constexpr bool enqueues = device_use_of<Network>().enqueues;
-  static constexpr bool is_capturable = device_use_of<Network>().is_capturable;
   Network network;
+  constexpr device_use on_devices() const { return device_use_of(network); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     std::vector<int> const none(labels.size(), no_label);
     if constexpr (requires { network.check(shape, none, branches); })

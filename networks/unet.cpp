@@ -87,6 +87,13 @@ void unet::forward(float const* x, std::size_t pitch, double const* times, int c
   body_->forward(x, pitch, times, labels, rows, out, out_pitch);
 }
 
+char const* unet::why_not_on_devices() const { return body_->why_not_on_devices(); }
+void unet::forward_on_device(float const* x, std::size_t pitch, double const* times,
+                             int const* labels, std::size_t samples, std::size_t branches,
+                             float* out, void* stream) const {
+  body_->forward_in(unet_memory::device, x, pitch, times, labels, samples, branches, out, stream);
+}
+
 void unet::vjp(float const* x, std::size_t pitch, double const* times, int const* labels,
                std::size_t rows, float const* probe, std::size_t probe_pitch, float* result,
                std::size_t result_pitch) const {
@@ -96,10 +103,14 @@ void unet::vjp(float const* x, std::size_t pitch, double const* times, int const
 double unet::train_step(float const* x, float const* target, double const* times, int const* labels,
                         float const* weights, std::size_t samples, std::uint64_t dropout_seed,
                         adam const& settings) {
+  ++body_->changes;
   return body_->train_step(x, target, times, labels, weights, samples, dropout_seed, settings);
 }
 
-run_of<float> unet::parameters() { return body_->parameters(); }
+run_of<float> unet::parameters() {
+  ++body_->changes;
+  return body_->parameters();
+}
 run_of<float const> unet::parameters() const { return read_only(body_->parameters()); }
 run_of<float> unet::first_moment() { return body_->first_moment(); }
 run_of<float const> unet::first_moment() const { return read_only(body_->first_moment()); }

@@ -95,6 +95,24 @@ class unet {
   void forward(float const* x, std::size_t pitch, double const* times, int const* labels,
                std::size_t rows, float* out, std::size_t out_pitch) const;
 
+  /// Why `forward_on_device` cannot be called: the end of a sentence. Null where it can: this
+  /// LibTorch was built with CUDA and finds a device.
+  char const* why_not_on_devices() const;
+
+  /// `forward` in the memory of a device, for all branches of a guidance: enqueued on `stream`, a
+  /// cudaStream_t, and not waited for. x: `samples` rows, which the branches share; out: as many
+  /// for each branch, one branch after the other; all `pitch` floats apart. times (one per sample)
+  /// and labels (one per row of out, or null) are the host's, and read when the call returns.
+  ///
+  /// The first call copies the weights to the device; so does the first after `train_step`, or
+  /// after a call of the `parameters()` that can be written through, and may wait for the
+  /// evaluations before it. So there a value is seen that was written through a run of
+  /// `parameters()`, if the run was asked for after the last call here. Threads as for `forward`.
+  /// Throws tweedie::error as `forward` does, with the sentence above, and with LibTorch's where
+  /// the device has no more memory or fails.
+  void forward_on_device(float const* x, std::size_t pitch, double const* times, int const* labels,
+                         std::size_t samples, std::size_t branches, float* out, void* stream) const;
+
   /// For each row the transposed Jacobian of what `forward` writes in x, times the row of `probe`:
   /// a likelihood's divergence. Rows, labels, threads and errors as for `forward`.
   void vjp(float const* x, std::size_t pitch, double const* times, int const* labels,
@@ -112,7 +130,8 @@ class unet {
                     float const* weights, std::size_t samples, std::uint64_t dropout_seed,
                     adam const& settings = {});
 
-  /// All weights, in the order of `tensors()`; a value written here is what the next call uses.
+  /// All weights, in the order of `tensors()`; a value written here is what the next call uses, on
+  /// a device as `forward_on_device` says.
   run_of<float> parameters();
   run_of<float const> parameters() const;
   /// Adam's averages of the gradient and of its square, as long as `parameters()`.
@@ -134,6 +153,7 @@ class unet {
   static void set_threads(int threads);
 
  private:
+  friend unet_body;
   std::unique_ptr<unet_body> body_;
 };
 

@@ -47,10 +47,20 @@ struct unet_network {
                                    : "but the network is unconditional"));
   }
 
+  /// It can be on the devices that its LibTorch has. What was recorded would go on in memory that
+  /// LibTorch has given to others since.
+  device_use on_devices() const {
+    if (char const* why_not = network->why_not_on_devices()) return {.why_not = why_not};
+    return {.enqueues = true, .is_capturable = false};
+  }
+
   /// Throws tweedie::error where the batch's elements are not those of the network's pictures.
   void operator()(batch const& b) const {
     auto const [times, labels] = asked(b);
-    if (b.branches == 1)
+    if (b.on_device && on_devices().enqueues)  // else the memory is one that the host shares
+      network->forward_on_device(b.x, b.pitch, times.data(), labels.data(), b.samples, b.branches,
+                                 b.out, b.stream);
+    else if (b.branches == 1)
       network->forward(b.x, b.pitch, times.data(), labels.data(), b.rows(), b.out, b.pitch);
     else
       network->forward(for_each_branch(b, b.x).data(), b.pitch, times.data(), labels.data(),

@@ -4,13 +4,21 @@
 // All weights lie in one flat tensor, the only leaf of the gradient's graph; a layer holds indices
 // into the list of its views. Splitting costs nothing forward and one concatenation backward, and
 // it leaves a checkpoint with plain runs of floats.
+//
+// Compiled with TWEEDIE_TORCH_CUDA where LibTorch and the CUDA Toolkit are there for it.
 #include "unet_body.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/variable.h>
+#ifdef TWEEDIE_TORCH_CUDA
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
+#endif
 
 #include <dlfcn.h>
 #ifdef __GLIBC__
@@ -19,6 +27,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <mutex>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -281,8 +292,13 @@ struct pass {
     return at::linear(x, at(m.weight), at(m.bias));
   }
 
+  // What at::conv2d calls, with its four settings written down: on a device LibTorch's own are 19
+  // bits of float32 (TF32), and an algorithm that may be another next time.
   Tensor apply(convolution const& c, Tensor const& x) const {
-    return at::conv2d(x, at(c.weight), at(c.bias), c.stride, c.padding);
+    constexpr bool search = false, same_each_time = true, with_cudnn = true, tf32 = false;
+    return at::_convolution(x, at(c.weight), at(c.bias), {c.stride, c.stride},
+                            {c.padding, c.padding}, {1, 1}, false, {0, 0}, 1, search,
+                            same_each_time, with_cudnn, tf32);
   }
 
   Tensor apply(norm const& n, Tensor const& x) const {
@@ -324,8 +340,10 @@ struct pass {
     if (config.classes > 0) e = e + at::embedding(at(net.classes), classes);
     e = at::silu(e);
 
-    // Channels last: oneDNN's convolutions are a fifth faster on 16 to 96 channels.
-    Tensor h = apply(net.first, x.contiguous(at::MemoryFormat::ChannelsLast));
+    // Channels last: oneDNN's convolutions are a fifth faster on 16 to 96 channels. On a device
+    // LibTorch's group norms answer in rows and columns, whatever they were given.
+    Tensor h = apply(net.first, x.contiguous(x.is_cpu() ? at::MemoryFormat::ChannelsLast
+                                                        : at::MemoryFormat::Contiguous));
     std::vector<Tensor> skips;
     auto const count = net.resolutions.size();
     for (std::size_t i = 0; i < count; ++i) {
@@ -355,9 +373,44 @@ run_of<float> floats_of(Tensor const& t) {
   return {t.data_ptr<float>(), static_cast<std::size_t>(t.numel())};
 }
 
+#ifdef TWEEDIE_TORCH_CUDA
+char const* reason_against_devices() {
+  if (c10::cuda::device_count() > 0) return nullptr;
+  return "the U-Net's LibTorch finds no device, expected one that it can use, or a call without "
+         "on(stream)";
+}
+c10::Stream stream_of(void* stream, at::Device device) {
+  auto const given = static_cast<cudaStream_t>(stream);  // the default one has two names
+  return c10::cuda::getStreamFromExternal(given == cudaStreamLegacy ? nullptr : given,
+                                          device.index());
+}
+c10::Stream own_stream(at::Device device) {
+  return c10::cuda::getStreamFromPool(false, device.index());
+}
+#else
+char const* reason_against_devices() {
+  return "the U-Net was built without CUDA, expected a build that found a LibTorch with CUDA and "
+         "the CUDA Toolkit, or a call without on(stream)";
+}
+c10::Stream stream_of(void*, at::Device) { throw error(reason_against_devices()); }
+c10::Stream own_stream(at::Device) { throw error(reason_against_devices()); }
+#endif
+
+// The weights in a device's memory, read by evaluations on any streams. LibTorch gives memory back in
+// the order of the stream that it was asked for on: here one of LibTorch's own, since of a caller's
+// nothing is known after the call, not even that it is still there. It goes on after all who read.
+struct placed_weights {
+  Tensor flat;
+  std::uint64_t changes = 0;
+  std::optional<c10::Stream> own = {};  // none where the device is the host
+  std::optional<c10::Event> written = {}, read = {};
+};
+
 struct torch_body final : unet_body {
   skeleton net;
   Tensor flat, moment1, moment2;
+  mutable std::mutex placing;
+  mutable std::map<at::DeviceIndex, placed_weights> placed;
 
   torch_body(unet_config c, std::uint64_t seed) {
     config = std::move(c);
@@ -379,12 +432,13 @@ struct torch_body final : unet_body {
     return result;
   }
 
-  void check_rows(double const* times, int const* labels, std::size_t rows) const {
-    for (std::size_t i = 0; i < rows; ++i) {
+  void check_rows(double const* times, int const* labels, std::size_t samples,
+                  std::size_t branches = 1) const {
+    for (std::size_t i = 0; i < samples; ++i) {
       if (!std::isfinite(times[i]))
         throw error("unet: the time of row " + text(i) + " is not a finite number");
     }
-    for (std::size_t i = 0; labels && i < rows; ++i) {
+    for (std::size_t i = 0; labels && i < branches * samples; ++i) {
       if (labels[i] >= -1 && labels[i] < config.classes) continue;
       throw error("label " + text(labels[i]) + " was given, the network has " +
                   (config.classes ? "classes 0 to " + text(config.classes - 1)
@@ -424,6 +478,85 @@ struct torch_body final : unet_body {
     }
     return result;
   }
+
+  // The caller's memory, where it is: branches x samples pictures, `pitch` floats apart. A device's
+  // pointer says which device it is.
+  Tensor in_place(float const* at, std::size_t pitch, std::size_t samples, std::size_t branches,
+                  unet_memory memory) const {
+    std::int64_t const size = config.size, apart = static_cast<std::int64_t>(pitch),
+                       rows = static_cast<std::int64_t>(samples);
+    return at::from_blob(
+        const_cast<float*>(at),
+        {static_cast<std::int64_t>(branches), rows, config.channels, size, size},
+        {rows * apart, apart, size * size, size, 1},
+        at::dtype(at::kFloat).device(memory == unet_memory::host ? at::kCPU : at::kCUDA));
+  }
+
+  // x: the samples, which the branches share; `most` rows of out at a time. What the host fills is
+  // small when all samples are at one level, as in a plan: CUDA has read it, from memory that is not
+  // pinned, when the call returns, and for some 64 KB and more may wait until it can.
+  void evaluate(std::vector<Tensor> const& weights, Tensor const& x, double const* times,
+                int const* labels, Tensor const& out, std::int64_t most) const {
+    auto const branches = out.size(0), samples = out.size(1);
+    auto const at_once = std::max<std::int64_t>(1, most / branches);
+    auto const rows = static_cast<std::size_t>(samples);
+    bool const at_one_level =
+        std::all_of(times, times + rows, [&](double t) { return t == times[0]; });
+    Tensor const when = sines(times, at_one_level ? 1 : rows)
+                            .to(out.device(), at::kFloat, true)
+                            .expand({samples, -1});
+    Tensor const which = classes(labels, static_cast<std::size_t>(branches) * rows)
+                             .to(out.device(), at::kLong, true)
+                             .view({branches, samples});
+    for (std::int64_t begin = 0; begin < samples; begin += at_once) {
+      auto const end = std::min(begin + at_once, samples);
+      pass run{config, net, weights, false, 0};
+      Tensor const to = out.slice(1, begin, end);
+      Tensor seen = at::empty(to.sizes(), x.options());
+      seen.copy_(x.slice(1, begin, end));
+      Tensor y =
+          run(seen.flatten(0, 1),
+              when.slice(0, begin, end).expand({branches, -1, -1}).flatten(0, 1).contiguous(),
+              which.slice(1, begin, end).flatten());
+      to.copy_(y.view(to.sizes()));
+    }
+  }
+
+  // The weights as they are now, for what is enqueued on `on` next.
+  Tensor weights_for(at::Device device, std::optional<c10::Stream> const& on) const {
+    std::lock_guard<std::mutex> const one(placing);
+    auto& there = placed[device.index()];
+    if (!there.flat.defined() || there.changes != changes) {
+      std::optional<c10::StreamGuard> order;
+      if (on) {
+        if (!there.own) {
+          there.own = own_stream(device);
+          there.written.emplace(device.type());
+          there.read.emplace(device.type());
+        }
+        order.emplace(*there.own);
+      }
+      there.flat = flat.to(device, at::kFloat, true, true);
+      there.changes = changes;
+      if (on) there.written->record(*there.own);
+    }
+    if (on) there.written->block(*on);
+    return there.flat;
+  }
+
+  // What was enqueued on `on` is the last to read the weights.
+  void have_read(at::Device device, std::optional<c10::Stream> const& on) const {
+    if (!on) return;
+    std::lock_guard<std::mutex> const one(placing);
+    auto& there = placed[device.index()];
+    there.read->record(*on);
+    there.read->block(*there.own);
+  }
+
+  char const* why_not_on_devices() const override { return reason_against_devices(); }
+  void forward_in(unet_memory memory, float const* x, std::size_t pitch, double const* times,
+                  int const* labels, std::size_t samples, std::size_t branches, float* out,
+                  void* stream) const override;
   void forward(float const* x, std::size_t pitch, double const* times, int const* labels,
                std::size_t rows, float* out, std::size_t out_pitch) const override;
   void vjp(float const* x, std::size_t pitch, double const* times, int const* labels,
@@ -445,18 +578,55 @@ void torch_body::forward(float const* x, std::size_t pitch, double const* times,
                 " floats was given, a picture has " + text(n));
   }
   check_rows(times, labels, rows);
+  if (rows == 0) return;
   at::NoGradGuard no_gradient;
-  auto const weights = views(flat);
-  std::size_t const most = 128;  // rows whose activations stay within some 100 MB
-  for (std::size_t begin = 0; begin < rows; begin += most) {
-    std::size_t const count = std::min(most, rows - begin);
-    pass run{config, net, weights, false, 0};
-    Tensor y = run(pictures(x + begin * pitch, pitch, count), sines(times + begin, count),
-                   classes(labels ? labels + begin : nullptr, count))
-                   .contiguous();
-    for (std::size_t i = 0; i < count; ++i) {
-      std::copy_n(y.data_ptr<float>() + i * n, n, out + (begin + i) * out_pitch);
+  std::int64_t const most = 128;  // rows whose activations stay within some 100 MB
+  evaluate(views(flat), in_place(x, pitch, rows, 1, unet_memory::host), times, labels,
+           in_place(out, out_pitch, rows, 1, unet_memory::host), most);
+}
+
+void torch_body::forward_in(unet_memory memory, float const* x, std::size_t pitch,
+                            double const* times, int const* labels, std::size_t samples,
+                            std::size_t branches, float* out, void* stream) const {
+  if (pitch < elements()) {
+    throw error("unet: a pitch of " + text(pitch) + " floats was given, a picture has " +
+                text(elements()));
+  }
+  check_rows(times, labels, samples, branches);
+  bool const on_device = memory == unet_memory::device;
+  if (char const* why = on_device ? reason_against_devices() : nullptr)
+    throw error(std::string("unet: a device's memory was given: ") + why);
+  if (samples == 0 || branches == 0) return;
+  try {
+    at::NoGradGuard no_gradient;
+    Tensor const seen = in_place(x, pitch, samples, 1, memory),
+                 answer = in_place(out, pitch, samples, branches, memory);
+    std::optional<c10::Stream> on;
+    std::optional<c10::StreamGuard> order;
+    if (on_device) {
+      on = stream_of(stream, seen.device());
+      order.emplace(*on);
     }
+    Tensor const weights = weights_for(seen.device(), on);
+    struct reader {
+      torch_body const& of;
+      at::Device device;
+      std::optional<c10::Stream> const& on;
+      ~reader() {
+        try {
+          of.have_read(device, on);
+        } catch (c10::Error const&) {  // of a device that has failed
+        }
+      }
+    } const until_the_end{*this, seen.device(), on};
+    // Rows enough for each kernel to fill a device at the smallest pictures: with more only the
+    // activations would grow.
+    std::int64_t const most = 512;
+    evaluate(views(weights), seen, times, labels, answer, most);
+  } catch (c10::Error const& e) {
+    std::string const what = e.what_without_backtrace();
+    throw error("unet: on the device LibTorch says '" + what.substr(0, what.find('\n')) +
+                "'; the mistake may be in earlier work on it");
   }
 }
 

@@ -109,20 +109,20 @@ bool any_plan::is_deterministic() const {
 void any_plan::check_place(placement const& where) const {
   if (where.on_device()) where.memory->check_ready();
   if (where.for_hosts()) return;
-  constexpr char const* expected =
-      "enqueues its work on batch.stream and says so: static constexpr bool enqueues = true";
-  if (!calls_.network_use.enqueues)
-    throw error(fmt::format(
-        "a network for hosts was given to a plan on a device, expected one that {}", expected));
-  if (layout_.extras > 0 && !calls_.extras_use.enqueues)
-    throw error(fmt::format(
-        "a guidance that asks a network for hosts was given to a plan on a device, expected one "
-        "that {}",
-        expected));
-  if (layout_.noise_given && !calls_.noise_use.enqueues)
-    throw error(
-        "a source of noise for hosts was given to a plan on a device, expected one that enqueues "
-        "its work on noise_request.device_stream and says so, or none: a device draws its own");
+  auto const check_use = [](device_use const& use, char const* what, char const* expected) {
+    if (use.enqueues) return;
+    throw error(fmt::format("{} for hosts was given to a plan on a device{}{}", what,
+                            use.why_not ? ": " : ", expected one that enqueues its work on ",
+                            use.why_not ? use.why_not : expected));
+  };
+  constexpr char const* of_a_network =
+      "batch.stream and says so: static constexpr bool enqueues = true";
+  check_use(calls_.network_use(), "a network", of_a_network);
+  if (layout_.extras > 0)
+    check_use(calls_.extras_use(), "a guidance that asks a network", of_a_network);
+  if (layout_.noise_given)
+    check_use(calls_.noise_use(), "a source of noise",
+              "noise_request.device_stream and says so, or none: a device draws its own");
   auto const check_code = [](any_code const& code, std::string const& kind) {
     if (!code || code->runs_on_devices()) return;
     throw error(
@@ -343,8 +343,8 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
                     "same each time, and does not say is_capturable = false",
                     what));
   };
-  if (!calls_.network_use.is_capturable) refuse("a network that cannot be");
-  if (layout_.extras > 0 && !calls_.extras_use.is_capturable)
+  if (!calls_.network_use().is_capturable) refuse("a network that cannot be");
+  if (layout_.extras > 0 && !calls_.extras_use().is_capturable)
     refuse("a guidance whose network cannot be");
   if (layout_.noise_given)
     throw error(

@@ -78,7 +78,10 @@ struct plan_calls {
   /// Throws where the network or the guidance cannot take such samples or labels.
   std::function<void(std::span<std::size_t const>, std::span<int const>)> check;
   /// What the first three can do on a device.
-  device_use network_use = {}, extras_use = {}, noise_use = {};
+  std::function<device_use()> network_use = nothing, extras_use = nothing, noise_use = nothing;
+
+ private:
+  static device_use nothing() { return {}; }
 };
 
 namespace detail {

@@ -54,7 +54,7 @@ struct any_guidance {
   shared_call<any_expression(level)> raw_of, x0_of, eps_of;
   shared_call<std::vector<any_statement>(level)> remember;
   shared_call<void(batch const&)> evaluate;
-  device_use evaluates;
+  shared_call<device_use()> evaluates;  ///< what that can do on a device
   shared_call<void()> check;
   shared_call<void(std::span<std::size_t const>, std::span<int const>)> check_request;
 };
@@ -94,7 +94,7 @@ struct any_stages {
   any_sampler sampler;
   std::vector<any_prediction> of_branches = {};        ///< empty: every branch predicts the same
   shared_call<void(noise_request const&)> noise = {};  ///< empty: drawn by Philox in the kernels
-  device_use draws = {};                               ///< where it is not empty
+  shared_call<device_use()> draws = {};                ///< what it can do on a device
   any_buffers buffers = {};
 };
 
@@ -155,9 +155,10 @@ template <class G> any_guidance forget_guidance(detail::owner shared, G const& s
     r.remember = {shared, [](void const* self, level t) {
                     return forget(std::get<0>(of<G>(self).remember(t).evaluations).statements);
                   }};
-  if constexpr (extras_of<G>() > 0)
+  if constexpr (extras_of<G>() > 0) {
     r.evaluate = {shared, [](void const* self, batch const& b) { of<G>(self).evaluate(b); }};
-  r.evaluates = device_use_of<G>();
+    r.evaluates = {shared, [](void const* self) { return device_use_of(of<G>(self)); }};
+  }
   if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
                   stage.check(s, l);
                 })
@@ -254,14 +255,16 @@ any_stages forget_stages(detail::owner const& whole, stage_set<S, P, G, T, A, N,
                .sampler = forget_sampler(part(&s.sampler), s.sampler),
                .of_branches = detail::predictions_of_branches(s),
                .noise = {},
-               .draws = device_use_of<N>(),
+               .draws = {},
                .buffers = {detail::element_type_of<typename B::input>(),
                            detail::element_type_of<typename B::output>(), B::duplicates}};
   if constexpr (!std::is_same_v<T, no_threshold>)
     r.threshold = forget_threshold(part(&s.threshold), s.threshold);
-  if constexpr (!std::is_same_v<N, drawn_noise>)
+  if constexpr (!std::is_same_v<N, drawn_noise>) {
     r.noise = {part(&s.noise),
                [](void const* self, noise_request const& asked) { detail::of<N>(self)(asked); }};
+    r.draws = {part(&s.noise), [](void const* self) { return device_use_of(detail::of<N>(self)); }};
+  }
   return r;
 }
 /// `forget_stages(pipeline.stage_set())`

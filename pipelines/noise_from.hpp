@@ -13,8 +13,8 @@ namespace tweedie {
 /// kernels then read the noise from memory.
 template <class F> struct noise_from {
   using kind = kinds::noise;
-  static constexpr bool enqueues = device_use_of<F>().enqueues;
   F f;
+  constexpr device_use on_devices() const { return device_use_of(f); }
   void operator()(noise_request const& r) const { f(r); }
 };
 template <class F> noise_from(F) -> noise_from<F>;

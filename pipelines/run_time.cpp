@@ -83,9 +83,9 @@ plan_calls calls_of(any_stages const& s, any_network const& network) {
   c.network = network.call;
   c.extras = s.guidance.evaluate;
   c.noise = s.noise;
-  c.network_use = network.use;
-  c.extras_use = s.guidance.evaluates;
-  c.noise_use = s.draws;
+  if (network.use) c.network_use = network.use;
+  if (s.guidance.evaluates) c.extras_use = s.guidance.evaluates;
+  if (s.draws) c.noise_use = s.draws;
   if (network.check || s.guidance.check_request)
     c.check = [network = network.check, guidance = s.guidance.check_request,
                branches = s.guidance.branches](auto shape, auto given) {

@@ -22,14 +22,15 @@ struct any_network {
   shared_call<void(batch const&)> call;
   /// Throws where it cannot take such samples or labels; may be empty.
   shared_call<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)> check;
-  device_use use = {};
+  shared_call<device_use()> use = {};  ///< what it can do on a device; empty: nothing
 };
 /// A network without its type; `shared` points at it and is shared by its functions.
 template <class Network>
 any_network forget_network(detail::owner const& shared, Network const& network) {
-  any_network r{{shared, [](void const* self, batch const& b) { detail::of<Network>(self)(b); }},
-                {},
-                device_use_of<Network>()};
+  any_network r{
+      {shared, [](void const* self, batch const& b) { detail::of<Network>(self)(b); }},
+      {},
+      {shared, [](void const* self) { return device_use_of(detail::of<Network>(self)); }}};
   if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
                   network.check(s, l, 1);
                 })

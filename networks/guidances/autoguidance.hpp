@@ -46,6 +46,13 @@ template <class Network, class Predicts> struct autoguidance {
     }
     weak(b);
   }
+  constexpr device_use on_devices() const {
+    if constexpr (requires { weak_predicts.input_of(level{}); })
+      return {.why_not =
+                  "the host scales what the weaker network sees, expected one whose prediction "
+                  "scales nothing, or a call without on(stream)"};
+    else return device_use_of(weak);
+  }
 };
 template <class Network, class Predicts>
 autoguidance(double, Network, Predicts) -> autoguidance<Network, Predicts>;

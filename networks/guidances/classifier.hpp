@@ -22,8 +22,6 @@ template <class Gradient> struct classifier {
   using kind = kinds::guidance;
   static constexpr char const* name = "guidance::classifier";
   static constexpr int branches = 1, extras = 1;
-  static constexpr bool enqueues = device_use_of<Gradient>().enqueues;
-  static constexpr bool is_capturable = device_use_of<Gradient>().is_capturable;
   double s = 1;
   static constexpr auto fields = std::tuple{field{"s", &classifier::s}};
   Gradient gradient;
@@ -43,6 +41,7 @@ template <class Gradient> struct classifier {
   }
   auto eps_of(level t) const { return eps - s * t.sigma * grad; }
   void evaluate(batch const& b) const { gradient(b); }
+  constexpr device_use on_devices() const { return device_use_of(gradient); }
 };
 template <class Gradient> classifier(double, Gradient) -> classifier<Gradient>;
 
