@@ -97,6 +97,7 @@ void any_plan::add_row(row r, std::span<double const> numbers,
   r.first = numbers_.size();
   r.count = numbers.size();
   rows_.push_back(r);
+  structures_[r.structure].is_used = true;
   numbers_.insert(numbers_.end(), numbers.begin(), numbers.end());
   for (double c : numbers) rounded_.push_back(static_cast<float>(c));
 }
@@ -135,10 +136,8 @@ void any_plan::check_place(placement const& where) const {
   };
   check_code(fresh_.code, "start");
   check_code(entering_.code, "start");
-  std::vector<bool> used(structures_.size());
-  for (row const& r : rows_) used[r.structure] = true;
-  for (std::size_t i = 0; i < structures_.size(); ++i)
-    if (used[i]) check_code(structures_[i].code, structures_[i].kind);
+  for (structure const& s : structures_)
+    if (s.is_used) check_code(s.code, s.kind);
 }
 
 state any_plan::allocate(request const& r, conditions const& given, placement const& where) const {

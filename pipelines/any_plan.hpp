@@ -136,6 +136,7 @@ class any_plan {
     std::string kind;            ///< "step", "last step, sigma = 0"
     std::size_t evaluation = 0;  ///< of the step
     bool guided = true;
+    bool is_used = false;  ///< by a row of the plan
     /// The same with the network inlined; null where the network is called.
     std::shared_ptr<inlined_evaluation const> inlined = {};
   };
