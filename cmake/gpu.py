@@ -1,6 +1,6 @@
 """Builds and runs what needs a GPU, and writes one report.
 
-    cmake/gpu.py [--prebuilt FILE] [--peers PYTHON] [--report FILE]     on a machine with a GPU
+    cmake/gpu.py [--prebuilt FILE | --torch FOLDER] [--peers PYTHON]    on a machine with a GPU
     cmake/gpu.py --pack FILE [--arch sm_90]...                          on one that has nvcc: what --prebuilt takes
     cmake/gpu.py --interpreted [--only REGEX]                           a rehearsal: the interpreter stands for the GPU
 
@@ -33,12 +33,14 @@ def devices():
     return [line.split(", ") for line in run.stdout.strip().splitlines()] if run.returncode == 0 else []
 
 
-def build(folder, archs, jobs):
-    """Whether all was built. Nothing that the programs need lies outside of them but the C library."""
+def build(folder, archs, jobs, torch):
+    """Whether all was built. Without LibTorch nothing that the programs need lies outside of them but the C library."""
     configure = ["cmake", "-S", SOURCE, "-B", folder, "-G", "Ninja", "-DCMAKE_CXX_COMPILER=g++",
-                 f"-DTWEEDIE_GPU_ARCH={';'.join(archs)}", "-DTWEEDIE_STATIC=ON", "-DTWEEDIE_BACKEND=CPP",
-                 "-DTWEEDIE_WITHOUT_OPENMP=ON", "-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF",
+                 f"-DTWEEDIE_GPU_ARCH={';'.join(archs)}", "-DTWEEDIE_BACKEND=CPP",
+                 "-DTWEEDIE_WITHOUT_OPENMP=ON", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF",
                  "-DTWEEDIE_TOOLS=OFF", "-DTWEEDIE_TESTS=ON", "--log-level=WARNING"]
+    configure += ["-DTWEEDIE_TORCH=ON", "-DTWEEDIE_STATIC=OFF", f"-DCMAKE_PREFIX_PATH={torch}"] if torch else \
+                 ["-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_STATIC=ON"]
     if subprocess.run(configure).returncode != 0:
         sys.exit("make gpu: the build cannot be configured")
     if not os.path.exists(os.path.join(folder, "gpu", "programs.txt")):
@@ -107,6 +109,7 @@ def main():
     parser.add_argument("--build", metavar="FOLDER", help="default: build-gpu, or build-gpu-interpreted")
     parser.add_argument("--report", metavar="FILE", help="default: gpu.md there")
     parser.add_argument("--prebuilt", metavar="FILE", help="programs that --pack wrote, instead of building them")
+    parser.add_argument("--torch", metavar="FOLDER", help="a LibTorch with CUDA: the U-Net on the device too")
     parser.add_argument("--peers", metavar="PYTHON", help="one that has PyTorch for CUDA, and diffusers at best")
     parser.add_argument("--pack", metavar="FILE", help="build, and write the programs there")
     parser.add_argument("--arch", action="append", help="to pack for; default: " + " ".join(ARCHS))
@@ -118,7 +121,7 @@ def main():
     report = args.report or os.path.join(folder, "gpu.md")
 
     if args.pack:
-        if not build(folder, ["interpreted"] if args.interpreted else args.arch or ARCHS, args.jobs):
+        if not build(folder, ["interpreted"] if args.interpreted else args.arch or ARCHS, args.jobs, None):
             sys.exit("make gpu-pack: not all programs could be built, and nothing was written")
         pack(folder, args.pack)
         print(f"{args.pack}, {os.path.getsize(args.pack) >> 20} MiB: make gpu PREBUILT={args.pack}")
@@ -137,7 +140,7 @@ def main():
     if args.prebuilt:
         unpack(args.prebuilt, folder)
     else:
-        built = build(folder, archs, args.jobs)
+        built = build(folder, archs, args.jobs, args.torch)
 
     programs = os.path.join(folder, "gpu")
     with open(os.path.join(programs, "programs.txt")) as f:
