@@ -396,9 +396,10 @@ c10::Stream stream_of(void*, at::Device) { throw error(reason_against_devices())
 c10::Stream own_stream(at::Device) { throw error(reason_against_devices()); }
 #endif
 
-// The weights in a device's memory, read by evaluations on any streams. LibTorch gives memory back in
-// the order of the stream that it was asked for on: here one of LibTorch's own, since of a caller's
-// nothing is known after the call, not even that it is still there. It goes on after all who read.
+// The weights in a device's memory, read by evaluations on any streams. LibTorch gives memory back
+// in the order of the stream that it was asked for on: here one of LibTorch's own, since of a
+// caller's nothing is known after the call, not even that it is still there. It goes on after all
+// who read.
 struct placed_weights {
   Tensor flat;
   std::uint64_t changes = 0;
@@ -493,8 +494,8 @@ struct torch_body final : unet_body {
   }
 
   // x: the samples, which the branches share; `most` rows of out at a time. What the host fills is
-  // small when all samples are at one level, as in a plan: CUDA has read it, from memory that is not
-  // pinned, when the call returns, and for some 64 KB and more may wait until it can.
+  // small when all samples are at one level, as in a plan: CUDA has read it, from memory that is
+  // not pinned, when the call returns, and for some 64 KB and more may wait until it can.
   void evaluate(std::vector<Tensor> const& weights, Tensor const& x, double const* times,
                 int const* labels, Tensor const& out, std::int64_t most) const {
     auto const branches = out.size(0), samples = out.size(1);

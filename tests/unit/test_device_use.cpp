@@ -1,5 +1,5 @@
-// What a network, a guidance or a source of noise says of devices: as a constant, or when it is asked;
-// and the sentence that refuses one.
+// What a network, a guidance or a source of noise says of devices: as a constant, or when it is
+// asked; and the sentence that refuses one.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 

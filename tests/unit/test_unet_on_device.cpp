@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(a_plan_on_a_device_is_told_what_is_missing) {
   BOOST_TEST(plan.sample(asked, label{3}).data.size() == 2u * 64);
 }
 
-// Memory that the host shares is the host's too: where LibTorch has no device the network runs there.
+// Memory that the host shares is the host's too: without a device for LibTorch it runs there.
 BOOST_AUTO_TEST_CASE(in_memory_that_the_host_shares) {
   auto const net = std::make_shared<unet const>(trained());
   if (!net->why_not_on_devices()) return;  // it would take the host's memory for a device's
