@@ -6,7 +6,7 @@
 // is linked with this in place of cudart: the PTX lies in the program as text, and launches take the
 // same way through Thrust and CUB. A kernel may touch what this runtime has allocated and nothing
 // else, to the byte. Streams are one, and nothing is asynchronous; what is captured is done when its
-// graph is launched.
+// graph is launched. Threads take turns.
 #include <cuda_runtime_api.h>
 
 #include <chrono>
@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -91,17 +92,25 @@ struct world {
   memory all;
   std::vector<std::unique_ptr<module_of_ptx>> files;
   std::map<void const*, kernel_name> kernels;
-  std::vector<call_configuration> configurations;
   std::vector<launch_record> launches;
   runtime_calls calls;
   std::string fault_text;
   cudaError_t last = cudaSuccess;
   std::unique_ptr<CUgraph_st> capture;  ///< what is being captured, if anything is
+  std::recursive_mutex turn;
 };
 world& here() {
   static world* const one = new world;
   return *one;
 }
+
+/// What stands between three angle brackets; a thread's own.
+thread_local std::vector<call_configuration> configurations;
+
+/// For a thread that does something here, as long as it does.
+struct turn {
+  std::lock_guard<std::recursive_mutex> one{here().turn};
+};
 
 cudaError_t failed(std::string const& what) {
   world& w = here();
@@ -112,6 +121,7 @@ cudaError_t failed(std::string const& what) {
 
 /// Does it now, or writes it down where a graph is captured.
 cudaError_t enqueue(std::function<cudaError_t()> work) {
+  turn const one;
   world& w = here();
   if (w.last == cudaErrorLaunchFailure) return w.last;
   if (!w.capture) return work();
@@ -121,6 +131,7 @@ cudaError_t enqueue(std::function<cudaError_t()> work) {
 
 cudaError_t launch(kernel_name const& k, dim3 grid, dim3 block, void** arguments,
                    std::size_t dynamic) {
+  turn const one;
   try {
     entry const& e = k.file->find(k.name, here().all);
     if (dynamic > 0) throw fault("the interpreter has no dynamic shared memory");
@@ -151,6 +162,7 @@ constexpr std::size_t margin = 256;
 constexpr std::size_t alignment = 256;  // of cudaMalloc
 
 cudaError_t allocate(void** p, std::size_t bytes) {
+  turn const one;
   ++here().calls.allocations;
   std::size_t const whole = (margin + bytes + margin + alignment - 1) / alignment * alignment;
   auto* const room = static_cast<unsigned char*>(std::aligned_alloc(alignment, whole));
@@ -161,12 +173,14 @@ cudaError_t allocate(void** p, std::size_t bytes) {
 }
 cudaError_t release(void* p) {
   if (!p) return cudaSuccess;
+  turn const one;
   here().all.remove(p);
   std::free(static_cast<unsigned char*>(p) - margin);
   return cudaSuccess;
 }
 
 cudaError_t synchronised() {
+  turn const one;
   ++here().calls.synchronisations;
   return here().last;
 }
@@ -218,12 +232,12 @@ void __cudaRegisterFunction(void** handle, char const* host, char*, char const* 
 void __cudaRegisterVar(void**, char*, char*, char const*, int, std::size_t, int, int) {}
 
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, std::size_t shared, void* stream) {
-  here().configurations.push_back({grid, block, shared, stream});
+  ptx::configurations.push_back({grid, block, shared, stream});
   return 0;
 }
 cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* shared, void* stream) {
-  auto const c = here().configurations.back();
-  here().configurations.pop_back();
+  auto const c = ptx::configurations.back();
+  ptx::configurations.pop_back();
   *grid = c.grid;
   *block = c.block;
   *shared = c.shared;
@@ -267,6 +281,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 // A launch that failed stays failed, as on a device.
 cudaError_t cudaGetLastError() {
+  ptx::turn const one;
   return here().last == cudaErrorLaunchFailure ? here().last
                                                : std::exchange(here().last, cudaSuccess);
 }
@@ -291,12 +306,14 @@ cudaError_t cudaMallocManaged(void** p, std::size_t bytes, unsigned) {
 cudaError_t cudaFree(void* p) { return ptx::release(p); }
 cudaError_t cudaFreeAsync(void* p, cudaStream_t) { return ptx::release(p); }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, void const* p) {
+  ptx::turn const one;
   *a = {};
   a->type = here().all.size_of(p) > 0 ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t) {
+  ptx::turn const one;
   ++here().calls.copies;
   if (kind != cudaMemcpyHostToDevice)
     return ptx::enqueue([=] {
@@ -355,8 +372,9 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
-  for (auto const& one : graph->work)
-    if (cudaError_t const e = one(); e != cudaSuccess) return e;
+  ptx::turn const one;
+  for (auto const& work : graph->work)
+    if (cudaError_t const e = work(); e != cudaSuccess) return e;
   return here().last;
 }
 
