@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--peers", metavar="PYTHON", help="one that has PyTorch for CUDA, and diffusers at best")
     parser.add_argument("--pack", metavar="FILE", help="build, and write the programs there")
     parser.add_argument("--arch", action="append", help="to pack for; default: " + " ".join(ARCHS))
-    parser.add_argument("--interpreted", action="store_true", help="rehearse without a GPU: hours of one core")
+    parser.add_argument("--interpreted", action="store_true", help="rehearse without a GPU: most of an hour of two cores")
     parser.add_argument("--only", metavar="REGEX", default="", help="only the programs whose names match")
     parser.add_argument("--timeout", type=int, metavar="SECONDS", default=600, help="of each program")
     args = parser.parse_args()
