@@ -69,7 +69,7 @@ def unpack(path, folder):
     shutil.rmtree(part, ignore_errors=True)
     try:
         with lzma.open(path) as packed, tarfile.open(fileobj=packed) as tar:
-            tar.extractall(part)
+            tar.extractall(part, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         os.stat(os.path.join(part, "gpu", "programs.txt"))
     except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as mistake:
         shutil.rmtree(part, ignore_errors=True)
