@@ -4,15 +4,16 @@
     cmake/gpu.py --pack FILE [--arch sm_90]...                          on one that has nvcc: what --prebuilt takes
     cmake/gpu.py --interpreted [--only REGEX]                           a rehearsal: the interpreter stands for the GPU
 
-In turn: the bits of each kernel on the device and in the interpreter beside the host's, every unit test with its states
-on the device, a step's bandwidth and a small state's loop, and, with a Python that has PyTorch for CUDA, the same steps
-beside diffusers and torch.compile. Needs no network. The exit code is 0 if all passed; without a GPU it is 1, after one
-sentence.
+In turn: the bits of each kernel on the device and in the interpreter beside the host's, the unit tests with their states
+on the device, a step's bandwidth and a small state's loop, and, with a Python that has PyTorch for CUDA and diffusers, the
+same steps beside theirs. Needs no network. The report is there from the first program on. The exit code is 0 if all
+passed; without a GPU it is 1, after one sentence.
 """
 
 import argparse
 import lzma
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -24,6 +25,10 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARCHS = ["sm_80", "sm_90", "sm_100", "sm_120"]
 
 
+def refuse(sentence):
+    sys.exit("make gpu: " + sentence)
+
+
 def devices():
     """The name, driver and compute capability of each GPU, as nvidia-smi has them."""
     if not shutil.which("nvidia-smi"):
@@ -33,50 +38,106 @@ def devices():
     return [line.split(", ") for line in run.stdout.strip().splitlines()] if run.returncode == 0 else []
 
 
-def build(folder, archs, jobs, torch):
-    """Whether all was built. Without LibTorch nothing that the programs need lies outside of them but the C library."""
+def version():
+    """Of this tree."""
+    git = subprocess.run(["git", "-C", SOURCE, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, text=True) if shutil.which("git") else None
+    return git.stdout.strip() if git and git.returncode == 0 else "an unknown version"
+
+
+def libc():
+    """(2, 36), or () where it is no glibc."""
+    return tuple(map(int, platform.libc_ver()[1].split("."))) if platform.libc_ver()[0] == "glibc" else ()
+
+
+class Programs:
+    """The folder gpu/ of a build, and programs.txt in it, which says what there should be."""
+
+    def __init__(self, folder):
+        self.folder, self.archs, self.of, self.libc, self.all = folder, [], None, (), []
+        with open(os.path.join(folder, "programs.txt")) as f:
+            for line in f.read().splitlines():
+                word, _, rest = line.partition(" ")
+                if word == "for":
+                    self.archs = rest.split(";")
+                elif word == "of":
+                    self.of = rest
+                elif word == "libc":
+                    self.libc = tuple(map(int, rest.split(".")))
+                elif word in ("test", "interpreted", "measured", "peer") and re.fullmatch(r"\w+", rest):
+                    self.all.append((word, rest))
+                else:
+                    raise ValueError(f"'{line}' in programs.txt")
+        if not self.all or not self.archs:
+            raise ValueError("no program in programs.txt")
+
+    def matching(self, only):
+        """The names of those that are meant by --only; one at least."""
+        names = [name for _, name in self.all if re.search(only, name)]
+        if not names:
+            refuse(f"--only '{only}' was given, expected a part of one of: {' '.join(name for _, name in self.all)}")
+        return names
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+
+def build(folder, archs, jobs, torch=None, only=""):
+    """The programs, and whether those asked for were built. Without LibTorch they need nothing beside them but the C library."""
     configure = ["cmake", "-S", SOURCE, "-B", folder, "-G", "Ninja", "-DCMAKE_CXX_COMPILER=g++",
                  f"-DTWEEDIE_GPU_ARCH={';'.join(archs)}", "-DTWEEDIE_BACKEND=CPP",
                  "-DTWEEDIE_WITHOUT_OPENMP=ON", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF",
                  "-DTWEEDIE_TOOLS=OFF", "-DTWEEDIE_TESTS=ON", "--log-level=WARNING"]
     configure += ["-DTWEEDIE_TORCH=ON", "-DTWEEDIE_STATIC=OFF", f"-DCMAKE_PREFIX_PATH={torch}"] if torch else \
                  ["-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_STATIC=ON"]
+    # What does not build must not be there from the last time.
+    shutil.rmtree(os.path.join(folder, "gpu"), ignore_errors=True)
     if subprocess.run(configure).returncode != 0:
-        sys.exit("make gpu: the build cannot be configured")
+        refuse("the build cannot be configured")
     if not os.path.exists(os.path.join(folder, "gpu", "programs.txt")):
-        sys.exit("make gpu: nvcc or the CUDA Toolkit 12.8 was not found, expected both or a prebuilt file: "
-                 "make gpu PREBUILT=FILE")
-    return subprocess.run(["cmake", "--build", folder, "-j", str(jobs), "--target", "gpu", "--",
-                           "-k", "0"]).returncode == 0
+        refuse("nvcc or the CUDA Toolkit 12.8 was not found, expected both or a prebuilt file: make gpu PREBUILT=FILE")
+    programs = Programs(os.path.join(folder, "gpu"))
+    if torch and ("test", "unet") not in programs.all:
+        refuse(f"in {torch} no LibTorch with CUDA was found, expected an unpacked libtorch/ or a wheel's site-packages/torch")
+    targets = programs.matching(only) if only else ["gpu"]
+    return programs, subprocess.run(["cmake", "--build", folder, "-j", str(jobs), "--target", *targets, "--",
+                                     "-k", "0"]).returncode == 0
 
 
-def pack(folder, path):
+def pack(programs, path):
     """The programs as one file, which is there whole or not at all."""
-    programs = os.path.join(folder, "gpu")
-    for name in os.listdir(programs):
-        if name != "programs.txt":
-            subprocess.run(["strip", os.path.join(programs, name)], check=True)
+    with open(programs.path("programs.txt"), "a") as f:
+        f.write(f"of {version()}\nlibc {'.'.join(map(str, libc()))}\n")
+    names = [name for _, name in programs.all]
+    if shutil.which("strip"):
+        subprocess.run(["strip", *map(programs.path, names)], check=True)
     # The programs are alike: what one has of the libraries the next ones refer to, over a window that holds some of them.
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 128 << 20}]
     with lzma.open(path + ".part", "wb", filters=filters) as to, tarfile.open(fileobj=to, mode="w") as tar:
-        tar.add(programs, "gpu")
+        for name in ["programs.txt", *names]:
+            tar.add(programs.path(name), os.path.join("gpu", name))
     os.replace(path + ".part", path)
 
 
 def unpack(path, folder):
     """What pack() wrote, in place of what is there; whole or not at all."""
-    part, programs = os.path.join(folder, "unpacked.part"), os.path.join(folder, "gpu")
+    part, there = os.path.join(folder, "unpacked.part"), os.path.join(folder, "gpu")
     shutil.rmtree(part, ignore_errors=True)
     try:
         with lzma.open(path) as packed, tarfile.open(fileobj=packed) as tar:
             tar.extractall(part, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-        os.stat(os.path.join(part, "gpu", "programs.txt"))
-    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as mistake:
+        programs = Programs(os.path.join(part, "gpu"))
+    except (OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError) as mistake:
         shutil.rmtree(part, ignore_errors=True)
-        sys.exit(f"make gpu: {path} cannot be unpacked ({mistake}), expected a file that `make gpu-pack` wrote")
-    shutil.rmtree(programs, ignore_errors=True)
-    os.rename(os.path.join(part, "gpu"), programs)
+        refuse(f"{path} cannot be unpacked ({mistake}), expected a file that `make gpu-pack` wrote")
+    if programs.libc and libc() and libc() < programs.libc:
+        shutil.rmtree(part)
+        refuse(f"{path} was packed over glibc {'.'.join(map(str, programs.libc))} and here is "
+               f"{'.'.join(map(str, libc()))}, expected as new a one or newer")
+    shutil.rmtree(there, ignore_errors=True)
+    os.rename(os.path.join(part, "gpu"), there)
     os.rmdir(part)
+    return Programs(there)
 
 
 def run(program, *words, environment, seconds):
@@ -97,10 +158,46 @@ def imports(python, what):
     return bool(shutil.which(python)) and subprocess.run([python, "-c", what], stderr=subprocess.DEVNULL).returncode == 0
 
 
-def version():
-    git = subprocess.run(["git", "-C", SOURCE, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL, text=True) if shutil.which("git") else None
-    return git.stdout.strip() if git and git.returncode == 0 else "an unknown version"
+class Report:
+    """Written anew with each line: whatever ends the run, what is known is there."""
+
+    def __init__(self, path, head):
+        self.path, self.head, self.rows, self.tables, self.failed, self.passed = path, head, [], [], [], 0
+
+    def add(self, name, passed, output, seconds=None, is_table=False):
+        """A program's line, or the table that it printed; of one that failed what it said."""
+        if is_table and passed:
+            self.tables.append(output)
+        else:
+            self.passed += passed
+            took = "" if seconds is None else f"{seconds:.1f}"
+            self.rows.append(f"| {name} | {'passed' if passed else 'FAILED'} | {took} |")
+        if not passed:
+            self.failed.append((name, output))
+        print(f"{name}: {'passed' if passed else 'FAILED'}", flush=True)
+        self.write()
+
+    def write(self):
+        with open(self.path + ".part", "w") as f:
+            f.write(f"# On a GPU\n\n{self.head}\n\n{self.passed} passed, {len(self.failed)} failed.\n\n"
+                    + "\n".join(self.tables) + "\n| program | | seconds |\n|---|---|---|\n" + "\n".join(self.rows) + "\n"
+                    + "".join(f"\n## {name}\n\n```\n{output}\n```\n" for name, output in self.failed))
+        os.replace(self.path + ".part", self.path)
+
+
+def peers(programs, name, args, environment, report):
+    """The steps beside diffusers' and PyTorch's."""
+    needed = "import diffusers, torch" + ("" if args.interpreted else "; assert torch.cuda.is_available()")
+    candidates = [args.peers] if args.peers else [os.path.join(SOURCE, ".deps", "peers", "bin", "python"), "python3"]
+    python = next((one for one in candidates if imports(one, needed)), None)
+    if not python:
+        report.add("peers", not args.peers, "No peers: no Python with diffusers and PyTorch for CUDA was found; --peers names "
+                   "one.\n", is_table=True)
+        return
+    words = [os.path.join(SOURCE, "bench", "peers", "measure.py"), "--device", "cuda", "--program", programs.path(name)]
+    passed, output, _ = run(python, *words, *["--interpreted"] * args.interpreted, environment=environment,
+                            seconds=2 * args.timeout)
+    report.add("peers", passed, output, is_table=True)
 
 
 def main():
@@ -110,7 +207,7 @@ def main():
     parser.add_argument("--report", metavar="FILE", help="default: gpu.md there")
     parser.add_argument("--prebuilt", metavar="FILE", help="programs that --pack wrote, instead of building them")
     parser.add_argument("--torch", metavar="FOLDER", help="a LibTorch with CUDA: the U-Net on the device too")
-    parser.add_argument("--peers", metavar="PYTHON", help="one that has PyTorch for CUDA, and diffusers at best")
+    parser.add_argument("--peers", metavar="PYTHON", help="one that has PyTorch for CUDA, and diffusers")
     parser.add_argument("--pack", metavar="FILE", help="build, and write the programs there")
     parser.add_argument("--arch", action="append", help="to pack for; default: " + " ".join(ARCHS))
     parser.add_argument("--interpreted", action="store_true", help="rehearse without a GPU: most of an hour of two cores")
@@ -118,74 +215,64 @@ def main():
     parser.add_argument("--timeout", type=int, metavar="SECONDS", default=600, help="of each program")
     args = parser.parse_args()
     folder = os.path.abspath(args.build or os.path.join(SOURCE, "build-gpu" + "-interpreted" * args.interpreted))
-    report = args.report or os.path.join(folder, "gpu.md")
+    report_path = os.path.abspath(args.report or os.path.join(folder, "gpu.md"))
+    try:
+        re.compile(args.only)
+    except re.error as mistake:
+        refuse(f"--only '{args.only}' was given ({mistake}), expected a regular expression")
+    if args.torch and (args.prebuilt or args.pack):
+        refuse("--torch was given with --prebuilt or --pack, expected it alone: packed programs are without LibTorch")
+    for path in (args.pack, args.report):
+        if path and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            refuse(f"{path} was to be written, expected a file in a folder that is there")
 
     if args.pack:
-        if not build(folder, ["interpreted"] if args.interpreted else args.arch or ARCHS, args.jobs, None):
+        programs, built = build(folder, ["interpreted"] if args.interpreted else args.arch or ARCHS, args.jobs)
+        if not built:
             sys.exit("make gpu-pack: not all programs could be built, and nothing was written")
-        pack(folder, args.pack)
+        pack(programs, args.pack)
         print(f"{args.pack}, {os.path.getsize(args.pack) >> 20} MiB: make gpu PREBUILT={args.pack}")
         return
 
-    os.makedirs(folder, exist_ok=True)
-    built = True
     if args.interpreted:
-        machine, archs = "The interpreter in a GPU's place: no time means anything.", ["interpreted"]
+        machine, arch = "The interpreter in a GPU's place: no time means anything.", "interpreted"
     else:
         found = devices()
         if not found:
-            sys.exit("make gpu: no GPU was found (nvidia-smi lists none), expected an NVIDIA one with its driver")
+            refuse("no GPU was found (nvidia-smi lists none), expected an NVIDIA one with its driver")
         name, driver, capability = found[0]
-        machine, archs = f"{name}, driver {driver}, compute capability {capability}.", ["sm_" + capability.replace(".", "")]
+        machine = f"{name}, driver {driver}, compute capability {capability}."
+        arch = "sm_" + capability.replace(".", "")
+    os.makedirs(folder, exist_ok=True)
     if args.prebuilt:
-        unpack(args.prebuilt, folder)
+        programs, built = unpack(args.prebuilt, folder), True
+        if arch not in programs.archs:
+            refuse(f"{args.prebuilt} was packed for {', '.join(programs.archs)}, expected {arch} among them")
     else:
-        built = build(folder, archs, args.jobs, args.torch)
+        programs, built = build(folder, [arch], args.jobs, args.torch and os.path.abspath(args.torch), args.only)
 
-    programs = os.path.join(folder, "gpu")
-    with open(os.path.join(programs, "programs.txt")) as f:
-        kinds = [line.split() for line in f]
-    kinds = [(kind, name) for kind, name in kinds if re.search(args.only, name)]
+    names = programs.matching(args.only)
+    chosen = [(kind, name) for kind, name in programs.all if name in names]
     environment = dict(os.environ, TWEEDIE_SMOKE="1", TWEEDIE_SOURCE_DIR=SOURCE, BOOST_TEST_COLOR_OUTPUT="no",
-                       TWEEDIE_NUMBERS=os.path.join(folder, "numbers"))
-    rows, failed, tables = [], [], []
-    for kind, name in kinds:
+                       TWEEDIE_NUMBERS=os.path.join(folder, "numbers"),
+                       TORCHINDUCTOR_CACHE_DIR=os.path.join(folder, "inductor"))
+    report = Report(report_path, f"{machine} Tweedie {programs.of or version()}.")
+    if not built:
+        report.add("build", False, "not all programs were built; what the compiler said is above the run's output")
+    # First one that says at once whether the device can be used; last the interpreter's.
+    order = ["test", "measured", "peer", "interpreted"]
+    for kind, name in sorted(chosen, key=lambda one: (order.index(one[0]), one[1] != "on_a_gpu")):
         if kind == "peer":
+            peers(programs, name, args, environment, report)
             continue
         words = ["--interpreted"] if kind == "measured" and args.interpreted else []
-        passed, output, seconds = run(os.path.join(programs, name), *words, environment=environment, seconds=args.timeout)
-        if kind == "measured" and passed:
-            tables.append(output)
-        else:
-            rows.append(f"| {name} | {'passed' if passed else 'FAILED'} | {seconds:.1f} |")
-        print(f"{name}: {'passed' if passed else 'FAILED'}, {seconds:.1f} s", flush=True)
-        if not passed:
-            failed.append((name, output))
+        passed, output, seconds = run(programs.path(name), *words, environment=environment, seconds=args.timeout)
+        if not passed and not report.rows and output.startswith("on(stream):"):
+            refuse(f"the device cannot be used, as it says: {output.splitlines()[0]}")
+        report.add(name, passed, output, seconds, is_table=kind == "measured")
 
-    peer = [name for kind, name in kinds if kind == "peer"]
-    needed = "import diffusers, torch" + ("" if args.interpreted else "; assert torch.cuda.is_available()")
-    candidates = [args.peers] if args.peers else [os.path.join(SOURCE, ".deps", "peers", "bin", "python"), "python3"]
-    python = next((one for one in candidates if imports(one, needed)), None)
-    if peer and not python:
-        tables.append("No peers: no Python with diffusers and PyTorch for CUDA was found; --peers names one.\n")
-    elif peer:
-        words = [os.path.join(SOURCE, "bench", "peers", "measure.py"), "--device", "cuda",
-                 "--program", os.path.join(programs, peer[0])] + ["--interpreted"] * args.interpreted
-        passed, output, _ = run(python, *words, environment=environment, seconds=2 * args.timeout)
-        print(f"peers: {'measured' if passed else 'FAILED'}", flush=True)
-        tables.append(output if passed else "")
-        if not passed:
-            failed.append(("peers", output))
-
-    passed = sum(row.split("|")[2] == " passed " for row in rows)
-    with open(report + ".part", "w") as f:
-        f.write(f"# On a GPU\n\n{machine} Tweedie {version()}.\n\n{passed} passed, {len(failed)} failed.\n\n"
-                + "\n".join(tables)
-                + "\n| program | | seconds |\n|---|---|---|\n" + "\n".join(rows) + "\n"
-                + "".join(f"\n## {name}\n\n```\n{output}\n```\n" for name, output in failed))
-    os.replace(report + ".part", report)
-    print(f"{passed} passed, {len(failed)} failed; the report is {report}")
-    sys.exit(1 if failed or not built else 0)
+    print(f"{report.passed} passed, {len(report.failed)} failed; the report is {report_path}")
+    sys.exit(1 if report.failed else 0)
 
 
 main()

@@ -57,10 +57,16 @@ target_compile_options(tweedie_warnings INTERFACE
 
 # The same bits on every compiler and machine depend on these: a multiply and an add are fused only where
 # the code says fma. The other two let a square root be one instruction and a select be branch-free.
+set(arithmetic -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd)
+if(TWEEDIE_ARCH)
+  list(APPEND arithmetic -march=${TWEEDIE_ARCH})
+endif()
+list(JOIN arithmetic , of_host)
 add_library(tweedie_arithmetic INTERFACE)
 target_compile_options(tweedie_arithmetic INTERFACE
-  -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd
-  $<$<BOOL:${TWEEDIE_ARCH}>:-march=${TWEEDIE_ARCH}>)
+  "$<$<COMPILE_LANGUAGE:CXX>:${arithmetic}>" "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=${of_host}>")
+# fmt 9.1 does not compile under nvcc as C++20 without.
+target_compile_definitions(tweedie_arithmetic INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)
 
 add_library(tweedie_headers INTERFACE)
 target_compile_features(tweedie_headers INTERFACE cxx_std_20)

@@ -65,7 +65,7 @@ template <class Stage> using kind_of = decltype(detail::find_kind<std::remove_cv
 struct device_use {
   bool enqueues = false;
   bool is_capturable = false;
-  /// Where it does not enqueue: the end of the sentence that refuses it, or null.
+  /// Where it does not enqueue: the end of the sentence that refuses it, a literal, or null.
   char const* why_not = nullptr;
 };
 template <class Stage> constexpr device_use device_use_of(Stage const& stage) {

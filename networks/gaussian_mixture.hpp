@@ -186,6 +186,10 @@ struct gaussian_mixture {
       if (c.mean.size() != dimension() || c.mean.empty())
         throw error(fmt::format("gaussian_mixture: a mean of {} numbers was given, expected {}",
                                 c.mean.size(), std::max<std::size_t>(dimension(), 1)));
+      for (double m : c.mean)
+        if (!std::isfinite(m))
+          throw error(
+              fmt::format("gaussian_mixture: {} in a mean was given, expected a number", m));
       if (!(c.weight > 0 && std::isfinite(c.weight)))
         throw error(fmt::format(
             "gaussian_mixture: a weight of {} was given, expected a positive one", c.weight));

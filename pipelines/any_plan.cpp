@@ -336,6 +336,7 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
                                placement const& where) const {
   if (!where.on_device())
     throw error("a loop on the host was to be recorded, expected one on a device: on(stream)");
+  check_place(where);
   auto const refuse = [](char const* what) {
     throw error(
         fmt::format("{} was to be recorded, expected one that only enqueues its work, the "

@@ -14,6 +14,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,13 +23,13 @@ from dataclasses import dataclass, field
 from statistics import median
 from unittest import mock
 
-os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(sys.prefix, "inductor"))
+if sys.prefix != sys.base_prefix:  # beside the peers, where they have a folder of their own
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(sys.prefix, "inductor"))
 
 import diffusers
 import numpy
 import torch
 import torch._inductor.config
-from torch._inductor.cpu_vec_isa import pick_vec_isa
 
 DEVICE = torch.device("cpu")
 BACKEND = "inductor"  # of torch.compile
@@ -483,7 +484,10 @@ def main():
     torch.set_num_threads(THREADS)
     machine = torch.cuda.get_device_name() if DEVICE.type == "cuda" else processor()
     compiled_for = "its GPU"
+    if DEVICE.type == "cuda" and not any(map(shutil.which, (os.environ.get("CC", "cc"), "cc", "gcc", "clang"))):
+        sys.exit("bench/peers: no C compiler was found, expected one on the path: torch.compile's Triton calls it")
     if DEVICE.type == "cpu" and not args.interpreted:
+        from torch._inductor.cpu_vec_isa import pick_vec_isa
         # It would try its vectors in a process of its own and do without them where that takes a minute, as on a busy
         # machine: code that proves nothing. PyTorch itself runs on the same vectors here.
         capability = torch.backends.cpu.get_cpu_capability()

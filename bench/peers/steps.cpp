@@ -183,6 +183,8 @@ std::string answer(std::string const& line, subject& current) {
   std::istringstream words(line);
   std::string verb, name, file;
   words >> verb;
+  if ((verb == "walk" || verb == "time") && !current.advance)
+    throw error(fmt::format("'{}' was asked before any step, expected 'step ...' first", line));
   if (verb == "step") {
     std::size_t rows = 0, elements = 0;
     words >> name >> rows >> elements >> file;
@@ -242,7 +244,7 @@ int main() {
     subject current;
     for (std::string line; std::getline(std::cin, line);)
       std::cout << answer(line, current) << std::endl;
-  } catch (error const& e) {
+  } catch (std::exception const& e) {
     fmt::print(stderr, "bench/peers: {}\n", e.what());
     return 1;
   }

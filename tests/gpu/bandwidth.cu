@@ -1,4 +1,4 @@
-// A fused step beside the device's own copy, at 64x3x256x256: bytes moved per second, as a table. And a
+// A fused step beside the device's own copy: bytes moved per second, as a table. And a
 // small state, where a launch is what a step costs: with its network inlined, and called.
 // With --interpreted all is little, and no time means anything.
 #include <cstdio>
@@ -21,7 +21,8 @@ struct network {
 };
 
 struct extents {
-  std::vector<std::size_t> pictures = {64, 3, 256, 256};
+  // The second is larger than a device's cache.
+  std::vector<std::vector<std::size_t>> pictures = {{64, 3, 256, 256}, {256, 3, 256, 256}};
   int runs = 20, repeats = 20;
   int steps = 1000;  ///< of the small state's loop
 };
@@ -48,9 +49,10 @@ template <class F> double seconds(cudaStream_t stream, F f) {
 }
 
 template <class Pipeline>
-void measure(char const* name, Pipeline const& pipeline, cudaStream_t stream, double copy) {
+void measure(char const* name, Pipeline const& pipeline, std::vector<std::size_t> const& shape,
+             cudaStream_t stream, double copy) {
   auto const plan = pipeline.plan(1000);
-  state s = plan.start({.shape = all.pictures}, label{}, on(stream));
+  state s = plan.start({.shape = shape}, label{}, on(stream));
   auto const& row = plan.rows()[100];
   for (int i = 0; i < 100; ++i) ++s.evaluated;
   double const t = seconds(stream, [&] {
@@ -77,32 +79,36 @@ void measure_small(char const* name, Network const& network, cudaStream_t stream
 }  // namespace
 
 int main(int count, char** words) {
-  if (count > 1 && std::string_view(words[1]) == "--interpreted") all = {{2, 3, 8, 8}, 1, 1, 3};
+  if (count > 1 && std::string_view(words[1]) == "--interpreted") all = {{{2, 3, 8, 8}}, 1, 1, 3};
   try {
     on(nullptr);  // says so where there is no device
     cudaStream_t stream;
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    std::size_t const floats = detail::product_of(all.pictures);
-    double copy = 0;
-    {
-      buffer a(floats, on(stream)), b(floats, on(stream));
-      double const bytes = 2.0 * static_cast<double>(floats * sizeof(float));
-      copy = bytes / seconds(stream, [&] { buffer::copy(a, 0, b, 0, floats * sizeof(float)); });
-    }
-    std::printf("| %zux%zux%zux%zu | time | moved | of a copy's |\n|---|---|---|---|\n",
-                all.pictures[0], all.pictures[1], all.pictures[2], all.pictures[3]);
-    std::printf("| copy | %.1f us | %.0f GB/s | 100 %% |\n",
-                2.0 * static_cast<double>(floats * sizeof(float)) / copy * 1e6, copy * 1e-9);
     auto const v = schedules::cosine{} | predicts::v{};
     auto const guided = v | guidance::classifier_free{2};
-    measure("ddim", v | samplers::ddim{} | network{}, stream, copy);
-    measure("ancestral", v | samplers::ancestral{} | network{}, stream, copy);
-    measure("guided ddim", guided | samplers::ddim{} | network{}, stream, copy);
-    measure("guided dpmpp_2m", guided | samplers::dpmpp_2m{} | network{}, stream, copy);
-    measure("ancestral with clip", v | thresholds::clip{} | samplers::ancestral{} | network{},
-            stream, copy);
-
-    std::printf("\n| 16x7, an MLP of 16 neurons | %d steps | one |\n|---|---|---|\n", all.steps);
+    for (auto const& shape : all.pictures) {
+      std::size_t const floats = detail::product_of(shape);
+      double const bytes = 2.0 * static_cast<double>(floats * sizeof(float));
+      double copy = 0;
+      {
+        placement const there = on(stream);  // one: between two a copy waits
+        buffer a(floats, there), b(floats, there);
+        copy = bytes / seconds(stream, [&] { buffer::copy(a, 0, b, 0, floats * sizeof(float)); });
+      }
+      std::printf("| %zux%zux%zux%zu | time | moved | of a copy's |\n|---|---|---|---|\n", shape[0],
+                  shape[1], shape[2], shape[3]);
+      std::printf("| copy | %.1f us | %.0f GB/s | 100 %% |\n", bytes / copy * 1e6, copy * 1e-9);
+      auto const each = [&](char const* name, auto const& pipeline) {
+        measure(name, pipeline | network{}, shape, stream, copy);
+      };
+      each("ddim", v | samplers::ddim{});
+      each("ancestral", v | samplers::ancestral{});
+      each("guided ddim", guided | samplers::ddim{});
+      each("guided dpmpp_2m", guided | samplers::dpmpp_2m{});
+      each("ancestral with clip", v | thresholds::clip{} | samplers::ancestral{});
+      std::printf("\n");
+    }
+    std::printf("| 16x7, an MLP of 16 neurons | %d steps | one |\n|---|---|---|\n", all.steps);
     networks::inlined const mlp{tiny_mlp{}};
     measure_small("inlined", mlp, stream);
     measure_small("a kernel of its own", networks::unconditional{mlp}, stream);

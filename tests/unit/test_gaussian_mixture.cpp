@@ -249,6 +249,10 @@ BOOST_AUTO_TEST_CASE(wrong_input_is_refused_in_a_sentence) {
   BOOST_TEST(sentence([&] { wrong.predicting<predicts::v>(); }) ==
              "gaussian_mixture: a weight of -1 was given, expected a positive one");
   wrong = three;
+  wrong.components[1].mean[0] = std::numeric_limits<double>::infinity();
+  BOOST_TEST(sentence([&] { wrong.predicting<predicts::v>(); }) ==
+             "gaussian_mixture: inf in a mean was given, expected a number");
+  wrong = three;
   wrong.components[0].variance = std::numeric_limits<double>::quiet_NaN();
   BOOST_TEST(sentence([&] { wrong.predicting<predicts::v>(); }) ==
              "gaussian_mixture: a variance of nan was given, expected 0 or more");

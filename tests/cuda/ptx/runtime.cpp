@@ -96,7 +96,6 @@ struct world {
   runtime_calls calls;
   std::string fault_text;
   cudaError_t last = cudaSuccess;
-  std::unique_ptr<CUgraph_st> capture;  ///< what is being captured, if anything is
   std::recursive_mutex turn;
 };
 world& here() {
@@ -104,8 +103,9 @@ world& here() {
   return *one;
 }
 
-/// What stands between three angle brackets; a thread's own.
+// A thread's own: what stands between three angle brackets, and what is being captured, if anything is.
 thread_local std::vector<call_configuration> configurations;
+thread_local std::unique_ptr<CUgraph_st> capture;
 
 /// For a thread that does something here, as long as it does.
 struct turn {
@@ -124,8 +124,8 @@ cudaError_t enqueue(std::function<cudaError_t()> work) {
   turn const one;
   world& w = here();
   if (w.last == cudaErrorLaunchFailure) return w.last;
-  if (!w.capture) return work();
-  w.capture->work.push_back(std::move(work));
+  if (!capture) return work();
+  capture->work.push_back(std::move(work));
   return cudaSuccess;
 }
 
@@ -285,7 +285,10 @@ cudaError_t cudaGetLastError() {
   return here().last == cudaErrorLaunchFailure ? here().last
                                                : std::exchange(here().last, cudaSuccess);
 }
-cudaError_t cudaPeekAtLastError() { return here().last; }
+cudaError_t cudaPeekAtLastError() {
+  ptx::turn const one;
+  return here().last;
+}
 char const* cudaGetErrorName(cudaError_t e) {
   return e == cudaSuccess              ? "cudaSuccess"
          : e == cudaErrorLaunchFailure ? "cudaErrorLaunchFailure"
@@ -352,11 +355,11 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamGetDevice(cudaStream_t, int* device) { return cudaGetDevice(device); }
 cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
-  here().capture = std::make_unique<CUgraph_st>();
+  ptx::capture = std::make_unique<CUgraph_st>();
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
-  *graph = here().capture.release();
+  *graph = ptx::capture.release();
   return *graph ? cudaSuccess : cudaErrorIllegalState;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
