@@ -31,15 +31,6 @@ template <class Predicts, class Base> void same_bits(char const* name, Base cons
   BOOST_TEST((whole.structures()[0].inlined != nullptr));
 }
 
-template <class F> std::string error_of(F f) {
-  try {
-    f();
-  } catch (error const& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(the_same_bits_for_each_prediction) {
@@ -70,16 +61,16 @@ BOOST_AUTO_TEST_CASE(at_the_clean_level) {
 }
 
 BOOST_AUTO_TEST_CASE(what_it_refuses) {
-  BOOST_TEST(error_of([] { networks::small_mixture<predicts::v, 2, 3>{three}; }) ==
+  BOOST_TEST(sentence([] { networks::small_mixture<predicts::v, 2, 3>{three}; }) ==
              "small_mixture: a mixture of 3 components of 3 numbers was given, expected 2 of 3");
   networks::gaussian_mixture const point{{{.mean = {1}, .variance = 0}}};
-  BOOST_TEST(error_of([&] { networks::small_mixture<predicts::v, 1, 1>{point}; }) ==
+  BOOST_TEST(sentence([&] { networks::small_mixture<predicts::v, 1, 1>{point}; }) ==
              "small_mixture: a component of variance 0 was given, expected a larger one");
   auto const p = schedules::cosine{} | predicts::v{} | samplers::ddim{} | inlined<predicts::v>();
-  BOOST_TEST(error_of([&] {
+  BOOST_TEST(sentence([&] {
                p.sample({.shape = {2, 4}});
              }) == "small_mixture: samples of 4 numbers were given, expected 3");
-  BOOST_TEST(error_of([&] {
+  BOOST_TEST(sentence([&] {
                p.sample({.shape = {2, 3}}, label{2});
              }) == "small_mixture: label 2 was asked for, no component has it");
 }
