@@ -11,8 +11,8 @@
 #include <tweedie/networks/guidances/classifier.hpp>
 #include <tweedie/networks/guidances/rescaled.hpp>
 #include <tweedie/networks/guidances/two_conditions.hpp>
-#include <tweedie/networks/inlined.hpp>
 #include <tweedie/networks/in_basis.hpp>
+#include <tweedie/networks/inlined.hpp>
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/predicts/consistency.hpp>
 #include <tweedie/networks/predicts/edm.hpp>

@@ -140,8 +140,8 @@ BOOST_AUTO_TEST_CASE(an_inlined_network) {
   networks::inlined const mlp{tiny_mlp{}};
   all_agree("inlined ancestral", guided | samplers::ancestral{} | mlp);
   all_agree("inlined heun", guided | samplers::heun{} | mlp);
-  all_agree("inlined dynamic", schedules::cosine{} | predicts::v{} | thresholds::dynamic{} |
-                                   samplers::ddim{} | mlp);
+  all_agree("inlined dynamic",
+            schedules::cosine{} | predicts::v{} | thresholds::dynamic{} | samplers::ddim{} | mlp);
   all_agree("inlined within", schedules::cosine{} | predicts::v{} |
                                   guidance::within{guidance::classifier_free{2}, 300, 800} |
                                   samplers::ddim{} | mlp);
