@@ -26,7 +26,7 @@ struct extents {
   int runs = 20, repeats = 20;
   int steps = 1000;  ///< of the small state's loop
 };
-extents all;
+extents used;
 
 /// The shortest of some runs of `repeats` calls each, in seconds a call.
 template <class F> double seconds(cudaStream_t stream, F f) {
@@ -34,9 +34,9 @@ template <class F> double seconds(cudaStream_t stream, F f) {
   cudaEventCreate(&begin);
   cudaEventCreate(&end);
   float best = std::numeric_limits<float>::max();
-  for (int run = 0; run <= all.runs; ++run) {
+  for (int run = 0; run <= used.runs; ++run) {
     cudaEventRecord(begin, stream);
-    for (int i = 0; i < all.repeats; ++i) f();
+    for (int i = 0; i < used.repeats; ++i) f();
     cudaEventRecord(end, stream);
     cudaEventSynchronize(end);
     float ms = 0;
@@ -45,7 +45,7 @@ template <class F> double seconds(cudaStream_t stream, F f) {
   }
   cudaEventDestroy(begin);
   cudaEventDestroy(end);
-  return best / all.repeats / 1000;
+  return best / used.repeats / 1000;
 }
 
 template <class Pipeline>
@@ -69,24 +69,24 @@ void measure(char const* name, Pipeline const& pipeline, std::vector<std::size_t
 template <class Network>
 void measure_small(char const* name, Network const& network, cudaStream_t stream) {
   auto const plan =
-      (schedules::linear{} | predicts::v{} | samplers::ddim{} | network).plan(all.steps);
+      (schedules::linear{} | predicts::v{} | samplers::ddim{} | network).plan(used.steps);
   request const r{.shape = {16, 7}};
   auto loop = plan.record(r, label{}, on(stream));
   double const t = seconds(stream, [&] { loop.launch(r, label{}); });
-  std::printf("| %s | %.0f us | %.2f us |\n", name, t * 1e6, t * 1e6 / all.steps);
+  std::printf("| %s | %.0f us | %.2f us |\n", name, t * 1e6, t * 1e6 / used.steps);
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-  if (count > 1 && std::string_view(words[1]) == "--interpreted") all = {{{2, 3, 8, 8}}, 1, 1, 3};
+  if (count > 1 && std::string_view(words[1]) == "--interpreted") used = {{{2, 3, 8, 8}}, 1, 1, 3};
   try {
     on(nullptr);  // says so where there is no device
     cudaStream_t stream;
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
     auto const v = schedules::cosine{} | predicts::v{};
     auto const guided = v | guidance::classifier_free{2};
-    for (auto const& shape : all.pictures) {
+    for (auto const& shape : used.pictures) {
       std::size_t const floats = detail::product_of(shape);
       double const bytes = 2.0 * static_cast<double>(floats * sizeof(float));
       double copy = 0;
@@ -108,7 +108,7 @@ int main(int count, char** words) {
       each("ancestral with clip", v | thresholds::clip{} | samplers::ancestral{});
       std::printf("\n");
     }
-    std::printf("| 16x7, an MLP of 16 neurons | %d steps | one |\n|---|---|---|\n", all.steps);
+    std::printf("| 16x7, an MLP of 16 neurons | %d steps | one |\n|---|---|---|\n", used.steps);
     networks::inlined const mlp{tiny_mlp{}};
     measure_small("inlined", mlp, stream);
     measure_small("a kernel of its own", networks::unconditional{mlp}, stream);
