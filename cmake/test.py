@@ -77,7 +77,8 @@ def test(one, args):
     report = os.path.join(build, "tests.xml")
     if os.path.exists(report):
         os.remove(report)
-    ctest = ["ctest", "--test-dir", build, "-j", str(args.jobs), "--output-on-failure", "--output-junit", report]
+    ctest = ["ctest", "--test-dir", build, "-j", str(args.jobs), "--output-on-failure", "--output-junit", report,
+             "--test-output-size-passed", "1000000"]
     if args.filter or one.tests:
         ctest += ["-R", args.filter or one.tests]
     subprocess.run(ctest)
@@ -100,6 +101,10 @@ def test(one, args):
                 failed += 1
         else:
             passed += 1
+        # What is not wrong and should be seen all the same: kernels that have other instructions than recorded.
+        for line in (case.findtext("system-out") or "").splitlines():
+            if line.startswith("changed: "):
+                say(f"== {case.get('name')}: {line}")
     for reason, names in reasons.items():
         say(f"== {reason}: {', '.join(names)}")
     # What does not build and has no test (a tool, a library) must not pass unseen.

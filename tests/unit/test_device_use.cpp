@@ -25,7 +25,7 @@ struct waiting : enqueuing {
 };
 /// One that knows only when it is asked, whatever its type says.
 struct asked : of_hosts {
-  static constexpr bool enqueues = true;
+  [[maybe_unused]] static constexpr bool enqueues = true;
   device_use use;
   device_use on_devices() const { return use; }
 };
