@@ -148,7 +148,9 @@ def run(program, *words, environment, seconds):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         passed, output = done.returncode == 0, done.stdout
     except subprocess.TimeoutExpired as late:
-        passed, output = False, f"not done after {seconds} s\n{(late.stdout or b'').decode(errors='replace')}"
+        said = late.stdout or ""
+        said = said if isinstance(said, str) else said.decode(errors="replace")
+        passed, output = False, f"not done after {seconds} s\n{said}"
     except OSError as mistake:  # it was not built
         passed, output = False, str(mistake)
     return passed, output, time.monotonic() - begin
@@ -191,9 +193,12 @@ def peers(programs, name, args, environment, report):
     candidates = [args.peers] if args.peers else [os.path.join(SOURCE, ".deps", "peers", "bin", "python"), "python3"]
     python = next((one for one in candidates if imports(one, needed)), None)
     if not python:
-        report.add("peers", not args.peers, "No peers: no Python with diffusers and PyTorch for CUDA was found; --peers names "
-                   "one.\n", is_table=True)
-        return
+        why = "no Python with diffusers and PyTorch for CUDA was found"
+        if args.peers:
+            return report.add("peers", False, f"{args.peers}: {why}")
+        print(f"peers: left out, {why}", flush=True)
+        report.tables.append(f"No peers: {why}; --peers names one.\n")
+        return report.write()
     words = [os.path.join(SOURCE, "bench", "peers", "measure.py"), "--device", "cuda", "--program", programs.path(name)]
     passed, output, _ = run(python, *words, *["--interpreted"] * args.interpreted, environment=environment,
                             seconds=2 * args.timeout)

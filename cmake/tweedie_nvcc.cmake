@@ -5,11 +5,6 @@
 function(tweedie_nvcc_object result source)
   cmake_path(GET source STEM name)
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${result}.o)
-  set(host -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd)
-  if(TWEEDIE_ARCH)
-    list(APPEND host -march=${TWEEDIE_ARCH})
-  endif()
-  list(JOIN host , host)
   if(TWEEDIE_STATIC)
     list(APPEND ARGN -DFMT_HEADER_ONLY=1)
   endif()
@@ -18,7 +13,7 @@ function(tweedie_nvcc_object result source)
   endif()
   add_custom_command(OUTPUT ${object}
     COMMAND ${TWEEDIE_NVCC} -std=c++20 -c ${ARGN} --fmad=false -Werror all-warnings -DFMT_USE_CONSTEXPR=1
-            -Xcompiler ${host} -I ${TWEEDIE_INCLUDE} -MD -MT ${object} -MF ${object}.d -o ${object} ${source}
+            -Xcompiler ${TWEEDIE_ARITHMETIC_OF_NVCC} -I ${TWEEDIE_INCLUDE} -MD -MT ${object} -MF ${object}.d -o ${object} ${source}
     DEPENDS ${source} DEPFILE ${object}.d COMMENT "nvcc: ${name}.cu" VERBATIM)
   set(${result} ${object} PARENT_SCOPE)
 endfunction()

@@ -57,14 +57,15 @@ target_compile_options(tweedie_warnings INTERFACE
 
 # The same bits on every compiler and machine depend on these: a multiply and an add are fused only where
 # the code says fma. The other two let a square root be one instruction and a select be branch-free.
-set(arithmetic -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd)
+set(TWEEDIE_ARITHMETIC -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd)
 if(TWEEDIE_ARCH)
-  list(APPEND arithmetic -march=${TWEEDIE_ARCH})
+  list(APPEND TWEEDIE_ARITHMETIC -march=${TWEEDIE_ARCH})
 endif()
-list(JOIN arithmetic , of_host)
+list(JOIN TWEEDIE_ARITHMETIC , TWEEDIE_ARITHMETIC_OF_NVCC)  # behind its -Xcompiler
 add_library(tweedie_arithmetic INTERFACE)
 target_compile_options(tweedie_arithmetic INTERFACE
-  "$<$<COMPILE_LANGUAGE:CXX>:${arithmetic}>" "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=${of_host}>")
+  "$<$<COMPILE_LANGUAGE:CXX>:${TWEEDIE_ARITHMETIC}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=${TWEEDIE_ARITHMETIC_OF_NVCC}>")
 # fmt 9.1 does not compile under nvcc as C++20 without.
 target_compile_definitions(tweedie_arithmetic INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)
 
