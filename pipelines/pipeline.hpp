@@ -9,7 +9,7 @@
 
 #include <tweedie/networks/guidance.hpp>
 #include <tweedie/pipelines/plan.hpp>
-#include <tweedie/schedules/grids/uniform.hpp>
+#include <tweedie/schedules/grids/usual.hpp>
 
 namespace tweedie {
 
@@ -289,7 +289,8 @@ template <class... Stages> struct pipeline {
   template <class Grid> auto plan(Grid const& grid, int evaluations) const {
     return on_levels([&](auto const& schedule) { return grid.levels(schedule, evaluations); });
   }
-  auto plan(int evaluations) const { return plan(grids::uniform{}, evaluations); }
+  /// On the schedule's usual grid: uniform, on edm karras.
+  auto plan(int evaluations) const { return plan(grids::usual{}, evaluations); }
 
   /// The same grid from its clean end to its noisy one: `start_at` clean samples and `run` encode
   /// them (Song et al. 2021, DDIM, section 4.3). Needs a deterministic sampler, as a type.
@@ -306,9 +307,9 @@ template <class... Stages> struct pipeline {
       });
     else return detail::no_plan{};
   }
-  auto encoder(int evaluations) const { return encoder(grids::uniform{}, evaluations); }
+  auto encoder(int evaluations) const { return encoder(grids::usual{}, evaluations); }
 
-  /// Samples on the uniform grid, or by adaptive steps.
+  /// Samples on the schedule's usual grid, or by adaptive steps.
   images sample(request const& r, conditions const& given = {labels{no_label}},
                 placement const& where = default_placement()) const {
     if constexpr (!fits()) return {};
@@ -389,7 +390,8 @@ template <class... Stages> struct pipeline {
       return tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())>(
           s, network(), levels(schedule),
           {.at = [schedule](double t) { return schedule.at(t); },
-           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); }});
+           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); },
+           .noisiest = schedule.at(schedule.end()).rho()});
     } else return detail::no_plan{};
   }
 };
