@@ -188,7 +188,7 @@ void any_plan::draw(state& s) const {
 
 state any_plan::start(request const& r, conditions const& given, placement const& where) const {
   constexpr double least = 3;  // a tenth of the variance of x_t is then the data's
-  if (level const first = levels_[0]; first.rho() < least)
+  if (level const first = levels_[0]; first.rho() < least * (1 - 1e-9))
     throw error(fmt::format(
         "a start from noise was asked for at t = {} (alpha = {:.4g}, sigma = {:.4g}), where data "
         "are still seen: expected sigma / alpha of {} or more at a plan's first level; use a grid "

@@ -169,7 +169,7 @@ struct fuser {
     auto const x = term(1, sym::x::rank);
     if (in_x0) a.x0 = answer_of_stage(sym::guided_x0::rank, predicted, all, g.x0_of(t));
     if (in_eps) a.eps = answer_of_stage(sym::guided_eps::rank, predicted, all, g.eps_of(t));
-    else if (in_x0) a.eps = over(sum(x, times(-1, times(t.alpha, a.x0))), t.sigma);
+    else if (in_x0) a.eps = over(sum(x, times(-1, times(t.alpha, a.x0))), t.sigma_below());
     if (in_eps && !in_x0) a.x0 = over(sum(x, times(-1, times(t.sigma, a.eps))), t.alpha);
 
     if (stages.threshold.x0_of) {
