@@ -11,7 +11,6 @@
 #include <string>
 
 #include <tweedie/dsl/error.hpp>
-#include <tweedie/io/file.hpp>
 
 namespace tweedie::tool {
 
@@ -55,11 +54,6 @@ inline void check_writable(char const* option, std::filesystem::path const& path
   if (fs::is_directory(path, ignored))
     throw error(fmt::format("{} '{}' was given, which is a folder; expected a file's name", option,
                             path.string()));
-  try {
-    io::expect_writable(path);
-  } catch (error const& e) {
-    throw error(fmt::format("{}: {}", option, e.what()));
-  }
 }
 
 }  // namespace tweedie::tool

@@ -70,6 +70,8 @@ int run(options const& o) {
         fmt::format("--inpaint was given with --sampler {}; expected one of a single evaluation "
                     "that remembers no step: ddim, ddim_eta, ancestral, euler or euler_maruyama",
                     ready::name_in(ready::samplers, recipe.sampler)));
+  if (!o.from.empty() && std::filesystem::path(o.from).extension() != ".npy")
+    throw error(fmt::format("--from '{}' was given; expected a name that ends in .npy", o.from));
   images const latents = o.from.empty() ? images{} : read_latents("--from", o.from, config);
   if (!o.from.empty() && chosen_labels.size() > latents.count())
     throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
@@ -143,7 +145,7 @@ action add_sample(CLI::App& app, std::string const&) {
   app.add_option("--columns", o->columns, "of a PNG (one row per label, else about square)");
   auto* inpaint = app.add_option(
       "--inpaint", o->inpaint,
-      "mask.png or .npy: white where --known is kept, black where it is drawn anew, by RePaint");
+      "mask.png: white where --known is kept, black where it is drawn anew, by RePaint");
   app.add_option("--known", o->known,
                  "x.png, x.npy or test:3,7 (pictures of the test set), over and over");
   app.add_option("--resamplings", o->resamplings, "of RePaint: times each step is done")
