@@ -72,7 +72,7 @@ int run(options const& o) {
                     ready::name_in(ready::samplers, recipe.sampler)));
   if (!o.from.empty() && std::filesystem::path(o.from).extension() != ".npy")
     throw error(fmt::format("--from '{}' was given; expected a name that ends in .npy", o.from));
-  images const latents = o.from.empty() ? images{} : read_pictures("--from", o.from, config);
+  images const latents = o.from.empty() ? images{} : read_latents("--from", o.from, config);
   if (!o.from.empty() && chosen_labels.size() > latents.count())
     throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
                             chosen_labels.size(), latents.count()));

@@ -104,9 +104,12 @@ struct state {
 /// What a checkpoint must agree on with the command that continues it.
 using settings = std::vector<std::pair<std::string, std::string>>;
 
+/// 1 had no checksum.
+std::string const checkpoint_format = "tweedie checkpoint 2";
+
 void write_checkpoint(fs::path const& path, state const& s, settings const& chosen) {
   io::tensor_file file;
-  file.metadata["format"] = "tweedie checkpoint 1";
+  file.metadata["format"] = checkpoint_format;
   file.metadata["step"] = std::to_string(s.steps());
   for (auto const& [name, value] : chosen) file.metadata["setting " + name] = value;
   networks::append_weights(file.tensors, s.network, "weights.", s.network.parameters().data());
@@ -114,11 +117,12 @@ void write_checkpoint(fs::path const& path, state const& s, settings const& chos
   networks::append_weights(file.tensors, s.network, "moment1.", s.network.first_moment().data());
   networks::append_weights(file.tensors, s.network, "moment2.", s.network.second_moment().data());
   file.tensors.push_back(io::make_tensor("losses", {s.steps()}, std::span<double const>(s.losses)));
+  io::seal(file);
   io::write_safetensors(path, file);
 }
 
 void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
-  auto const file = io::read_safetensors(path);
+  io::safetensors_file const opened(path);  // its header alone, until it is known to be the one
   auto const refuse = [&](std::string const& why) {
     throw error(fmt::format(
         "'{}' is a checkpoint of another training: {}; give the settings it was begun with, or "
@@ -126,11 +130,14 @@ void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
         path.string(), why));
   };
   auto const text_of = [&](std::string const& key) {
-    auto const found = file.metadata.find(key);
-    return found == file.metadata.end() ? std::string() : found->second;
+    auto const found = opened.metadata().find(key);
+    return found == opened.metadata().end() ? std::string() : found->second;
   };
-  if (text_of("format") != "tweedie checkpoint 1")
-    throw error(fmt::format("'{}' is no checkpoint of tweedie train", path.string()));
+  if (text_of("format") != checkpoint_format)
+    throw error(
+        fmt::format("'{}' has the format {}; expected a checkpoint of this release's train, "
+                    "'{}'",
+                    path.string(), io::in_quotes(text_of("format")), checkpoint_format));
   for (auto const& [name, value] : chosen)
     if (auto const there = text_of("setting " + name); there != value)
       refuse(fmt::format("its {} is {}, but {} was given", name, there, value));
@@ -138,7 +145,9 @@ void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
   std::vector<std::string> names{"losses"};
   for (auto prefix : {"weights.", "average.", "moment1.", "moment2."})
     networks::append_names(names, s.network, prefix);
-  io::expect_names(file, names);
+  opened.expect_names(names);
+  auto const file = opened.read_all();
+  io::expect_sealed(file);
   std::size_t count = 0;
   for (auto const& t : file.tensors)
     if (t.name == "losses") count = t.bytes.size() / sizeof(double);
