@@ -23,6 +23,13 @@ namespace tweedie {
 
 namespace weights {
 
+/// The plain loss mean (network - target)^2 of whatever is predicted: a factor of 1 for raw, 1 / b^2
+/// in epsilon space. For v it is (1 + snr) / snr (Salimans & Ho 2022, section 4).
+struct plain {
+  static constexpr char const* name = "plain";
+  double of_raw(level, double /*b*/) const { return 1; }
+};
+
 /// 1: the simple loss of Ho et al. 2020, eq. 14.
 struct uniform {
   static constexpr char const* name = "uniform";
@@ -45,6 +52,37 @@ struct p2 {
 
 }  // namespace weights
 
+namespace detail {
+
+/// The factor of |raw error|^2, where b is the factor of raw in eps. A weight that is stated for
+/// raw itself, such as weights::plain, has `of_raw` in place of the call.
+template <class Weight> double weight_of_raw(Weight const& weight, level t, double b) {
+  if constexpr (requires { weight.of_raw(t, b); }) return weight.of_raw(t, b);
+  else return weight(t) * b * b;
+}
+
+}  // namespace detail
+
+/// How the times of a batch are drawn.
+namespace times {
+
+/// Each by itself: uniform over the T steps of a table, or over (0, end] in continuous time.
+struct uniform {
+  static constexpr char const* name = "uniform";
+  double share(double u, std::size_t /*row*/, std::size_t /*rows*/) const { return u; }
+};
+
+/// One from each of as many equal parts as the batch has rows: row i takes (i + u) / rows. Every
+/// batch then covers all levels, and its loss varies less (Kingma et al. 2021, appendix I.1).
+struct stratified {
+  static constexpr char const* name = "stratified";
+  double share(double u, std::size_t row, std::size_t rows) const {
+    return (static_cast<double>(row) + u) / static_cast<double>(rows);
+  }
+};
+
+}  // namespace times
+
 /// The numbers of a batch of training examples, one per sample.
 struct examples {
   std::vector<level> levels;
@@ -65,18 +103,20 @@ template <class Predicts> auto noisy_and_target(Predicts predicts, level t) {
 }  // namespace detail
 
 /// A schedule, what the network predicts, and how levels are weighted.
-template <class Schedule, class Predicts, class Weight = weights::uniform> struct objective {
+template <class Schedule, class Predicts, class Weight = weights::uniform,
+          class Times = times::uniform>
+struct objective {
   Schedule schedule;
   Predicts predicts;
-  Weight weight;
+  Weight weight = {};
+  Times times = {};
 
   using program =
       typename decltype(detail::noisy_and_target(std::declval<Predicts>(), level{}))::type;
 
-  /// The level of a sample: uniform over the T steps of a table, or over (0, end] in continuous
-  /// time.
-  level draw(sample_key const& key) const {
-    double const u = tweedie::uniform(key, training_time_stream, 0);
+  /// The level of a sample, which is row `row` of a batch of `rows`.
+  level draw(sample_key const& key, std::size_t row = 0, std::size_t rows = 1) const {
+    double const u = times.share(tweedie::uniform(key, training_time_stream, 0), row, rows);
     int const steps = schedule.table_steps();
     return schedule.at(steps ? std::min(std::floor(u * steps), steps - 1.0) + 1
                              : u * schedule.end());
@@ -85,7 +125,7 @@ template <class Schedule, class Predicts, class Weight = weights::uniform> struc
   /// The factor of |raw error|^2 in the loss at a level. Throws where it is not finite.
   double weight_of(level t) const {
     double const b = coefficient<sym::raw>(lift(predicts.eps_of(t)));
-    double const w = weight(t) * b * b;
+    double const w = detail::weight_of_raw(weight, t, b);
     if (!std::isfinite(w))
       throw error(fmt::format(
           "training: the weight of predicts::{} is {} at t = {} (alpha = {}, sigma = {}), "
@@ -102,7 +142,7 @@ template <class Schedule, class Predicts, class Weight = weights::uniform> struc
     examples e;
     std::vector<float> table;
     for (sample_key const& key : keys) {
-      level const t = draw(key);
+      level const t = draw(key, e.levels.size(), keys.size());
       e.levels.push_back(t);
       e.weights.push_back(weight_of(t));
       for (double c : detail::noisy_and_target(predicts, t).c) {
@@ -122,6 +162,7 @@ template <class Schedule, class Predicts, class Weight = weights::uniform> struc
   }
 };
 template <class S, class P, class W> objective(S, P, W) -> objective<S, P, W>;
+template <class S, class P, class W, class T> objective(S, P, W, T) -> objective<S, P, W, T>;
 
 /// The exponential moving average of the weights as one kernel: average = decay average + (1 -
 /// decay) weights.

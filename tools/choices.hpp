@@ -151,15 +151,26 @@ inline ready::prediction_choice prediction_of(std::string const& what, std::stri
 
 /// A weight that is known at run time only, as any_schedule.
 struct any_weight {
-  std::variant<weights::uniform, weights::min_snr, weights::p2> which;
-  double operator()(level t) const {
-    return std::visit([t](auto const& w) { return w(t); }, which);
+  std::variant<weights::plain, weights::uniform, weights::min_snr, weights::p2> which;
+  double of_raw(level t, double b) const {
+    return std::visit([&](auto const& w) { return detail::weight_of_raw(w, t, b); }, which);
   }
 };
 inline std::initializer_list<named<any_weight>> const weight_choices{
+    {weights::plain::name, {weights::plain{}}},
     {weights::uniform::name, {weights::uniform{}}},
     {weights::min_snr::name, {weights::min_snr{}}},
     {weights::p2::name, {weights::p2{}}}};
+
+/// How the times of a batch are drawn, known at run time only.
+struct any_times {
+  std::variant<times::uniform, times::stratified> which;
+  double share(double u, std::size_t row, std::size_t rows) const {
+    return std::visit([&](auto const& t) { return t.share(u, row, rows); }, which);
+  }
+};
+inline std::initializer_list<named<any_times>> const times_choices{
+    {times::uniform::name, {times::uniform{}}}, {times::stratified::name, {times::stratified{}}}};
 
 /// Networks by name.
 inline networks::unet_config tiny_config() {

@@ -35,8 +35,8 @@ constexpr std::uint32_t dropout_stream = first_reserved_stream + 0x12;
 
 /// The options, as they are typed.
 struct options {
-  std::string data = "fashion-mnist", predicts = "v", schedule = "cosine", weight = "uniform";
-  std::string decay = "none", config = "small";
+  std::string data = "fashion-mnist", predicts = "v", schedule = "cosine", weight = "plain";
+  std::string times = "stratified", decay = "none", config = "small";
   long long epochs = 0, steps = 0, batch = 128, warmup = 0, threads = 1, limit = 0;
   long long checkpoint_every = 1000;
   std::uint64_t seed = 0;
@@ -188,7 +188,7 @@ void plot_losses(fs::path const& csv) {
 
 template <class Predicts>
 int train(options const& o, Predicts predicted, any_schedule const& schedule,
-          any_weight const& weight, decay const& down, networks::unet_config const& config) {
+          any_weight const& weight, any_times const& times_drawn, decay const& down, networks::unet_config const& config) {
   auto const folder =
       o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
   auto data = io::read_fashion_mnist(io::fashion_mnist_part::train, folder);
@@ -206,6 +206,7 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
   settings const chosen{{"predicts", o.predicts},
                         {"schedule", networks::to_json(describe(o.schedule, schedule))},
                         {"weight", o.weight},
+                        {"times", o.times},
                         {"network", networks::to_json(config)},
                         {"data", o.data},
                         {"pictures", std::to_string(data.count)},
@@ -238,7 +239,7 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
     write_losses(o.loss, s.losses);
   };
 
-  objective const goal{schedule, predicted, weight};
+  objective const goal{schedule, predicted, weight, times_drawn};
   picture_order order(o.seed, data.count);
   buffer clean(batch * elements), noisy(batch * elements), target(batch * elements);
   std::vector<sample_key> keys(batch);
@@ -304,7 +305,8 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
   m.notes = {{"command", o.command},
              {"steps", std::to_string(steps)},
              {"batch", std::to_string(batch)},
-             {"weight", o.weight + ", in epsilon space"},
+             {"weight", o.weight},
+             {"times", o.times},
              {"weights", "exponential moving average, decay " + fmt::format("{}", o.ema)},
              {"data", o.data + ", " + std::to_string(data.count) + " training pictures"},
              {"loss", fmt::format("{:.6g}, mean of the last {} steps",
@@ -320,6 +322,7 @@ int run(options o) {
   auto const predicted = choose("--predicts", o.predicts, trained_choices);
   any_schedule const schedule{ready::choose("--schedule", o.schedule, ready::schedules)};
   auto const weight = choose("--weight", o.weight, weight_choices);
+  auto const times_drawn = choose("--times", o.times, times_choices);
   auto const down = choose("--decay", o.decay, decay_choices);
   auto config = choose("--config", o.config, config_choices);
 
@@ -369,7 +372,7 @@ int run(options o) {
                             o.predicts, o.schedule, end.alpha));
       },
       predicted);
-  return std::visit([&](auto p) { return train(o, p, schedule, weight, down, config); }, predicted);
+  return std::visit([&](auto p) { return train(o, p, schedule, weight, times_drawn, down, config); }, predicted);
 }
 
 }  // namespace
@@ -399,6 +402,8 @@ action add_train(CLI::App& app, std::string const& command) {
       ->capture_default_str();
   app.add_option("--weight", o->weight,
                  "weight of a level's loss, in epsilon space: " + list_of(weight_choices))
+      ->capture_default_str();
+  app.add_option("--times", o->times, "how a batch's times are drawn: " + list_of(times_choices))
       ->capture_default_str();
   app.add_option("--config", o->config, "the network: " + list_of(config_choices))
       ->capture_default_str();
