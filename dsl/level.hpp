@@ -17,6 +17,7 @@ struct level {
   double sigma = 0;   ///< factor of eps
   double dalpha = 0;  ///< alpha', the derivative in t
   double dsigma = 0;  ///< sigma', the derivative in t
+  double steps = 1;   ///< T on a table, whose flow is told in t / T (predicts::velocity); else 1
 
   /// Half the log of the signal-to-noise ratio, ln(alpha / sigma), as in DPM-Solver (Lu et al.
   /// 2022).
