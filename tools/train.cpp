@@ -22,6 +22,7 @@
 #include "gnuplot.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -182,7 +183,7 @@ void plot_losses(fs::path const& csv) {
         quoted(csv.string()), mean_over);
     io::write_file(plot_of(csv), gnuplot(script, end_of_png));
   } catch (error const& why) {
-    fmt::print(stderr, "no plot of the loss was made: {}\n", why.what());
+    say("no plot of the loss was made: {}\n", why.what());
   }
 }
 
@@ -226,12 +227,10 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
   std::copy_n(s.network.parameters().data(), parameters, s.average.data());
   if (fs::exists(o.checkpoint)) {
     read_checkpoint(o.checkpoint, s, chosen);
-    fmt::print(stderr, "continuing after step {} of {} from '{}'\n", s.steps(), steps,
-               o.checkpoint);
+    say("continuing after step {} of {} from '{}'\n", s.steps(), steps, o.checkpoint);
   }
-  fmt::print(stderr, "training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n",
-             o.predicts, data.count, parameters, steps, batch, o.threads,
-             o.threads == 1 ? "" : "s");
+  say("training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n", o.predicts,
+      data.count, parameters, steps, batch, o.threads, o.threads == 1 ? "" : "s");
 
   auto const save = [&] {
     write_checkpoint(o.checkpoint, s, chosen);
@@ -288,9 +287,8 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
 
   save();
   if (s.steps() < steps) {
-    fmt::print(stderr,
-               "interrupted after step {} of {}: '{}' holds it, the same command continues\n",
-               s.steps(), steps, o.checkpoint);
+    say("interrupted after step {} of {}: '{}' holds it, the same command continues\n", s.steps(),
+        steps, o.checkpoint);
     return interrupted_exit_code();
   }
 
