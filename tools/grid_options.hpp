@@ -16,7 +16,7 @@ struct grid_options {
   std::optional<double> sigma_min = {}, sigma_max = {};
 };
 
-void add_grid_options(CLI::App& app, grid_options& o);
+void add_grid_options(CLI::App& app, grid_options& o, long long most_steps = 1'000'000);
 
 /// The grid. Throws a sentence on every bad option.
 ready::grid_choice grid_of(grid_options const& o);
