@@ -45,6 +45,7 @@ struct both_ways {
     auto const schedule = schedule_of(m.schedule, o.model);
     auto const predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
     check_model(recipe, o.model, schedule, predicts);
+    check_ends(o.pipeline.grid, schedule);
     auto const plan = [&](bool encoding) {
       return ready::make_plan(recipe, schedule.which, predicts,
                               forget_network(networks::unet_network{m.network}), encoding);

@@ -29,6 +29,7 @@ int run(options const& o) {
   }
   auto const recipe = recipe_of(o.pipeline, guidance);
   if (!o.model.empty()) check_model(recipe, o.model, schedule, predicts);
+  check_ends(o.pipeline.grid, schedule);
   auto const own = [&](bool given, char const* option, std::string const& value) {
     if (given)
       throw error(

@@ -35,7 +35,24 @@ void add_grid_options(CLI::App& app, grid_options& o, long long most_steps) {
              "largest noise over signal of these grids; 80 in Karras et al. (the schedule's)");
 }
 
+void check_ends(grid_options const& o, any_schedule const& schedule) {
+  double const most = schedule.at(schedule.end()).rho();
+  char const* const name = ready::name_in(ready::schedules, schedule.which);
+  if (o.sigma_max && *o.sigma_max > most)
+    throw error(fmt::format("--sigma-max {} was given; expected at most {:.6g}, where {} ends",
+                            *o.sigma_max, most, name));
+  if (o.sigma_min && o.sigma_max && *o.sigma_min >= *o.sigma_max)
+    throw error(
+        fmt::format("--sigma-min {} and --sigma-max {} were given; expected the first to be "
+                    "smaller",
+                    *o.sigma_min, *o.sigma_max));
+  if (o.sigma_min && *o.sigma_min >= most)
+    throw error(fmt::format("--sigma-min {} was given; expected below {:.6g}, where {} ends",
+                            *o.sigma_min, most, name));
+}
+
 std::vector<level> levels_of(grid_options const& o, any_schedule const& schedule) {
+  check_ends(o, schedule);
   auto const grid = grid_of(o);
   // The schedule as its own type: a grid may ask for its sigma_min.
   return std::visit(

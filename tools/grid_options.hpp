@@ -21,6 +21,9 @@ void add_grid_options(CLI::App& app, grid_options& o, long long most_steps = 1'0
 /// The grid. Throws a sentence on every bad option.
 ready::grid_choice grid_of(grid_options const& o);
 
+/// Throws where an end that was given is none of the schedule's levels, or the wrong way round.
+void check_ends(grid_options const& o, any_schedule const& schedule);
+
 /// The grid's levels from noisy to clean. Throws a sentence on every bad option.
 std::vector<level> levels_of(grid_options const& o, any_schedule const& schedule);
 

@@ -84,6 +84,7 @@ int run(options o) {
   auto const predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
   auto const schedule = schedule_of(m.schedule, o.model);
   check_model(recipe, o.model, schedule, predicts);
+  check_ends(o.pipeline.grid, schedule);
   auto const plan = ready::make_plan(recipe, schedule.which, predicts, forget_network(network));
   if (decoding && o.seed_given && plan.is_deterministic())
     throw error(fmt::format("--seed {} was given with --from and --sampler {}, which draw no noise",

@@ -86,6 +86,11 @@ write("own.toml", 'sampler = "ddim"\nschedule = "linear"\npredicts = "epsilon"\n
 no(["--schedule cosine", "own.toml"], "explain", "--recipe", "own.toml", "--schedule", "cosine")
 no(["--predicts v", "own.toml"], "explain", "--recipe", "own.toml", "--predicts", "v")
 
+# Ends of a grid that the schedule does not have, said of the option.
+no(["--sigma-max 26378.5", "at most 20291"], "sample", *model, "--grid", "karras", "--sigma-max", "26378.5", *out)
+no(["--sigma-min 100 and --sigma-max 80"], "explain", "--grid", "karras", "--sigma-min", "100", "--sigma-max", "80")
+no(["--sigma-min 81", "edm"], "plot", "--schedule", "edm", "--grid", "karras", "--sigma-min", "81", "--out", "x.json")
+
 # What can be known before the work: a thousand steps would take minutes.
 long = ("sample", *model, "--steps", "1000", "--sampler", "ancestral")
 no(["x.png", "too many"], *long, "--count", "170000", "--out", "x.png")
