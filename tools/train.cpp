@@ -23,6 +23,7 @@
 #include "gnuplot.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
