@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <tweedie/dsl/batch.hpp>
+#include <tweedie/pipelines/reads.hpp>
 #include <tweedie/pipelines/steps.hpp>
 #include <tweedie/pipelines/structure.hpp>
 
@@ -20,18 +21,6 @@ namespace tweedie::detail {
 template <class Allowed, class... S> constexpr bool only(list<S...>, Allowed allowed) {
   return (allowed(S::rank) && ...);
 }
-constexpr bool is_any_of(int rank, std::initializer_list<int> ranks) {
-  for (int one : ranks)
-    if (rank == one) return true;
-  return false;
-}
-/// What follows from x0 and eps alone.
-constexpr bool of_x0_and_eps(int rank) {
-  return is_any_of(
-      rank, {sym::x0::rank, sym::eps::rank, sym::score::rank, sym::v::rank, sym::velocity::rank});
-}
-constexpr bool of_x_and_raw(int rank) { return is_any_of(rank, {sym::x::rank, sym::raw::rank}); }
-
 /// The symbols that a value of a stage mentions.
 template <assignable Value> constexpr auto symbols_of() {
   if constexpr (symbol<Value>) return list<Value>{};
@@ -113,7 +102,7 @@ template <class P> constexpr bool prediction_fits() {
   constexpr int first = !named ? 0 : !both ? 1 : !forms ? 2 : !of_raw ? 3 : !sees_x ? 4 : 5;
   static_assert(first != 0,
                 "a parameterization needs a name, which errors call it by: static constexpr char "
-                "const* name = \"mine\"");
+                "const* name");
   static_assert(first != 1,
                 "a parameterization needs x0_of(level) const and eps_of(level) const, forms over x "
                 "and raw: neither follows from the other where alpha or sigma is 0");
@@ -208,35 +197,13 @@ template <class G> constexpr bool remembers_by_a_step() {
   } else return true;
 }
 
-/// What a guidance's formulas may read, by rank.
-template <class G> struct there_for {
-  static constexpr int branches = G::branches, outputs = branches + extras_of<G>();
-  static constexpr int memories = [] {
-    if constexpr (remembers_by_a_step<G>())
-      return static_cast<int>(decltype(remembered_by<G>())::size);
-    else return 0;
-  }();
-  static constexpr bool within(int rank, int first, int count) {
-    return rank >= first && rank < first + count;
-  }
-  static constexpr bool any_output(int rank, int count) {
-    return within(rank, sym::out<0>::rank, count) || within(rank, sym::branch_x0<0>::rank, count) ||
-           within(rank, sym::branch_eps<0>::rank, count) ||
-           (rank == sym::grad::rank && count > branches);
-  }
-  static constexpr bool output(int rank) { return any_output(rank, outputs); }
-  static constexpr bool no_other_output(int rank) { return output(rank) || !any_output(rank, 20); }
-  static constexpr bool memory(int rank) { return within(rank, sym::memory<0>::rank, memories); }
-  static constexpr bool no_other_memory(int rank) {
-    return memory(rank) || !within(rank, sym::memory<0>::rank, 20);
-  }
-  static constexpr bool before(int rank) {
-    return rank == sym::x::rank || output(rank) || memory(rank);
-  }
-  static constexpr bool after(int rank) {
-    return before(rank) || rank == sym::raw::rank || of_x0_and_eps(rank);
-  }
-};
+template <class G>
+inline constexpr guidance_reads there_for{
+    .branches = G::branches, .outputs = G::branches + extras_of<G>(), .memories = [] {
+      if constexpr (remembers_by_a_step<G>())
+        return static_cast<int>(decltype(remembered_by<G>())::size);
+      else return 0;
+    }()};
 
 template <class Value> constexpr auto symbols_if_any() {
   if constexpr (std::is_void_v<Value>) return list<>{};
@@ -249,26 +216,32 @@ template <class G> constexpr auto symbols_remembered() {
 }
 template <class G> constexpr bool keeps_memories_alone() {
   if constexpr (remembers_by_a_step<G>())
-    return only(decltype(remembered_by<G>()){}, there_for<G>::memory);
+    return only(decltype(remembered_by<G>()){}, [](int rank) { return there_for<G>.memory(rank); });
   else return false;
 }
 
 template <class G> constexpr bool guidance_formulas_fit() {
-  using there = there_for<G>;
-  // Before x0 and eps are there, and after.
+  constexpr auto const& there = there_for<G>;
   using early = decltype(concat(symbols_if_any<raw_value<G>>(), symbols_remembered<G>()));
   using late = decltype(concat(symbols_if_any<x0_value<G>>(), symbols_if_any<eps_value<G>>()));
   using all = decltype(concat(early{}, late{}));
-  constexpr int conditions = conditions_of<G>();
-  constexpr bool sized = there::branches >= 1 && there::outputs <= 20 && conditions >= 1;
-  constexpr int first = !sized                                 ? 0
-                        : conditions > there::branches         ? 1
-                        : !keeps_memories_alone<G>()           ? 2
-                        : !only(all{}, there::no_other_output) ? 3
-                        : !only(all{}, there::no_other_memory) ? 4
-                        : !only(early{}, there::before)        ? 5
-                        : !only(late{}, there::after)          ? 6
-                                                               : 7;
+  constexpr bool sized = there.branches >= 1 && there.outputs <= 20 && conditions_of<G>() >= 1;
+  constexpr bool written = only(all{}, [](int rank) {
+    return there_for<G>.output(rank) || !guidance_reads::is_output(rank);
+  });
+  constexpr bool kept = only(all{}, [](int rank) {
+    return there_for<G>.memory(rank) || !guidance_reads::is_memory(rank);
+  });
+  constexpr bool first_known = only(early{}, [](int rank) { return there_for<G>.early(rank); });
+  constexpr bool then_known = only(late{}, [](int rank) { return there_for<G>.late(rank); });
+  constexpr int first = !sized                                ? 0
+                        : conditions_of<G>() > there.branches ? 1
+                        : !keeps_memories_alone<G>()          ? 2
+                        : !written                            ? 3
+                        : !kept                               ? 4
+                        : !first_known                        ? 5
+                        : !then_known                         ? 6
+                                                              : 7;
   static_assert(
       first != 0,
       "a guidance takes one branch and one condition or more, and branches and extras are "
@@ -298,9 +271,9 @@ template <class T> constexpr bool threshold_fits() {
   constexpr bool both = !std::is_void_v<x0_value<T>> && !std::is_void_v<eps_value<T>>;
   constexpr bool values = assignable<x0_value<T>> && linear<eps_value<T>>;
   constexpr bool of_stages = [] {
-    constexpr auto allowed = [](int rank) { return of_x_and_raw(rank) || of_x0_and_eps(rank); };
     if constexpr (both && values)
-      return only(symbols_of<x0_value<T>>(), allowed) && only(symbols_of<eps_value<T>>(), allowed);
+      return only(symbols_of<x0_value<T>>(), read_by_threshold) &&
+             only(symbols_of<eps_value<T>>(), read_by_threshold);
     else return true;
   }();
   constexpr int first = !both ? 0 : !values ? 1 : !of_stages ? 2 : 3;

@@ -14,9 +14,10 @@ namespace tweedie {
 /// kernels then read the noise from memory.
 template <class F> struct noise_from {
   using kind = kinds::noise;
-  static_assert(std::invocable<F const&, noise_request const&>,
-                "a source of noise is called with a tweedie::noise_request const& and is const: "
-                "noise_from{f} calls f(noise_request const&)");
+  static_assert(
+      std::invocable<F const&, noise_request const&>,
+      "noise_from{f} asks f for noise: it is called with a tweedie::noise_request const&, and is "
+      "const");
   F f;
   constexpr device_use on_devices() const { return device_use_of(f); }
   void operator()(noise_request const& r) const {

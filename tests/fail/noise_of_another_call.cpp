@@ -1,4 +1,4 @@
-// expect: a source of noise is called with a tweedie::noise_request const&
+// expect: noise_from{f} asks f for noise: it is called with a tweedie::noise_request const&
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/noise_from.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
