@@ -295,6 +295,7 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   bool const is_open = declared.empty();
   for (declared_structure const& d : declared)
     structures_.push_back({{std::shared_ptr<void>(), &d.code}, d.kind(), d.evaluation, d.guided});
+  if (is_open) detail::check_stages(stages, levels_);
   for (auto const* check : {&stages.predicts.check, &stages.guidance.check, &stages.threshold.check,
                             &stages.sampler.check})
     if (*check) (*check)();
