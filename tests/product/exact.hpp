@@ -1,11 +1,12 @@
-// Data whose network is known, written without the library's own exact network: samples of two
-// numbers, the first N(0.3, 0.25), the second of two modes.
+// Data whose network is known, written without the library's own exact network.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <numbers>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -54,77 +55,75 @@ struct distribution {
   /// E[x0 | x].
   double x0(double x, level const& t) const {
     if (t.sigma == 0) return x / t.alpha;
-    std::array<double, 4> log_share{};
+    return expected(x, t, [&](normal const& p, double from_mean) {
+      return p.mean + t.alpha * p.sd * p.sd * from_mean;
+    });
+  }
+  /// E[eps | x].
+  double eps(double x, level const& t) const {
+    return expected(x, t, [&](normal const&, double from_mean) { return t.sigma * from_mean; });
+  }
+
+ private:
+  /// The mean over the parts of of_part(part, (x - alpha mean) / variance of x), each by its share.
+  template <class F> double expected(double x, level const& t, F const& of_part) const {
+    std::array<double, 4> log_share{}, from_mean{};
     double highest = -INFINITY;
     for (std::size_t k = 0; k < parts.size(); ++k) {
-      double const v = variance_at(parts[k], t), d = x - t.alpha * parts[k].mean;
-      log_share[k] = std::log(parts[k].weight) - d * d / (2 * v) - std::log(v) / 2;
+      normal const& p = parts[k];
+      double const variance = t.alpha * t.alpha * p.sd * p.sd + t.sigma * t.sigma;
+      double const d = x - t.alpha * p.mean;
+      from_mean[k] = d / variance;
+      log_share[k] = std::log(p.weight) - (d * from_mean[k] + std::log(variance)) / 2;
       highest = std::max(highest, log_share[k]);
     }
     double sum = 0, r = 0;
     for (std::size_t k = 0; k < parts.size(); ++k) {
       double const share = std::exp(log_share[k] - highest);
-      double const of_part = parts[k].mean + t.alpha * parts[k].sd * parts[k].sd /
-                                                 variance_at(parts[k], t) *
-                                                 (x - t.alpha * parts[k].mean);
       sum += share;
-      r += share * of_part;
+      r += share * of_part(parts[k], from_mean[k]);
     }
     return r / sum;
-  }
-  /// E[eps | x], without dividing by sigma, which may be small.
-  double eps(double x, level const& t) const {
-    double r = 0, sum = 0, highest = -INFINITY;
-    std::array<double, 4> log_share{};
-    for (std::size_t k = 0; k < parts.size(); ++k) {
-      double const v = variance_at(parts[k], t), d = x - t.alpha * parts[k].mean;
-      log_share[k] = std::log(parts[k].weight) - d * d / (2 * v) - std::log(v) / 2;
-      highest = std::max(highest, log_share[k]);
-    }
-    for (std::size_t k = 0; k < parts.size(); ++k) {
-      double const share = std::exp(log_share[k] - highest);
-      sum += share;
-      r += share * t.sigma * (x - t.alpha * parts[k].mean) / variance_at(parts[k], t);
-    }
-    return r / sum;
-  }
-
- private:
-  static double variance_at(normal const& p, level const& t) {
-    return t.alpha * t.alpha * p.sd * p.sd + t.sigma * t.sigma;
   }
 };
-
-inline std::array<distribution, 2> const data{
-    distribution{{{1, 0.3, 0.5}}}, distribution{{{0.4, -0.6, 0.2}, {0.6, 0.5, 0.3}}}};
 
 /// sd of the data that predicts::edm is told.
 inline constexpr double sigma_data = 0.5;
 
-/// What a network of that prediction answers, by the table of docs/conventions.md.
-inline double raw_of(std::string_view prediction, level const& t, double x0, double eps) {
-  if (prediction == "epsilon") return eps;
-  if (prediction == "x0") return x0;
-  if (prediction == "score") return -eps / t.sigma;
-  if (prediction == "v") return t.alpha * eps - t.sigma * x0;
-  if (prediction == "velocity") return t.dalpha * x0 + t.dsigma * eps;
+/// What a network of that prediction answers is p x0 + q eps, by the table of docs/conventions.md.
+struct weights {
+  double p, q;
+};
+inline weights weights_of(std::string_view prediction, level const& t) {
+  if (prediction == "epsilon") return {0, 1};
+  if (prediction == "x0") return {1, 0};
+  if (prediction == "score") return {0, -1 / t.sigma};
+  if (prediction == "v") return {-t.sigma, t.alpha};
+  if (prediction == "velocity") return {t.dalpha, t.dsigma};
   // edm: F = (D - c_skip u) / c_out, D = x0, u = x / alpha, times alpha over and under.
   double const n = std::hypot(t.sigma, t.alpha * sigma_data);
-  return (t.sigma * x0 - sigma_data * sigma_data * t.alpha * eps) / (sigma_data * n);
+  return {t.sigma / (sigma_data * n), -sigma_data * t.alpha / n};
+}
+/// What a network of that prediction sees is x over this.
+inline double input_scale(std::string_view prediction, level const& t) {
+  return prediction == "edm" ? std::hypot(t.sigma, t.alpha * sigma_data) : 1;
 }
 
-/// The network as a plan calls it.
+/// The exact network of samples whose numbers are independent, with a label and without.
 struct network {
   std::string_view prediction;
+  std::span<distribution const> labelled, unlabelled;
 
   void operator()(tweedie::batch const& b) const {
     for (std::size_t row = 0; row < b.rows(); ++row) {
       level const& t = b.level_of(row);
-      double const scale = prediction == "edm" ? std::hypot(t.sigma, t.alpha * sigma_data) : 1;
+      auto const [p, q] = weights_of(prediction, t);
+      auto const of = b.label_of(row) == tweedie::no_label ? unlabelled : labelled;
       for (std::size_t i = 0; i < b.elements; ++i) {
-        double const x = static_cast<double>(b.x_of(row)[i]) * scale;
-        double const x0 = data[i].x0(x, t), eps = data[i].eps(x, t);
-        b.out_of(row)[i] = static_cast<float>(raw_of(prediction, t, x0, eps));
+        double const x = static_cast<double>(b.x_of(row)[i]) * input_scale(prediction, t);
+        double const x0 = of[i].x0(x, t), eps = of[i].eps(x, t);
+        // A weight of 0 may stand beside an infinity.
+        b.out_of(row)[i] = static_cast<float>((p == 0 ? 0 : p * x0) + (q == 0 ? 0 : q * eps));
       }
     }
   }

@@ -20,7 +20,7 @@
 #include <tweedie/dsl/noise.hpp>
 #include <tweedie/pipelines/ready/recipe.hpp>
 
-#include "paths.hpp"
+#include "list.hpp"
 
 using namespace tweedie;
 namespace ready = tweedie::ready;
@@ -28,43 +28,11 @@ namespace ready = tweedie::ready;
 namespace product {
 namespace {
 
+// The first number of a sample is normal, the second of two modes.
+std::vector<distribution> const data{{{{1, 0.3, 0.5}}}, {{{0.4, -0.6, 0.2}, {0.6, 0.5, 0.3}}}};
 constexpr std::size_t samples = 64, dimensions = 2;
 constexpr std::uint64_t seed = 11;
 constexpr int all_steps[] = {1, 2, 3, 5, 10, 20, 50};
-
-struct sampler_of_product {
-  std::string name;
-  ready::sampler_choice sampler;
-  path_formula path;  ///< empty: held to the truth
-};
-
-/// Each by its defaults, and what has a parameter that changes its formula.
-std::vector<sampler_of_product> all_samplers() {
-  std::map<std::string_view, path_formula> const paths{
-      {"ddim", ddim_path(0)},
-      {"ddim_eta", ddim_path(1)},
-      {"ancestral", ancestral_path(false)},
-      {"sde_dpmpp_2m", sde_dpmpp_path(1)},
-      {"euler_maruyama", euler_maruyama_path},
-      {"edm_stochastic", edm_stochastic_path(0)}};
-  std::vector<sampler_of_product> r;
-  std::apply(
-      [&](auto const&... one) {
-        auto const add = [&](auto const& s) {
-          auto const path = paths.find(s.name);
-          r.push_back({s.name, s.value, path == paths.end() ? path_formula{} : path->second});
-        };
-        (add(one), ...);
-      },
-      ready::samplers);
-  using namespace tweedie::samplers;
-  r.push_back({"ddim_eta 0.5", ddim_eta{.eta = 0.5}, ddim_path(0.5)});
-  r.push_back({"ancestral beta", ancestral{variance::beta}, ancestral_path(true)});
-  r.push_back({"unipc_2 h", unipc_2{.b = b_of_h::h}, {}});
-  r.push_back({"sde_dpmpp_2m 0", sde_dpmpp_2m{.eta = 0}, sde_dpmpp_path(0)});
-  r.push_back({"edm_stochastic 0.2", edm_stochastic{.gamma = 0.2}, edm_stochastic_path(0.2)});
-  return r;
-}
 
 struct moments {
   double mean = 0, sd = 0;
@@ -98,9 +66,7 @@ std::vector<double> const& even_normals() {
   return z;
 }
 
-request request_of() {
-  return {.shape = {samples, dimensions}, .seed = seed};
-}
+request request_of() { return {.shape = {samples, dimensions}, .seed = seed}; }
 
 /// What a plan starts from: the factor of its normals. 0 where the starts are no multiples of them.
 double start_scale(run_time_plan const& plan) {
@@ -116,7 +82,8 @@ using columns = std::vector<std::vector<double>>;
 columns run(run_time_plan const& plan, double scale) {
   images start{{samples, dimensions}, {}};
   for (double z : even_normals())
-    for (std::size_t i = 0; i < dimensions; ++i) start.data.push_back(static_cast<float>(scale * z));
+    for (std::size_t i = 0; i < dimensions; ++i)
+      start.data.push_back(static_cast<float>(scale * z));
   images const end = plan.run(plan.start_at(start, request_of()));
   columns r(dimensions);
   for (std::size_t i = 0; i < end.data.size(); ++i)
@@ -138,6 +105,21 @@ columns along(path_formula const& path, way w, std::size_t dimension, double sca
     r[0].push_back(path(x, w));
   }
   return r;
+}
+
+/// Mean and standard deviation of all that a formula draws of the normal data: its steps are linear
+/// there, so that each noise adds the square of what it moves.
+moments law_of(path_formula const& path, way w, double scale) {
+  constexpr std::size_t most_evaluations = 102;  // one for the start's noise, two a step
+  w.noise = [](std::size_t) { return 0.0; };
+  double const mean = path(0, w), by_start = path(scale, w) - mean;
+  double variance = by_start * by_start;
+  for (std::size_t k = 0; k < most_evaluations; ++k) {
+    w.noise = [k](std::size_t evaluation) { return evaluation + 1 == k ? 1.0 : 0.0; };
+    double const moved = path(0, w) - mean;
+    variance += moved * moved;
+  }
+  return {mean, std::sqrt(variance)};
 }
 
 double root_mean_square(std::vector<double> const& a, std::vector<double> const& b) {
@@ -193,7 +175,7 @@ struct product_walk {
                      ready::prediction_choice const& prediction, int steps,
                      std::vector<sampler_of_product> const& samplers_) {
     if (counter++ % part != 0) return;
-    any_network const net = forget_network(network{prediction_name});
+    any_network const net = forget_network(network{prediction_name, data, data});
     ready::recipe recipe;
     recipe.grid = grid;
     recipe.steps = steps;
@@ -208,19 +190,21 @@ struct product_walk {
         if (!scale) {
           scale = start_scale(plan);
           level const first = plan.levels()[0];
-          double const r2 = first.alpha == 1 ? first.sigma * first.sigma
-                                             : first.alpha * first.alpha + first.sigma * first.sigma;
+          double const r2 = first.alpha == 1
+                                ? first.sigma * first.sigma
+                                : first.alpha * first.alpha + first.sigma * first.sigma;
           if (std::abs(*scale - std::sqrt(r2)) > 1e-4 * std::sqrt(r2))
-            line(here, "start", fmt::format("N(0, {:.4g}^2) for {:.4g}^2, alpha {:.4g} sigma {:.4g}",
-                                            *scale, std::sqrt(r2), first.alpha, first.sigma));
+            line(here, "start",
+                 fmt::format("N(0, {:.4g}^2) for {:.4g}^2, alpha {:.4g} sigma {:.4g}", *scale,
+                             std::sqrt(r2), first.alpha, first.sigma));
           // A start from which data could be told: what the exact flow makes of it.
           for (std::size_t i = 0; i < dimensions; ++i) {
-            double const v = first.alpha * first.alpha * data[i].sd() * data[i].sd() +
-                             first.sigma * first.sigma;
-            double const off = std::abs(std::sqrt(r2 / v) - 1) ;
+            double const v =
+                first.alpha * first.alpha * data[i].sd() * data[i].sd() + first.sigma * first.sigma;
+            double const off = std::abs(std::sqrt(r2 / v) - 1);
             if (off > 0.05)
-              line(here, "early", fmt::format("rho {:.4g} in silence: sd {:.0f} % off", first.rho(),
-                                              100 * off));
+              line(here, "early",
+                   fmt::format("rho {:.4g} in silence: sd {:.0f} % off", first.rho(), 100 * off));
           }
           for (distribution const& d : data) {
             std::vector<double> exact;
@@ -233,7 +217,8 @@ struct product_walk {
         for (std::size_t i = 0; i < dimensions; ++i) {
           moments const m = moments_of(got[i]);
           if (s.name == "ddim") by_ddim.push_back(m);
-          way const w{data[i], levels,
+          way const w{data[i],
+                      levels,
                       [&](double rho) {
                         return std::visit([rho](auto const& of) { return of.at(of.t_of_rho(rho)); },
                                           schedule);
@@ -253,6 +238,15 @@ struct product_walk {
             ratio = distance(m, truth[i]) /
                     (2 * distance(by_ddim.at(i), truth[i]) + 0.01 * truth[i].sd);
             held = fmt::format("ddim {:.4f} {:.4f}", by_ddim[i].mean, by_ddim[i].sd);
+          }
+          if (s.path && s.name != "ddim" && i == 0) {
+            moments const law = law_of(s.path, w, *scale);
+            double const off = distance(law, truth[i]) /
+                               (2 * distance(by_ddim.at(i), truth[i]) + 0.01 * truth[i].sd);
+            line(here, off <= 1 ? "law" : "far law",
+                 fmt::format(
+                     "normal\t{:.3f}\t{:.4f} {:.4f}\ttruth {:.4f} {:.4f}\tddim {:.4f} {:.4f}", off,
+                     law.mean, law.sd, truth[i].mean, truth[i].sd, by_ddim[i].mean, by_ddim[i].sd));
           }
           line(here, ratio <= 1 ? "right" : "wrong",
                fmt::format("{}\t{:.3f}\t{:.4f} {:.4f}\ttruth {:.4f} {:.4f}\t{}",
