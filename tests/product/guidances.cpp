@@ -245,13 +245,13 @@ struct place {
 };
 std::vector<place> all_places() {
   namespace s = tweedie::schedules;
-  using namespace tweedie::grids;
-  return {{"cosine uniform", s::cosine{}, uniform{}},
-          {"linear karras", s::linear{}, karras{}},
-          {"continuous_cosine uniform", s::continuous::cosine{}, uniform{}},
-          {"rectified_flow uniform", s::rectified_flow{}, uniform{}},
-          {"variance_exploding uniform", s::variance_exploding{}, uniform{}},
-          {"edm karras", s::edm{}, karras{}}};
+  namespace g = tweedie::grids;
+  return {{"cosine uniform", s::cosine{}, g::uniform{}},
+          {"linear karras", s::linear{}, g::karras{}},
+          {"continuous_cosine uniform", s::continuous::cosine{}, g::uniform{}},
+          {"rectified_flow uniform", s::rectified_flow{}, g::uniform{}},
+          {"variance_exploding uniform", s::variance_exploding{}, g::uniform{}},
+          {"edm karras", s::edm{}, g::karras{}}};
 }
 
 struct product_walk {
