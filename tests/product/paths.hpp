@@ -56,7 +56,7 @@ inline path_formula ancestral_path(bool beta_variance) {
   };
 }
 
-/// SDE-DPM-Solver++(2M) in lambda, from alpha = 0 its limit: x_t forgotten, D alone.
+/// SDE-DPM-Solver++(2M) in lambda; from alpha = 0 its limit: x_t forgotten, D alone.
 inline path_formula sde_dpmpp_path(double eta) {
   return [eta](double x, way const& w) {
     double before = 0;
@@ -66,8 +66,11 @@ inline path_formula sde_dpmpp_path(double eta) {
       if (s.sigma == 0) return s.alpha * x0;
       double const h = s.lambda() - t.lambda();
       double d = x0;
-      if (k > 0 && w.levels[k - 1].alpha > 0)
-        d += h / (2 * (t.lambda() - w.levels[k - 1].lambda())) * (x0 - before);
+      if (k > 0 && w.levels[k - 1].alpha > 0) {
+        // The slope is followed twice as far as it was measured, or 1 where that is less.
+        double const h_before = t.lambda() - w.levels[k - 1].lambda();
+        d += std::min(h, std::max(2 * h_before, 1.0)) / (2 * h_before) * (x0 - before);
+      }
       double const keep = s.sigma / t.sigma * std::exp(-eta * h);
       x = (std::isinf(h) ? (eta == 0 ? s.sigma / t.sigma : 0) : keep) * x +
           s.alpha * (1 - std::exp(-(1 + eta) * h)) * d +
