@@ -1,8 +1,10 @@
 // The caller's own noise in place of Philox: another library's, or none at all in a test.
 #pragma once
 
+#include <cstddef>
 #include <utility>
 
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/state.hpp>
 
@@ -14,6 +16,7 @@ namespace tweedie {
 template <class F> struct noise_from {
   using kind = kinds::noise;
   F f;
+  friend bool operator==(noise_from const& n, std::nullptr_t) { return detail::calls_nothing(n.f); }
   constexpr device_use on_devices() const { return device_use_of(f); }
   void operator()(noise_request const& r) const { f(r); }
 };

@@ -124,6 +124,7 @@ state load_state(std::filesystem::path const& path, any_plan const& plan) {
   std::vector<std::size_t> of_samples{size_of("seeds")};
   of_samples.insert(of_samples.end(), shape.begin(), shape.end());
   state s = detail::make_state({.shape = of_samples}, {labels{no_label}});
+  s.plan = plan.fingerprint();
   std::size_t const n = s.x.size();
   s.branches = layout.branches;
   s.outputs = layout.outputs();
