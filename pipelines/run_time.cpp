@@ -79,9 +79,23 @@ plan_layout layout_of(any_stages const& s) {
           .output = s.buffers.output};
 }
 
+/// Throws where something that a plan calls is not there.
+void check_whole(any_stages const& s, any_network const& network) {
+  auto const check = [](bool there, char const* what) {
+    if (!there) throw error(fmt::format("{} was given, expected one that can be called", what));
+  };
+  check(static_cast<bool>(network.call), "an empty network");
+  check(s.predicts.x0_of && s.predicts.eps_of, "a prediction without x0_of or eps_of");
+  check(s.sampler.step && s.sampler.last, "a sampler without step or last");
+  check(s.guidance.extras == 0 || s.guidance.evaluate, "a guidance without evaluate");
+}
+
 plan_calls calls_of(any_stages const& s, any_network const& network) {
+  check_whole(s, network);
   plan_calls c;
   c.network = network.call;
+  c.asked_network = network.asks ? network.asks : detail::callee(network.call.shared());
+  c.asked_extras = s.guidance.asks;
   c.extras = s.guidance.evaluate;
   c.noise = s.noise;
   if (network.use) c.network_use = network.use;
@@ -299,6 +313,11 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   for (auto const* check : {&stages.predicts.check, &stages.guidance.check, &stages.threshold.check,
                             &stages.sampler.check})
     if (*check) (*check)();
+  if (stages.guidance.x0_of && stages.guidance.eps_of && !stages.sampler.takes_both)
+    throw error(
+        "a guidance that guides x0 and eps apart, such as cfg_plus_plus, was given with a sampler "
+        "whose steps read only one of them, so that it would be another guidance or none; "
+        "expected a sampler in x0 and eps, such as ddim");
   fuser const of{stages, layout_};
   std::size_t scratches = 0;
   for (structure const& s : structures_)
@@ -381,6 +400,7 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   }
   begin_step();
   layout_.scratches = scratches;
+  take_fingerprint();
 }
 
 }  // namespace tweedie

@@ -14,13 +14,19 @@ struct edm {
   static constexpr auto fields =
       std::tuple{field{"sigma_min", &edm::sigma_min}, field{"sigma_max", &edm::sigma_max}};
 
+  void check() const { check_range(name, "sigma_min", sigma_min, "sigma_max", sigma_max); }
+
   level at(double t) const {
+    check();
     check_time(name, t, sigma_max);
     return {t, 1, t, 0, 1};
   }
   double end() const { return sigma_max; }
   int table_steps() const { return 0; }
-  double t_of_rho(double rho) const { return checked_rho(name, rho, 0, sigma_max); }
+  double t_of_rho(double rho) const {
+    check();
+    return checked_rho(name, rho, 0, sigma_max);
+  }
   level clean() const { return at(0); }
 };
 
