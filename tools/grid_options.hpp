@@ -11,7 +11,7 @@
 namespace tweedie::tool {
 
 struct grid_options {
-  std::string name = "uniform";
+  std::string name = "usual";
   long long steps = 50;
   std::optional<double> sigma_min = {}, sigma_max = {};
 };
