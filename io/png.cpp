@@ -64,22 +64,28 @@ std::size_t length_of(std::size_t pictures, std::size_t size, std::size_t paddin
   return pictures * (size + padding) - padding;
 }
 
-canvas draw(std::span<float const> samples, picture_shape const& shape, grid_layout const& layout,
-            std::string const& name) {
+std::string described(picture_shape const& s) {
+  return std::to_string(s.count) + " pictures of " + std::to_string(s.channels) + "x" +
+         std::to_string(s.height) + "x" + std::to_string(s.width);
+}
+
+/// Where pictures lie on a canvas of so many pixels.
+struct places {
+  std::size_t columns, height, width;
+};
+
+places places_of(picture_shape const& shape, grid_layout const& layout, std::string const& name) {
   auto const count = shape.count, channels = shape.channels, height = shape.height,
              width = shape.width;
-  auto const described = std::to_string(count) + " pictures of " + std::to_string(channels) + "x" +
-                         std::to_string(height) + "x" + std::to_string(width);
   if (channels != 1 && channels != 3)
-    cannot_draw(name, "it was given " + described + "; expected 1 channel (gray) or 3 (RGB)");
+    cannot_draw(name,
+                "it was given " + described(shape) + "; expected 1 channel (gray) or 3 (RGB)");
   if (count == 0 || height == 0 || width == 0 || layout.upscale == 0)
-    cannot_draw(name, "it was given " + described + ", " + std::to_string(layout.upscale) +
+    cannot_draw(name, "it was given " + described(shape) + ", " + std::to_string(layout.upscale) +
                           " times as large; expected none of these to be 0");
-  if (width > max_bytes || height > max_bytes / width || count > max_bytes / (height * width) ||
-      samples.size() != count * channels * height * width)
-    cannot_draw(
-        name, "it was given " + std::to_string(samples.size()) + " values; expected " + described);
-
+  if (width > max_bytes || height > max_bytes / width || count > max_bytes / (height * width))
+    cannot_draw(name, "it was given " + described(shape) + ", too many; expected at most " +
+                          std::to_string(max_bytes) + " bytes");
   if (!std::isfinite(layout.background))
     cannot_draw(name, "its background is not finite; expected -1 to 1");
 
@@ -88,8 +94,8 @@ canvas draw(std::span<float const> samples, picture_shape const& shape, grid_lay
   auto const columns = layout.columns ? layout.columns : layout.rows ? fit(layout.rows) : square;
   auto const rows = layout.rows ? layout.rows : fit(columns);
   if (rows < fit(columns))
-    cannot_draw(name, "it was given " + described + "; expected at most " + std::to_string(rows) +
-                          " rows of " + std::to_string(columns));
+    cannot_draw(name, "it was given " + described(shape) + "; expected at most " +
+                          std::to_string(rows) + " rows of " + std::to_string(columns));
   auto const too_large = [&] {
     cannot_draw(name, std::to_string(rows) + " rows and " + std::to_string(columns) +
                           " columns of them, " + std::to_string(layout.upscale) +
@@ -100,7 +106,16 @@ canvas draw(std::span<float const> samples, picture_shape const& shape, grid_lay
   auto const total_height = length_of(rows, height * layout.upscale, layout.padding);
   auto const total_width = length_of(columns, width * layout.upscale, layout.padding);
   if (total_height > max_bytes / (total_width * channels)) too_large();
+  return {columns, total_height, total_width};
+}
 
+canvas draw(std::span<float const> samples, picture_shape const& shape, grid_layout const& layout,
+            std::string const& name) {
+  auto const [columns, total_height, total_width] = places_of(shape, layout, name);
+  auto const channels = shape.channels, height = shape.height, width = shape.width;
+  if (samples.size() != shape.count * channels * height * width)
+    cannot_draw(name, "it was given " + std::to_string(samples.size()) + " values; expected " +
+                          described(shape));
   canvas result{channels, total_height, total_width, {}};
   result.bytes.assign(total_height * total_width * channels, byte_of(layout.background));
   for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -300,6 +315,10 @@ buffer with_indices_as_colours(std::span<std::byte const> content, anatomy const
 }
 
 }  // namespace
+
+void check_png(picture_shape const& shape, grid_layout const& layout, std::string const& name) {
+  places_of(shape, layout, name);
+}
 
 buffer to_png(std::span<float const> samples, picture_shape const& shape,
               grid_layout const& layout) {

@@ -27,6 +27,10 @@ struct grid_layout {
   float background = 1;               ///< of the padding and of places without a picture
 };
 
+/// Throws `error`, which calls the file `name`, where `to_png` would for the shape or the layout:
+/// before there are pictures.
+void check_png(picture_shape const& shape, grid_layout const& layout, std::string const& name);
+
 /// A grid as one PNG; values outside [-1, 1] are clamped. Throws `error` where the shape, the
 /// number of values or the layout do not fit, or a value is NaN or infinite.
 buffer to_png(std::span<float const> samples, picture_shape const& shape,

@@ -91,6 +91,7 @@ struct placed_keys {
 /// The state of a loop between two steps. Each sample has its own seed, id and step (in `keys`) and
 /// its own label. Its buffers lie on the host or on a device; all else is the host's.
 struct state {
+  std::uint64_t plan = 0;  ///< fingerprint of the plan that started it; 0: none
   placement where;
   std::vector<std::size_t> shape;  ///< of one sample
   std::size_t samples = 0;

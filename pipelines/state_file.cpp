@@ -198,6 +198,7 @@ class reader {
     }
     s.labels = io::values<std::int32_t>(all, "labels", {s.samples * layout.conditions});
     s.evaluated = number("evaluated");
+    s.plan = plan_.fingerprint();
     if (!plan_.finished(s)) plan_.step_of(s);
     return s;
   }

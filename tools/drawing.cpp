@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,10 +13,14 @@
 #include <tweedie/io/png.hpp>
 
 #include "checks.hpp"
+#include "command_line.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "say.hpp"
 
 namespace tweedie::tool {
+
+namespace fs = std::filesystem;
 
 std::vector<int> labels_of(std::string const& text, networks::model const& m) {
   int const classes = m.network->config().classes;
@@ -34,35 +39,98 @@ std::vector<int> labels_of(std::string const& text, networks::model const& m) {
     if (index < 0 && !word.empty() && word.size() < 7 &&
         word.find_first_not_of("0123456789") == std::string::npos)
       index = std::stoi(word);
-    if (index < 0 || index >= classes) {
-      std::string names;
-      for (auto const& label : m.labels) names += ", " + label;
+    if (index < 0 || index >= classes)
       throw error(fmt::format("--label '{}' was given; expected all, none, or from 0 to {}{}", word,
-                              classes - 1, names.empty() ? "" : ":" + names.substr(1)));
-    }
+                              classes - 1,
+                              m.labels.empty() ? "" : "; " + expected_one_of(word, m.labels)));
     chosen.push_back(index);
   }
   return chosen;
 }
 
-void check_output(std::string const& out) {
+std::vector<int> spread(std::string const& text, std::vector<int> const& chosen,
+                        std::size_t count) {
+  if (!text.empty() && chosen.size() > count)
+    throw error(
+        fmt::format("--label {} was given, {} labels for {} picture{}; expected a picture or more "
+                    "for each",
+                    text, chosen.size(), count, count == 1 ? "" : "s"));
+  std::vector<int> r(count);
+  for (std::size_t i = 0; i < count; ++i) r[i] = chosen[i * chosen.size() / count];
+  return r;
+}
+
+void check_output(std::string const& out, std::vector<std::string> const& read) {
   auto const ending = std::filesystem::path(out).extension();
   if (ending != ".png" && ending != ".npy")
     throw error(
         fmt::format("--out '{}' was given; expected a name that ends in .png or .npy", out));
   check_writable("--out", out);
+  std::error_code missing;
+  for (auto const& name : read)
+    if (fs::equivalent(out, name, missing))
+      throw error(fmt::format("--out '{}' was given, which is read as '{}'; expected another name",
+                              out, name));
+}
+
+namespace {
+
+io::picture_shape shape_of(std::size_t count, networks::unet_config const& c) {
+  auto const size = static_cast<std::size_t>(c.size);
+  return {count, static_cast<std::size_t>(c.channels), size, size};
+}
+io::grid_layout layout_of(std::size_t columns) { return {.columns = columns, .upscale = 2}; }
+
+std::string in_gigabytes(double bytes) { return fmt::format("{:.3g} GB", bytes / 1e9); }
+
+/// x.part.npy beside x.png or x.npy: all the bits of the pictures that are finished.
+std::string part_of(std::string const& out) {
+  return fs::path(out).replace_extension(".part.npy").string();
+}
+
+}  // namespace
+
+void check_room(std::string const& out, std::size_t count, networks::unet_config const& c,
+                std::size_t columns) {
+  auto const shape = shape_of(count, c);
+  double const bytes = 4.0 * static_cast<double>(count) *
+                       static_cast<double>(shape.channels * shape.height * shape.width);
+  double const memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (memory > 0 && bytes > memory)
+    throw error(fmt::format("{} pictures take {}, this machine's memory has {}; expected fewer",
+                            count, in_gigabytes(bytes), in_gigabytes(memory)));
+  if (fs::path(out).extension() == ".png") return io::check_png(shape, layout_of(columns), out);
+  std::error_code unknown;
+  auto const folder = fs::absolute(out).parent_path();
+  auto const room = static_cast<double>(fs::space(folder, unknown).available);
+  if (!unknown && bytes > room)
+    throw error(fmt::format("--out '{}' would take {}, '{}' has room for {}", out,
+                            in_gigabytes(bytes), folder.string(), in_gigabytes(room)));
 }
 
 void write_pictures(std::string const& out, images const& pictures, std::size_t columns) {
-  if (std::filesystem::path(out).extension() == ".npy") {
-    io::write_npy(out, pictures.shape, pictures.data);
-    return;
-  }
-  io::grid_layout layout;
-  layout.upscale = 2;
-  layout.columns = columns;
-  auto const& shape = pictures.shape;
-  io::write_png(out, pictures.data, {shape[0], shape[1], shape[2], shape[3]}, layout);
+  auto const& s = pictures.shape;
+  if (fs::path(out).extension() == ".npy") io::write_npy(out, s, pictures.data);
+  else io::write_png(out, pictures.data, {s[0], s[1], s[2], s[3]}, layout_of(columns));
+}
+
+void add_loop_options(CLI::App& app, loop_options& o) {
+  add_whole(app, "--batch", o.batch, 1, 65536, "pictures at a time");
+  add_whole(app, "--threads", o.threads, 1, 1024, "threads");
+  app.add_option("--continue", o.finished,
+                 "x.part.npy, which an interrupted command leaves: the same command again with it "
+                 "makes the rest");
+}
+
+images read_finished(loop_options const& o, std::size_t count, networks::unet_config const& c) {
+  if (o.finished.empty()) return {};
+  auto finished = read_pictures("--continue", o.finished, c);
+  if (finished.count() >= count)
+    throw error(
+        fmt::format("--continue '{}' was given, which has {} pictures of {}; expected fewer",
+                    o.finished, finished.count(), count));
+  return finished;
 }
 
 namespace {
@@ -267,20 +335,42 @@ images slice(images const& all, std::size_t begin, std::size_t count) {
   return r;
 }
 
+namespace {
+
+/// Keeps what was finished before Ctrl-C, and says how to go on.
+void keep(images const& finished, loop const& o) {
+  auto const counts = fmt::format("interrupted after {} of {} pictures", finished.count(), o.count);
+  if (o.out.empty() || finished.count() == 0) {
+    say("{}: nothing was written\n", counts);
+    return;
+  }
+  auto const part = part_of(o.out);
+  write_pictures(part, finished, 0);
+  say("{}: '{}' has them, the same command with --continue '{}' makes the rest\n", counts, part,
+      part);
+}
+
+}  // namespace
+
 std::optional<images> run_plan(char const* what, any_plan const& plan,
-                               networks::unet_config const& c, loop_options const& o,
+                               networks::unet_config const& c, loop const& o,
                                start_function const& start, double& seconds) {
-  auto const size = static_cast<std::size_t>(c.size);
-  images result{{o.count, static_cast<std::size_t>(c.channels), size, size}, {}};
+  auto const shape = shape_of(o.count, c);
+  images result{
+      {o.finished.data.empty() ? 0 : o.finished.count(), shape.channels, shape.height, shape.width},
+      {}};
+  std::size_t const elements = shape.channels * shape.height * shape.width;
+  result.data.reserve(o.count * elements);  // before the work, not in its middle
+  result.data.insert(result.data.end(), o.finished.data.begin(), o.finished.data.end());
   catch_interrupts();
-  progress bar(what, o.count * plan.steps());
-  for (std::size_t begin = 0; begin < o.count; begin += o.batch) {
+  progress bar(what, o.count * plan.steps(), result.count() * plan.steps());
+  while (result.count() < o.count) {
+    std::size_t const begin = result.count();
     std::size_t const here = std::min(o.batch, o.count - begin);
     labels const given(o.labels.begin() + static_cast<std::ptrdiff_t>(begin),
                        o.labels.begin() + static_cast<std::ptrdiff_t>(begin + here));
     request r;
-    r.shape = result.shape;
-    r.shape[0] = here;
+    r.shape = {here, shape.channels, shape.height, shape.width};
     r.seed = o.seed;
     r.first_id = begin;
     auto const before = progress::clock::now();
@@ -288,8 +378,7 @@ std::optional<images> run_plan(char const* what, any_plan const& plan,
     for (std::size_t step = 1; !plan.finished(s); ++step) {
       if (interrupted()) {
         bar.clear();
-        fmt::print(stderr, "interrupted after {} of {} pictures: nothing was written\n", begin,
-                   o.count);
+        keep(result, o);
         return std::nullopt;
       }
       plan.advance(s);
@@ -300,13 +389,14 @@ std::optional<images> run_plan(char const* what, any_plan const& plan,
     }
     auto const done = take(s);
     seconds += std::chrono::duration<double>(progress::clock::now() - before).count();
+    if (!std::ranges::all_of(done.data, [](float v) { return std::isfinite(v); }))
+      throw error(
+          "the pictures have values that are not finite: nothing was written; expected a smaller "
+          "guidance, or --clip 1");
     result.data.insert(result.data.end(), done.data.begin(), done.data.end());
+    result.shape[0] += here;
   }
   bar.clear();
-  if (!std::ranges::all_of(result.data, [](float v) { return std::isfinite(v); }))
-    throw error(
-        "the pictures have values that are not finite: nothing was written; expected a smaller "
-        "guidance, or --clip 1");
   return result;
 }
 

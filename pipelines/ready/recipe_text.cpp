@@ -385,21 +385,28 @@ recipe recipe_of(json const& j, std::string const& source) {
   if (j.contains("grid")) r.grid = stage_in(at("grid"), j["grid"], grids);
   if (j.contains("guidance")) {
     json g = j["guidance"];
-    if (g.is_object() && g.contains("within")) {
-      json const lo_hi = g["within"];
-      g.erase("within");
-      if (!lo_hi.is_array() || lo_hi.size() != 2)
-        refuse(at("guidance.within"), lo_hi, "two times such as [200, 800]");
-      recipe::interval of{};
-      read(at("guidance.within"), lo_hi[0], of.lo);
-      read(at("guidance.within"), lo_hi[1], of.hi);
-      check(at("guidance.within"), guidance::within{guidance::none{}, of.lo, of.hi});
+    auto const interval = [&](char const* key, char const* such_as, bool of_share) {
+      if (!g.is_object() || !g.contains(key)) return;
+      std::string const here = at("guidance.") + key;
+      if (r.within)
+        throw error(fmt::format("{} was given beside guidance.within; expected one of them", here));
+      json const lo_hi = g[key];
+      g.erase(key);
+      if (!lo_hi.is_array() || lo_hi.size() != 2) refuse(here, lo_hi, such_as);
+      recipe::interval of{.lo = 0, .hi = 0, .of_share = of_share};
+      read(here, lo_hi[0], of.lo);
+      read(here, lo_hi[1], of.hi);
+      if (of_share) check(here, guidance::within_share{guidance::none{}, of.lo, of.hi});
+      else check(here, guidance::within{guidance::none{}, of.lo, of.hi});
       r.within = of;
-    }
+    };
+    interval("within", "two times such as [200, 800]", false);
+    interval("within_share", "two shares of the schedule's time such as [0.2, 0.8]", true);
     r.guidance = stage_in(at("guidance"), g, guidances);
     if (r.within && std::holds_alternative<guidance::none>(r.guidance))
-      throw error(fmt::format("{} was given without a guidance; expected guidance.name too",
-                              at("guidance.within")));
+      throw error(
+          fmt::format("{} was given without a guidance; expected guidance.name too",
+                      at(r.within->of_share ? "guidance.within_share" : "guidance.within")));
   }
   if (j.contains("steps")) {
     read(at("steps"), j["steps"], r.steps);
@@ -499,9 +506,10 @@ std::string to_toml(recipe const& r) {
   if (r.schedule) line("schedule", toml_stage(schedules, *r.schedule));
   if (r.predicts) line("predicts", toml_stage(predictions, *r.predicts));
   if (r.within)
-    line("guidance", toml_stage(guidances, r.guidance,
-                                {fmt::format("within = [{}, {}]", toml_value(r.within->lo),
-                                             toml_value(r.within->hi))}));
+    line("guidance",
+         toml_stage(guidances, r.guidance,
+                    {fmt::format("{} = [{}, {}]", r.within->of_share ? "within_share" : "within",
+                                 toml_value(r.within->lo), toml_value(r.within->hi))}));
   else if (r.guidance.index() != 0) line("guidance", toml_stage(guidances, r.guidance));
   if (r.threshold.index() != 0) line("threshold", toml_stage(thresholds, r.threshold));
   line("sampler", toml_stage(samplers, r.sampler));
@@ -514,7 +522,9 @@ std::string words_of(recipe const& r) {
   std::string text = fmt::format("{}, {} step{} on the {} grid", words(samplers, r.sampler),
                                  r.steps, r.steps == 1 ? "" : "s", words(grids, r.grid));
   text += r.guidance.index() ? ", " + words(guidances, r.guidance) : ", no guidance";
-  if (r.within) text += fmt::format(" from t = {} to {}", r.within->lo, r.within->hi);
+  if (r.within)
+    text += fmt::format(" from {}{} to {}{}", r.within->of_share ? "" : "t = ", r.within->lo,
+                        r.within->hi, r.within->of_share ? " of the time" : "");
   text += r.threshold.index() ? ", " + words(thresholds, r.threshold) : ", no threshold";
   return text;
 }

@@ -137,8 +137,8 @@ BOOST_AUTO_TEST_CASE(what_is_not_written) {
   refuse({}, {0, 1, 1, 1}, {}, {"0 pictures", "expected none of these to be 0"});
   refuse({1}, {1, 1, 1, 1}, {.upscale = 0}, {"none of these to be 0"});
   refuse({1, 1}, {1, 1, 1, 3}, {}, {"2 values; expected 1 pictures of 1x1x3"});
-  refuse({1}, {1, 1, most, most}, {}, {"1 values; expected"});
-  refuse({1}, {most, 3, 1, 1}, {}, {"1 values; expected"});
+  refuse({1}, {1, 1, most, most}, {}, {"too many"});
+  refuse({1}, {most, 3, 1, 1}, {}, {"too many"});
   refuse({1, 1, 1}, {3, 1, 1, 1}, {.rows = 1, .columns = 2}, {"at most 1 rows of 2"});
   refuse({1}, {1, 1, 1, 1}, {.columns = most}, {"too many"});
   refuse({1}, {1, 1, 1, 1}, {.rows = most, .padding = most}, {"too many"});
