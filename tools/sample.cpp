@@ -150,7 +150,7 @@ action add_sample(CLI::App& app, std::string const&) {
             "of a PNG (one row per label, else about square)");
   auto* inpaint = app.add_option(
       "--inpaint", o->inpaint,
-      "mask.png: white where --known is kept, black where it is drawn anew, by RePaint");
+      "mask.png or .npy: white where --known is kept, black where it is drawn anew, by RePaint");
   app.add_option("--known", o->known,
                  "x.png, x.npy or test:3,7 (pictures of the test set), over and over");
   add_whole(app, "--resamplings", o->resamplings, 1, 1000, "of RePaint: times each step is done")
