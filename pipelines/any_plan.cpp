@@ -23,6 +23,20 @@ tweedie::rows rows_of(state& s) {
           .on = s.where};
 }
 
+/// Throws a sentence unless the noise falls from level to level, or, for encoding, rises.
+void check_order(std::vector<level> const& levels) {
+  auto const noise = [](level const& t) { return std::atan2(t.sigma, t.alpha); };
+  bool const falls = noise(levels[1]) < noise(levels[0]);
+  for (std::size_t k = 0; k + 1 < levels.size(); ++k) {
+    level const &t = levels[k], &s = levels[k + 1];
+    if (falls ? noise(s) < noise(t) : noise(s) > noise(t)) continue;
+    throw error(fmt::format(
+        "a grid with the level t = {} (alpha = {}, sigma = {}) after t = {} (alpha = {}, sigma = "
+        "{}) was given, expected less noise from level to level, and for encoding more",
+        s.t, s.alpha, s.sigma, t.t, t.alpha, t.sigma));
+  }
+}
+
 }  // namespace
 
 any_plan::any_plan(plan_layout layout, plan_calls calls, std::vector<level> levels)
@@ -30,6 +44,7 @@ any_plan::any_plan(plan_layout layout, plan_calls calls, std::vector<level> leve
   if (levels_.size() < 2)
     throw error(
         fmt::format("a grid of {} level(s) was given, expected two or more", levels_.size()));
+  check_order(levels_);
   if (layout_.enters && levels_.back().sigma != 0)
     throw error(
         "a grid that ends at a noisy level was given, expected one that ends at the clean level: "
