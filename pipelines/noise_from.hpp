@@ -2,8 +2,10 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <utility>
 
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/state.hpp>
 
@@ -19,6 +21,7 @@ template <class F> struct noise_from {
       "noise_from{f} asks f for noise: it is called with a tweedie::noise_request const&, and is "
       "const");
   F f;
+  friend bool operator==(noise_from const& n, std::nullptr_t) { return detail::calls_nothing(n.f); }
   constexpr device_use on_devices() const { return device_use_of(f); }
   void operator()(noise_request const& r) const {
     if constexpr (std::invocable<F const&, noise_request const&>) f(r);

@@ -10,7 +10,8 @@
 #include <tweedie/networks/guidance.hpp>
 #include <tweedie/pipelines/fits.hpp>
 #include <tweedie/pipelines/plan.hpp>
-#include <tweedie/schedules/grids/uniform.hpp>
+#include <tweedie/schedules/check.hpp>
+#include <tweedie/schedules/grids/usual.hpp>
 
 namespace tweedie {
 
@@ -38,6 +39,13 @@ constexpr auto pick(std::tuple<Stages...> const& stages) {
   constexpr std::size_t i = place_of<Kind, Stages...>();
   if constexpr (i == sizeof...(Stages)) return Default{};
   else return std::get<i>(stages);
+}
+
+/// A guidance whose times are shares of the schedule's, in times; any other as it is.
+template <class Guidance, class Schedule>
+constexpr auto on_schedule(Guidance const& g, Schedule const& s) {
+  if constexpr (requires { g.on_schedule(s); }) return g.on_schedule(s);
+  else return g;
 }
 
 // A sampler that chooses its own levels, sample by sample, while it runs (pipelines/adaptive.hpp).
@@ -202,11 +210,13 @@ template <class... Stages> struct pipeline {
 
   /// The stages in their places, and the network.
   auto stage_set() const {
-    auto make = []<class S, class P, class G, class T, class A, class N>(S s, P p, G g, T t, A a,
+    auto make = []<class S, class P, class G, class T, class A, class N>(S s, P p, G of, T t, A a,
                                                                          N n) {
       using buffers = decltype(detail::buffers_of<decltype(detail::pick<kinds::network, int>(
                                    std::declval<std::tuple<Stages...> const&>()))>());
-      return tweedie::stage_set<S, P, G, T, A, N, buffers>{s, p, g, t, a, n};
+      auto const g = detail::on_schedule(of, s);
+      return tweedie::stage_set<S, P, std::remove_const_t<decltype(g)>, T, A, N, buffers>{s, p, g,
+                                                                                          t, a, n};
     };
     return make(detail::pick<kinds::schedule, int>(stages),
                 detail::pick<kinds::parameterization, int>(stages),
@@ -255,7 +265,8 @@ template <class... Stages> struct pipeline {
       });
     else return detail::no_plan{};
   }
-  auto plan(int evaluations) const { return plan(grids::uniform{}, evaluations); }
+  /// On the schedule's usual grid: uniform, on edm karras.
+  auto plan(int evaluations) const { return plan(grids::usual{}, evaluations); }
 
   /// The same grid from its clean end to its noisy one: `start_at` clean samples and `run` encode
   /// them (Song et al. 2021, DDIM, section 4.3). Needs a deterministic sampler, as a type.
@@ -274,9 +285,9 @@ template <class... Stages> struct pipeline {
       });
     else return detail::no_plan{};
   }
-  auto encoder(int evaluations) const { return encoder(grids::uniform{}, evaluations); }
+  auto encoder(int evaluations) const { return encoder(grids::usual{}, evaluations); }
 
-  /// Samples on the uniform grid, or by adaptive steps.
+  /// Samples on the schedule's usual grid, or by adaptive steps.
   images sample(request const& r, conditions const& given = {labels{no_label}},
                 placement const& where = default_placement()) const {
     if constexpr (!fits()) return {};
@@ -330,7 +341,8 @@ template <class... Stages> struct pipeline {
                   else return detail::noise_fits<source>();
                 }();
                 if constexpr (is_adaptive || !draws) return draws;
-                else return detail::sampler_fits<sampler>();
+                else if constexpr (detail::sampler_fits<sampler>())
+                  return sees_guidance<guide, sampler>();
               }
             }
     return false;
@@ -359,6 +371,18 @@ template <class... Stages> struct pipeline {
     else return false;
   }
 
+  /// Whether the sampler's formulas see what the guidance does to x0 and to eps.
+  template <class Guide, class Sampler> static constexpr bool sees_guidance() {
+    if constexpr (detail::guides_x0<Guide> && detail::guides_eps<Guide>) {
+      constexpr bool both = detail::takes_x0_and_eps<Sampler>(detail::kinds_of_step<Sampler>{});
+      static_assert(both,
+                    "a guidance that guides x0 and eps apart, such as cfg_plus_plus, needs a "
+                    "sampler whose steps read both: one in x and eps, or in x and x0, makes "
+                    "another guidance of it, or none; write samplers::ddim{}");
+      return both;
+    } else return true;
+  }
+
   template <class Levels> auto on_levels(Levels levels) const {
     static_assert(!is_adaptive,
                   "adaptive steps have no grid, and so no plan: call sample(request), or use a "
@@ -366,10 +390,17 @@ template <class... Stages> struct pipeline {
     if constexpr (fits() && !is_adaptive) {
       auto const s = stage_set();
       auto const& schedule = s.schedule;
-      return tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())>(
-          s, network(), levels(schedule),
+      schedules::check(schedule);
+      auto const on = levels(schedule);
+      schedules::check_levels(schedule, on);
+      tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())> r(
+          s, network(), on,
           {.at = [schedule](double t) { return schedule.at(t); },
-           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); }});
+           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); },
+           .noisiest = schedule.at(schedule.end()).rho()});
+      if constexpr (requires { s.guidance.when(); })
+        r.check_guided(s.guidance.when(), schedule.end());
+      return r;
     } else return detail::no_plan{};
   }
 };

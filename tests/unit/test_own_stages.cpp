@@ -27,16 +27,6 @@ struct folded {
   auto eps_of(level) const { return +symbols::eps; }
 };
 
-struct in_order {
-  using kind = kinds::grid;
-  std::vector<double> times;
-  template <class Schedule> std::vector<level> levels(Schedule const& schedule, int) const {
-    std::vector<level> r;
-    for (double t : times) r.push_back(schedule.at(t));
-    return r;
-  }
-};
-
 inline constexpr auto network = [](batch const& b) {
   std::fill_n(b.out, b.rows() * b.pitch, 0.0f);
 };
@@ -95,25 +85,6 @@ BOOST_AUTO_TEST_CASE(stages_without_types_read_what_is_there) {
        "predicts::v: x0_of reads out<0>");
   says(sentence_of([](auto& s) { s.predicts.eps_of = {}; }), "predicts::v: eps_of is empty");
   says(sentence_of([](auto& s) { s.sampler.last = {}; }), "a sampler without last");
-}
-
-BOOST_AUTO_TEST_CASE(levels_of_a_grid_go_one_way) {
-  auto const plan = [](std::vector<double> times) {
-    return sentence([&] { pipeline_.plan(in_order{std::move(times)}, 1); });
-  };
-  BOOST_TEST(plan({0.9, 0.5, 0}) == "nothing was thrown");
-  BOOST_TEST(plan({0, 0.5, 0.9}) == "nothing was thrown");
-  says(plan({}), "a grid of 0 level(s) was given");
-  says(plan({0.9}), "a grid of 1 level(s) was given");
-  says(plan({0.9, 0.5, 0.6, 0}), "a grid with the level t = 0.6");
-  says(plan({0.1, 0.5, 0.2}), "a grid with the level t = 0.2");
-  says(plan({0.9, 0.5, 0.5, 0}), "a grid with the level t = 0.5");
-  says(sentence([] {
-         std::vector<level> const levels{{1, 0.1, 0.9}, {0.5, std::nan(""), 0.5}, {}};
-         run_time_plan const unknown(forget_stages(pipeline_.stage_set()),
-                                     forget_network(pipeline_.network()), levels, {}, {});
-       }),
-       "alpha = nan");
 }
 
 BOOST_AUTO_TEST_CASE(a_symbol_is_no_number) {
