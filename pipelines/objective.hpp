@@ -20,6 +20,7 @@
 
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/fits.hpp>
 
 namespace tweedie {
 
@@ -263,9 +264,12 @@ template <class Predicts> auto noisy_and_target(Predicts predicts, level t) {
     seen = coefficient<sym::x>(lift(predicts.input_of(t)));
   auto const truth =
       make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
-  return fuse(
-      truth, nothing_before,
-      std::tuple{x = seen * t.alpha * x0 + seen * t.sigma * eps, target = predicts.target(t)});
+  auto const goal = [&] {
+    if constexpr (target_fits<Predicts>()) return lift(predicts.target(t));
+    else return lift(symbols::eps);
+  }();
+  return fuse(truth, nothing_before,
+              std::tuple{x = seen * t.alpha * x0 + seen * t.sigma * eps, target = goal});
 }
 
 }  // namespace detail

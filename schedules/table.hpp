@@ -94,7 +94,8 @@ class table {
   std::vector<double> log_abar_, lambda_;  // at 0 .. T
 };
 
-/// The table of a schedule that is given by `int steps` and `double beta(int i)`, i = 1 .. steps.
+/// The table of a schedule that is given by `int steps` and `double beta(int i)`, i = 1 .. steps, and
+/// refuses its parameters in `check()`.
 ///
 /// It is a function of the parameters alone. It is kept, per thread, for as long as they are the
 /// same, so that such a schedule stays a small value which is cheap to copy and cheap to ask. The
@@ -102,6 +103,7 @@ class table {
 template <class Betas> table const& table_of(Betas const& schedule) {
   thread_local std::optional<std::pair<Betas, table>> kept;
   if (!kept || !(kept->first == schedule)) {
+    schedule.check();  // before anything is laid out
     std::vector<double> betas;
     for (int i = 1; i <= schedule.steps; ++i) betas.push_back(schedule.beta(i));
     kept.emplace(schedule, table(Betas::name, betas));

@@ -5,9 +5,11 @@
 #include <fmt/ranges.h>
 
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <tweedie/dsl/collapse.hpp>
 #include <tweedie/networks/unet_file.hpp>
@@ -22,15 +24,16 @@ template <class T> struct named {
   T value;
 };
 
-/// The alternative of that name. Throws a sentence that lists what there is.
+/// The alternative of that name. Throws a sentence that lists what there is and names the nearest.
 template <class Named>
 auto choose(std::string const& option, std::string const& given, Named const& there) {
-  std::string list;
+  std::vector<std::string_view> names;
   for (auto const& entry : there) {
     if (given == entry.name) return entry.value;
-    list += (list.empty() ? "" : ", ") + std::string(entry.name);
+    names.push_back(entry.name);
   }
-  throw error(fmt::format("{} '{}' was given; expected one of: {}", option, given, list));
+  throw error(
+      fmt::format("{} '{}' was given; {}", option, given, ready::expected_names(given, names)));
 }
 template <class Named> std::string list_of(Named const& there) {
   std::string list;

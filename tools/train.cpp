@@ -23,6 +23,7 @@
 #include "gnuplot.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -124,6 +125,9 @@ struct state {
 /// What a checkpoint must agree on with the command that continues it.
 using settings = std::vector<std::pair<std::string, std::string>>;
 
+/// 1 had no checksum.
+std::string const checkpoint_format = "tweedie checkpoint 2";
+
 std::string const& value_of(settings const& chosen, std::string_view name) {
   return std::ranges::find(chosen, name, &settings::value_type::first)->second;
 }
@@ -135,7 +139,7 @@ std::string in_words(std::string const& value) { return value.empty() ? "none" :
 
 void write_checkpoint(fs::path const& path, state const& s, settings const& chosen) {
   io::tensor_file file;
-  file.metadata["format"] = "tweedie checkpoint 1";
+  file.metadata["format"] = checkpoint_format;
   file.metadata["step"] = std::to_string(s.steps());
   for (auto const& [name, value] : chosen) file.metadata["setting " + name] = value;
   networks::append_weights(file.tensors, s.network, "weights.", s.network.parameters().data());
@@ -146,6 +150,7 @@ void write_checkpoint(fs::path const& path, state const& s, settings const& chos
   if (auto const* by_loss = s.times.by_loss())
     file.tensors.push_back(io::make_tensor(memory_name, {by_loss->memory.size()},
                                            std::span<double const>(by_loss->memory)));
+  io::seal(file);
   io::write_safetensors(path, file);
 }
 
@@ -170,7 +175,7 @@ void check_steps(fs::path const& path, std::size_t done, std::string const& ther
 }
 
 void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
-  auto const file = io::read_safetensors(path);
+  io::safetensors_file const opened(path);  // its header alone, until it is known to be the one
   auto const refuse = [&](std::string const& why) {
     throw error(fmt::format(
         "'{}' is a checkpoint of another training: {}; give the settings it was begun with, or "
@@ -178,11 +183,14 @@ void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
         path.string(), why));
   };
   auto const text_of = [&](std::string const& key) {
-    auto const found = file.metadata.find(key);
-    return found == file.metadata.end() ? std::string() : found->second;
+    auto const found = opened.metadata().find(key);
+    return found == opened.metadata().end() ? std::string() : found->second;
   };
-  if (text_of("format") != "tweedie checkpoint 1")
-    throw error(fmt::format("'{}' is no checkpoint of tweedie train", path.string()));
+  if (text_of("format") != checkpoint_format)
+    throw error(
+        fmt::format("'{}' has the format {}; expected a checkpoint of this release's train, "
+                    "'{}'",
+                    path.string(), io::in_quotes(text_of("format")), checkpoint_format));
   for (auto const& [name, value] : chosen)
     if (auto const there = text_of("setting " + name); there != value && name != "steps")
       refuse(fmt::format("its {} is {}, but {} was given", name, in_words(there), in_words(value)));
@@ -192,7 +200,9 @@ void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
   if (by_loss) names.push_back(memory_name);
   for (auto prefix : {"weights.", "average.", "moment1.", "moment2."})
     networks::append_names(names, s.network, prefix);
-  io::expect_names(file, names);
+  opened.expect_names(names);
+  auto const file = opened.read_all();
+  io::expect_sealed(file);
   auto const numbers = [&](char const* name) {
     auto const found = std::ranges::find(file.tensors, name, &io::tensor::name);
     return io::values<double>(file, name, {found->bytes.size() / sizeof(double)});
