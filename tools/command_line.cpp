@@ -67,6 +67,11 @@ void check_words(CLI::App const& app, std::vector<std::string> const& words) {
       else
         throw error(fmt::format("{} was given without a value; expected {}", name,
                                 option->get_description()));
+      // CLI11 reads 010 as 8.
+      if (option->get_type_name().ends_with("INT") && value.size() > 1 && value[0] == '0' &&
+          value.find_first_not_of("0123456789") == std::string::npos)
+        throw error(
+            fmt::format("{} {} was given; expected a number without a 0 before it", name, value));
       if (value.empty())
         throw error(fmt::format("{} '' was given; expected {}", name, option->get_description()));
     }

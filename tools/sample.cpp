@@ -58,10 +58,7 @@ int run(options o) {
   // What was encoded is decoded by the same flow: as it is, where nothing else is asked for.
   double const guidance = o.pipeline.guidance.value_or(labelled && !decoding ? usual_guidance : 0);
   if (decoding) o.pipeline.usual_clip = 0;
-  if (guidance != 0 && !conditional)
-    throw error(
-        fmt::format("--guidance {} was given, but the network of '{}' is unconditional; expected 0",
-                    guidance, o.model));
+  check_conditional(guidance, o.model, m);
   if (guidance != 0 && !labelled)
     throw error(
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
