@@ -92,7 +92,8 @@ target_link_libraries(tweedie_headers INTERFACE
 
 # The compiled part: plans and states; noise, one source per instruction set, each of which says its own in a
 # pragma; the widest that the machine has is chosen at run time.
-file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp ${PROJECT_SOURCE_DIR}/pipelines/*.cpp)
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/dsl/*.cpp ${PROJECT_SOURCE_DIR}/schedules/*.cpp
+     ${PROJECT_SOURCE_DIR}/pipelines/*.cpp)
 list(FILTER sources EXCLUDE REGEX "/dsl/backends/|/pipelines/ready/|_file\\.cpp$")
 add_library(tweedie_compiled OBJECT ${sources})
 target_link_libraries(tweedie_compiled PUBLIC tweedie_headers PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)

@@ -157,56 +157,172 @@ images test_pictures(char const* option, std::string const& list) {
   return r;
 }
 
+/// Bytes of 0 and 1 alone are truth values to whoever wrote them, and nearly black as a picture.
+void expect_all_shades(char const* option, std::string const& path,
+                       std::vector<float> const& bytes) {
+  if (!bytes.empty() && std::ranges::max(bytes) == 1)
+    throw error(
+        fmt::format("{} '{}' holds bytes (uint8) of which none is above 1; expected 0 to 255 as in "
+                    "a PNG, or truth values (bool)",
+                    option, path));
+}
+
+/// The one channel of gray pixels, or a sentence: a colour has no gray that all agree on.
+std::vector<float> gray_of(char const* option, std::string const& path, io::picture const& from) {
+  std::size_t const size = from.shape.height * from.shape.width;
+  std::vector<float> r(from.values.begin(),
+                       from.values.begin() + static_cast<std::ptrdiff_t>(size));
+  if (from.shape.channels == 1) return r;
+  constexpr float shade = 8 / 127.5f;  // what a program's conversion of colours may leave
+  for (std::size_t i = 0; i < size; ++i) {
+    float const red = from.values[i], green = from.values[size + i],
+                blue = from.values[2 * size + i];
+    auto const [least, most] = std::minmax({red, green, blue});
+    if (most - least > shade)
+      throw error(fmt::format("{} '{}' has a colour at row {}, column {}; expected shades of gray",
+                              option, path, i / from.shape.width, i % from.shape.width));
+    r[i] = red == green && green == blue ? red : (red + green + blue) / 3;
+  }
+  return r;
+}
+
+/// A PNG as a network of so many channels takes it: RGB that is gray as one, gray as three alike.
+images pictures_of_png(char const* option, std::string const& path, std::size_t channels) {
+  auto picture = io::read_png(path);
+  auto const& [count, given, height, width] = picture.shape;
+  if (given == 3 && channels == 1) return {{1, 1, height, width}, gray_of(option, path, picture)};
+  images r{{1, given, height, width}, picture.values};
+  if (given == 1 && channels == 3) {
+    r.shape[1] = 3;
+    for (int copy = 0; copy < 2; ++copy)
+      r.data.insert(r.data.end(), picture.values.begin(), picture.values.end());
+  }
+  return r;
+}
+
+images array_of(io::npy_array const& array) {
+  images r{{array.shape.begin(), array.shape.end()}, array.floats()};
+  if (r.shape.size() == 2) r.shape.insert(r.shape.begin(), 1);
+  if (r.shape.size() == 3) r.shape.insert(r.shape.begin(), 1);
+  return r;
+}
+
+/// Bytes are those of a PNG, 0 to 255; floats are in [-1, 1].
+images pictures_of_npy(char const* option, std::string const& path) {
+  auto const array = io::read_npy(path);
+  images r = array_of(array);
+  if (std::holds_alternative<std::vector<io::truth>>(array.data))
+    for (float& v : r.data) v = 2 * v - 1;
+  if (std::holds_alternative<std::vector<std::uint8_t>>(array.data)) {
+    expect_all_shades(option, path, r.data);
+    for (float& v : r.data) v = (2 * v - 255) / 255;
+  }
+  constexpr float most = 2;  // a sampler without a clip goes a little beyond 1
+  for (std::size_t i = 0; i < r.data.size(); ++i)
+    if (std::abs(r.data[i]) > most && std::isfinite(r.data[i]))
+      throw error(fmt::format(
+          "{} '{}': value {} is {}; expected floats in [-1, 1], or bytes (uint8) from 0 to 255",
+          option, path, i, r.data[i]));
+  return r;
+}
+
+void check_pictures(char const* option, std::string const& text, images const& given,
+                    networks::unet_config const& c) {
+  std::vector<std::size_t> const expected{static_cast<std::size_t>(c.channels),
+                                          static_cast<std::size_t>(c.size),
+                                          static_cast<std::size_t>(c.size)};
+  auto const& shape = given.shape;
+  if (shape.size() != 4 || shape[0] == 0 ||
+      !std::equal(expected.begin(), expected.end(), shape.begin() + 1))
+    throw error(
+        fmt::format("{} '{}' has pictures of shape {{{}}}; expected {{count, {}}}, the network's",
+                    option, text, fmt::join(shape, ", "), fmt::join(expected, ", ")));
+  auto const bad = std::ranges::find_if(given.data, [](float v) { return !std::isfinite(v); });
+  if (bad != given.data.end())
+    throw error(fmt::format("{} '{}': value {} is {}; expected finite ones", option, text,
+                            bad - given.data.begin(), *bad));
+}
+
+/// A mask that a paint program wrote: what is transparent was not painted.
+images mask_of_png(char const* option, std::string const& path) {
+  auto const picture = io::read_png(path, {.may_be_transparent = true});
+  images r{{1, picture.shape.height, picture.shape.width}, {}};
+  auto seen = picture;
+  for (std::size_t i = 0; i < picture.values.size(); ++i)
+    if (!picture.opacity.empty())
+      seen.values[i] = (picture.values[i] + 1) * picture.opacity[i % picture.opacity.size()] - 1;
+  r.data = gray_of(option, path, seen);
+  for (float& v : r.data) v = (v + 1) / 2;
+  return r;
+}
+
+images mask_of_npy(char const* option, std::string const& path) {
+  auto const array = io::read_npy(path);
+  images r{{array.shape.begin(), array.shape.end()}, array.floats()};
+  while (r.shape.size() > 3 && r.shape[0] == 1) r.shape.erase(r.shape.begin());
+  if (r.shape.size() == 2) r.shape.insert(r.shape.begin(), 1);
+  if (std::holds_alternative<std::vector<std::uint8_t>>(array.data)) {
+    expect_all_shades(option, path, r.data);
+    for (float& v : r.data) v /= 255;
+  }
+  for (std::size_t i = 0; i < r.data.size(); ++i)
+    if (!(r.data[i] >= 0 && r.data[i] <= 1))
+      throw error(
+          fmt::format("{} '{}': value {} is {}; expected floats from 0 to 1, truth values, or "
+                      "bytes (uint8) from 0 to 255",
+                      option, path, i, r.data[i]));
+  return r;
+}
+
 }  // namespace
 
 images read_pictures(char const* option, std::string const& text, networks::unet_config const& c) {
-  auto const channels = static_cast<std::size_t>(c.channels),
-             size = static_cast<std::size_t>(c.size);
   images r;
   std::string const ending = std::filesystem::path(text).extension().string();
   if (text.rfind("test:", 0) == 0) {
     r = test_pictures(option, text.substr(5));
   } else if (ending == ".npy") {
-    auto const array = io::read_npy(text);
-    r = {{array.shape.begin(), array.shape.end()}, array.floats()};
-    if (r.shape.size() == 3) r.shape.insert(r.shape.begin(), 1);
+    r = pictures_of_npy(option, text);
   } else if (ending == ".png") {
-    auto const picture = io::read_png(text);
-    r = {{1, picture.shape.channels, picture.shape.height, picture.shape.width}, picture.values};
+    r = pictures_of_png(option, text, static_cast<std::size_t>(c.channels));
   } else {
     throw error(fmt::format(
         "{} '{}' was given; expected a name that ends in .png or .npy, or test:0,1", option, text));
   }
-  if (r.shape.size() != 4 || r.shape[0] == 0 || r.shape[1] != channels || r.shape[2] != size ||
-      r.shape[3] != size)
-    throw error(fmt::format(
-        "{} '{}' has pictures of shape {{{}}}; expected {{count, {}, {}, {}}}, the network's",
-        option, text, fmt::join(r.shape, ", "), channels, size, size));
-  auto const bad = std::ranges::find_if(r.data, [](float v) { return !std::isfinite(v); });
-  if (bad != r.data.end())
-    throw error(fmt::format("{} '{}': value {} is {}; expected finite ones", option, text,
-                            bad - r.data.begin(), *bad));
+  check_pictures(option, text, r, c);
+  return r;
+}
+
+images read_latents(char const* option, std::string const& path, networks::unet_config const& c) {
+  if (std::filesystem::path(path).extension() != ".npy")
+    throw error(fmt::format("{} '{}' was given; expected a name that ends in .npy", option, path));
+  auto const array = io::read_npy(path);
+  if (!std::holds_alternative<std::vector<float>>(array.data) &&
+      !std::holds_alternative<std::vector<double>>(array.data))
+    throw error(fmt::format("{} '{}' holds bytes; expected the floats that tweedie encode writes",
+                            option, path));
+  images const r = array_of(array);
+  check_pictures(option, path, r, c);
   return r;
 }
 
 images read_mask(char const* option, std::string const& path, networks::unet_config const& c) {
+  std::string const ending = std::filesystem::path(path).extension().string();
+  if (ending != ".png" && ending != ".npy")
+    throw error(
+        fmt::format("{} '{}' was given; expected a name that ends in .png or .npy", option, path));
+  images const r = ending == ".png" ? mask_of_png(option, path) : mask_of_npy(option, path);
   auto const size = static_cast<std::size_t>(c.size);
-  auto const picture = io::read_png(path);
-  if (picture.shape.channels != 1 || picture.shape.height != size || picture.shape.width != size)
-    throw error(fmt::format(
-        "{} '{}' is of {} channel(s) and {}x{} pixels; expected a gray picture of {}x{}, white "
-        "where the pictures are known",
-        option, path, picture.shape.channels, picture.shape.width, picture.shape.height, size,
-        size));
-  images r{{1, size, size}, picture.values};
-  for (float& v : r.data) {
-    if (v != -1 && v != 1)
-      throw error(
-          fmt::format("{} '{}' has a gray pixel; expected white where the pictures are "
-                      "known, black where not",
-                      option, path));
-    v = (v + 1) / 2;
-  }
+  if (r.shape != std::vector<std::size_t>{1, size, size})
+    throw error(
+        fmt::format("{} '{}' is a mask of shape {{{}}}; expected {{1, {}, {}}}, white where the "
+                    "pictures are known, black where not",
+                    option, path, fmt::join(r.shape, ", "), size, size));
+  if (std::ranges::all_of(r.data, [](float v) { return v == 0; }))
+    throw error(
+        fmt::format("{} '{}' is black everywhere, so that nothing would be kept; expected white "
+                    "where the pictures are known",
+                    option, path));
   return r;
 }
 

@@ -29,12 +29,17 @@ void check_room(std::string const& out, std::size_t count, networks::unet_config
 /// x.png, one grid, or x.npy; `columns` 0: about square.
 void write_pictures(std::string const& out, images const& pictures, std::size_t columns);
 
-/// Pictures for a network: x.npy with values in [-1, 1] (or what is at a noisier level), x.png, or
-/// test:3,7, the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not
-/// of the network's size.
+/// Pictures for a network: x.npy with floats in [-1, 1] or bytes from 0 to 255, x.png, or test:3,7,
+/// the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not of the
+/// network's size, or far outside [-1, 1].
 images read_pictures(char const* option, std::string const& text, networks::unet_config const& c);
 
-/// A mask of one channel for all pictures: white where they are known, black where not.
+/// What tweedie encode wrote: floats at a noisier level, of any size.
+images read_latents(char const* option, std::string const& path, networks::unet_config const& c);
+
+/// A mask of one channel for all pictures: white, 1, where they are known, black where not, a share
+/// of both between. As a PNG gray in gray, RGB or a palette, where transparent is black; as x.npy
+/// from 0 to 1, truth values or bytes from 0 to 255.
 images read_mask(char const* option, std::string const& path, networks::unet_config const& c);
 
 /// The options that each such command has.

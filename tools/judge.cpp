@@ -54,17 +54,17 @@ void save(fs::path const& path, classifier const& c,
 }
 
 classifier load(fs::path const& path) {
-  auto const file = io::read_safetensors(path);
-  auto const format = file.metadata.find("format");
-  if (format == file.metadata.end() || format->second != format_name)
+  io::safetensors_file const file(path);
+  auto const format = file.metadata().find("format");
+  if (format == file.metadata().end() || format->second != format_name)
     throw error(
         fmt::format("'{}' is no classifier; expected a file of judge train", path.string()));
   classifier c;
   std::vector<std::string> names;
   for (auto const& t : c.tensors()) names.push_back(t.name);
-  io::expect_names(file, names);
+  file.expect_names(names);
   for (auto const& t : c.tensors()) {
-    auto const values = io::floats(file, t.name, io::extents(t.shape.begin(), t.shape.end()));
+    auto const values = file.floats(t.name, io::extents(t.shape.begin(), t.shape.end()));
     std::copy(values.begin(), values.end(), c.parameters() + t.offset);
   }
   return c;

@@ -72,7 +72,7 @@ int run(options o) {
         fmt::format("--inpaint was given with --sampler {}; expected one of a single evaluation "
                     "that remembers no step: ddim, ddim_eta, ancestral, euler or euler_maruyama",
                     ready::name_in(ready::samplers, recipe.sampler)));
-  images const latents = decoding ? read_pictures("--from", o.from, config) : images{};
+  images const latents = decoding ? read_latents("--from", o.from, config) : images{};
   if (inpainting && known.pictures.count() > static_cast<std::size_t>(o.count))
     throw error(fmt::format("--count {} was given for {} known pictures; expected as many or more",
                             o.count, known.pictures.count()));
