@@ -1,11 +1,12 @@
 #include "command_line.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
 
 #include <tweedie/dsl/error.hpp>
-#include <tweedie/pipelines/ready/stages.hpp>
+#include <tweedie/io/nearest.hpp>
 
 namespace tweedie::tool {
 namespace {
@@ -19,7 +20,11 @@ std::vector<std::string> names_of(std::vector<CLI::App const*> const& commands) 
 }  // namespace
 
 std::string expected_one_of(std::string_view given, std::vector<std::string> const& there) {
-  return ready::expected_names(given, {there.begin(), there.end()});
+  if (there.empty()) return "expected none";
+  std::string r = fmt::format("expected one of: {}", fmt::join(there, ", "));
+  if (auto const meant = io::nearest(given, {there.begin(), there.end()}))
+    r += fmt::format("; did you mean {}?", *meant);
+  return r;
 }
 
 void check_words(CLI::App const& app, std::vector<std::string> const& words) {

@@ -125,7 +125,7 @@ void add_loop_options(CLI::App& app, loop_options& o) {
 
 images read_finished(loop_options const& o, std::size_t count, networks::unet_config const& c) {
   if (o.finished.empty()) return {};
-  auto finished = read_pictures("--continue", o.finished, c);
+  auto finished = read_latents("--continue", o.finished, c);
   if (finished.count() >= count)
     throw error(
         fmt::format("--continue '{}' was given, which has {} pictures of {}; expected fewer",

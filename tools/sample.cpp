@@ -43,8 +43,6 @@ int run(options o) {
   if (o.columns && std::filesystem::path(o.out).extension() == ".npy")
     throw error(fmt::format("--columns {} was given for --out '{}', which has none; expected .png",
                             *o.columns, o.out));
-  if (!o.from.empty() && std::filesystem::path(o.from).extension() != ".npy")
-    throw error(fmt::format("--from '{}' was given; expected a name that ends in .npy", o.from));
   if (!o.from.empty() && !o.inpaint.empty())
     throw error("--from was given with --inpaint; expected one of them");
   bool const decoding = !o.from.empty();
