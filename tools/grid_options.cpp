@@ -43,6 +43,11 @@ void check_ends(grid_options const& o, any_schedule const& schedule) {
   if (o.sigma_max && *o.sigma_max > most)
     throw error(fmt::format("--sigma-max {} was given; expected at most {:.6g}, where {} ends",
                             *o.sigma_max, most, name));
+  if (o.sigma_min && o.steps == 1)
+    throw error(
+        fmt::format("--sigma-min {} was given for one step, which has no other level than "
+                    "the noisiest; expected --steps 2 or more",
+                    *o.sigma_min));
   if (o.sigma_min && o.sigma_max && *o.sigma_min >= *o.sigma_max)
     throw error(
         fmt::format("--sigma-min {} and --sigma-max {} were given; expected the first to be "
