@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -149,8 +150,13 @@ npy_array parse_npy(std::span<std::byte const> content, std::string const& name)
   if (!type || !is_fortran || !shape)
     fail("its header lacks one of descr, fortran_order and shape");
   if (*is_fortran) fail("it is in Fortran's order; expected C order (numpy.ascontiguousarray)");
-  std::size_t const size = *type == "<f4" ? 4 : *type == "<f8" ? 8 : *type == "|u1" ? 1 : 0;
-  if (size == 0) fail("its elements are of another type; expected '<f4', '<f8' or '|u1' as descr");
+  bool const is_truth = *type == "|b1";
+  std::size_t const size = *type == "<f4"               ? 4
+                           : *type == "<f8"             ? 8
+                           : *type == "|u1" || is_truth ? 1
+                                                        : 0;
+  if (size == 0)
+    fail("its elements are of another type; expected '<f4', '<f8', '|u1' or '|b1' as descr");
 
   auto with_bytes = *shape;
   with_bytes.push_back(size);
@@ -163,7 +169,10 @@ npy_array parse_npy(std::span<std::byte const> content, std::string const& name)
   npy_array array{*std::move(shape), {}};
   if (size == 4) array.data = elements_of<float>(data);
   if (size == 8) array.data = elements_of<double>(data);
-  if (size == 1) array.data = elements_of<std::uint8_t>(data);
+  if (is_truth && std::ranges::any_of(data, [](std::byte b) { return b > std::byte{1}; }))
+    fail("it holds truth values that are neither 0 nor 1");
+  if (is_truth) array.data = elements_of<truth>(data);
+  else if (size == 1) array.data = elements_of<std::uint8_t>(data);
   return array;
 }
 

@@ -26,6 +26,7 @@
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/math.hpp>
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
@@ -49,8 +50,10 @@ struct gaussian_mixture {
     double variance = 1;   ///< of each dimension; 0 is a point
     double weight = 1;     ///< relative to the other components
     int label = no_label;  ///< what a condition selects
+    friend bool operator==(component const&, component const&) = default;
   };
   std::vector<component> components;
+  friend bool operator==(gaussian_mixture const&, gaussian_mixture const&) = default;
 
   /// What is known of x0 and eps given x at a level.
   struct posterior {
@@ -272,8 +275,8 @@ TWEEDIE_HD double target(level const& t, double x0, double eps, double score) {
   else if constexpr (std::same_as<Predicts, predicts::velocity>) {
     // sigma' is infinite at the clean end of a VP schedule only, where sigma sigma' = -alpha
     // alpha' is not.
-    if (std::isinf(t.dsigma)) return t.dalpha * x0 + t.alpha * t.dalpha * score;
-    return t.dalpha * x0 + t.dsigma * eps;
+    if (std::isinf(t.dsigma)) return t.steps * t.dalpha * (x0 + t.alpha * score);
+    return t.steps * (t.dalpha * x0 + t.dsigma * eps);
   } else
     static_assert(std::same_as<Predicts, predicts::epsilon>,
                   "gaussian_mixture predicts epsilon, x0, score, v or velocity");
@@ -285,6 +288,7 @@ TWEEDIE_HD double target(level const& t, double x0, double eps, double score) {
 template <class Predicts> struct exact {
   using kind = kinds::network;
   gaussian_mixture mixture;
+  friend bool operator==(exact const&, exact const&) = default;
 
   void operator()(batch const& b) const {
     std::vector<double> x(b.elements);
@@ -324,6 +328,10 @@ template <class Predicts> struct exact_target {
                 "needs target(level)");
   gaussian_mixture mixture;
   Predicts predicts;
+  friend bool operator==(exact_target const& a, exact_target const& b) requires(
+      tweedie::detail::can_be_compared<Predicts>) {
+    return a.mixture == b.mixture && tweedie::detail::same_value(a.predicts, b.predicts);
+  }
 
   void operator()(batch const& b) const {
     if constexpr (regresses) {
@@ -355,6 +363,7 @@ template <class Predicts> struct exact_target {
 struct exact_classifier {
   gaussian_mixture mixture;
   std::size_t elements;  ///< of a sample
+  friend bool operator==(exact_classifier const&, exact_classifier const&) = default;
 
   void operator()(batch const& b) const {
     std::vector<double> x(b.elements);

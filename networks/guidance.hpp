@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -94,6 +95,8 @@ template <class Guidance> struct within {
     if constexpr (requires { guidance.check(); }) guidance.check();
   }
   bool on(level t) const { return lo <= t.t && t.t <= hi; }
+  /// When it is on, in words.
+  std::string when() const { return fmt::format("guidance::within from t = {} to t = {}", lo, hi); }
 
   // All else is the guidance's own.
   constexpr device_use on_devices() const { return device_use_of(guidance); }
@@ -118,5 +121,26 @@ template <class Guidance> struct within {
   { guidance.check(shape, labels); }
 };
 template <class Guidance> within(Guidance, double, double) -> within<Guidance>;
+
+/// The same with lo and hi as shares of the schedule's time, 0 the clean end and 1 the noisy one:
+/// `within_share{classifier_free{2}, 0.2, 0.8}` is `within{classifier_free{2}, 200, 800}` on a table
+/// of 1000.
+template <class Guidance> struct within_share : within<Guidance> {
+  static constexpr char const* name = "guidance::within_share";
+  within_share(Guidance of, double from, double to) : within<Guidance>{of, from, to} {}
+  void check() const {
+    if (!(this->lo >= 0 && this->lo <= this->hi && this->hi <= 1))
+      throw error(
+          fmt::format("guidance::within_share: {} to {} was given, expected shares of the "
+                      "schedule's time, 0 <= lo <= hi <= 1",
+                      this->lo, this->hi));
+    within<Guidance>::check();
+  }
+  template <class Schedule> within<Guidance> on_schedule(Schedule const& schedule) const {
+    check();
+    return {this->guidance, this->lo * schedule.end(), this->hi * schedule.end()};
+  }
+};
+template <class Guidance> within_share(Guidance, double, double) -> within_share<Guidance>;
 
 }  // namespace tweedie::guidance

@@ -19,6 +19,7 @@
 
 #include <tweedie/dsl/batch.hpp>
 #include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 
 namespace tweedie::networks {
@@ -26,6 +27,7 @@ namespace tweedie::networks {
 /// An orthogonal matrix, one vector of the new basis a row.
 struct channel_basis {
   std::vector<std::vector<double>> rows;
+  friend bool operator==(channel_basis const&, channel_basis const&) = default;
 
   std::size_t channels() const { return rows.size(); }
 
@@ -79,6 +81,13 @@ template <class Network> struct in_basis {
   static_assert(floats, "in_basis takes a network that reads and writes floats");
   Network network;
   channel_basis basis;
+  friend bool operator==(in_basis const& a,
+                         in_basis const& b) requires(tweedie::detail::can_be_compared<Network>) {
+    return tweedie::detail::same_value(a.network, b.network) && a.basis == b.basis;
+  }
+  friend bool operator==(in_basis const& b, std::nullptr_t) {
+    return tweedie::detail::calls_nothing(b.network);
+  }
 
   in_basis(Network of, channel_basis in) : network(std::move(of)), basis(std::move(in)) {
     basis.check();

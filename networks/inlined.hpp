@@ -23,6 +23,7 @@
 #include <tweedie/dsl/execute.hpp>
 #include <tweedie/dsl/for_each_sample.hpp>
 #include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 #if defined(__CUDACC__)
 #include <tweedie/dsl/on_device.hpp>
@@ -194,6 +195,10 @@ template <class Function, class Door = door> struct inlined {
       "arguments, and at most 12288 shared floats, 48 KB; call a larger one instead, with "
       "a tweedie::batch const&");
   Function function;
+  friend bool operator==(inlined const& a,
+                         inlined const& b) requires(tweedie::detail::can_be_compared<Function>) {
+    return tweedie::detail::same_value(a.function, b.function);
+  }
 
   /// The function's own, where it has one.
   void check(std::span<std::size_t const> shape, std::span<int const> labels,

@@ -24,6 +24,7 @@ namespace tweedie::networks {
 template <class Predicts, std::size_t Components, std::size_t Dimension> struct small_mixture {
   double log_weight[Components], variance[Components], mean[Components][Dimension];
   int label[Components];  ///< what a condition selects
+  friend bool operator==(small_mixture const&, small_mixture const&) = default;
 
   /// Throws a sentence where the mixture is another's size, or has a point: a variance of 0, whose
   /// density at sigma = 0 a kernel could not refuse.

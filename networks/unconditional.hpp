@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 
 namespace tweedie::networks {
@@ -17,6 +18,13 @@ template <class Network> struct unconditional {
   /// A network that says so takes part in no guidance of two branches.
   static constexpr bool is_conditional = false;
   Network network;
+  friend bool operator==(unconditional const& a, unconditional const& b) requires(
+      tweedie::detail::can_be_compared<Network>) {
+    return tweedie::detail::same_value(a.network, b.network);
+  }
+  friend bool operator==(unconditional const& u, std::nullptr_t) {
+    return tweedie::detail::calls_nothing(u.network);
+  }
   constexpr device_use on_devices() const { return device_use_of(network); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     std::vector<int> const none(labels.size(), no_label);

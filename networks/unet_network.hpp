@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +19,9 @@ struct unet_network {
   using kind = kinds::network;
   static constexpr char const* name = "unet";
   std::shared_ptr<unet const> network;
+
+  friend bool operator==(unet_network const&, unet_network const&) = default;
+  friend bool operator==(unet_network const& n, std::nullptr_t) { return n.network == nullptr; }
 
   int classes() const { return network->config().classes; }
   /// Whether it was trained with labels, and so with the null class that guidance needs.

@@ -419,7 +419,10 @@ template <class Tableau> struct adaptive {
   double tolerance = 1e-3;                               ///< of y's root mean square over a sample
   std::optional<double> sigma_min = {}, sigma_max = {};  ///< in rho; by default the schedule's
   int most_evaluations = 10000;                          ///< of the network, for a sample
-  static constexpr auto fields = std::tuple{field{"tolerance", &adaptive::tolerance}, field{"sigma_min", &adaptive::sigma_min}, field{"sigma_max", &adaptive::sigma_max}, field{"most_evaluations", &adaptive::most_evaluations}};
+  static constexpr auto fields =
+      std::tuple{field{"tolerance", &adaptive::tolerance}, field{"sigma_min", &adaptive::sigma_min},
+                 field{"sigma_max", &adaptive::sigma_max},
+                 field{"most_evaluations", &adaptive::most_evaluations}};
 
   void check() const {
     if (!(tolerance > 0 && std::isfinite(tolerance)))
@@ -442,7 +445,10 @@ template <class Tableau> struct adaptive {
     else if constexpr (tweedie::detail::can_be_adaptive<Stages>()) {
       check();
       for_each_check(stages);
+      if (tweedie::detail::calls_nothing(network))
+        throw error("an empty network was given, expected one that can be called");
       auto const& schedule = stages.schedule;
+      tweedie::schedules::check(schedule);
       level const end = schedule.at(schedule.end());
       double const highest = std::isinf(end.rho()) ? 1e300 : end.rho();
       auto const range = grids::range_of_rho("adaptive steps", schedule, sigma_min,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <new>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -23,6 +24,33 @@ tweedie::rows rows_of(state& s) {
           .on = s.where};
 }
 
+/// Throws unless each level is one, and all fall in noise or all rise.
+void check_order(std::vector<level> const& levels) {
+  auto const told = [](level const& l) {
+    return fmt::format("t = {} (alpha = {}, sigma = {})", l.t, l.alpha, l.sigma);
+  };
+  for (std::size_t k = 0; k < levels.size(); ++k) {
+    level const& l = levels[k];
+    if (!(std::isfinite(l.t) && std::isfinite(l.alpha) && std::isfinite(l.sigma) && l.alpha >= 0 &&
+          l.sigma >= 0 && l.alpha + l.sigma > 0))
+      throw error(fmt::format(
+          "level {} of a grid is {}, expected finite alpha and sigma, 0 or more, not both 0", k,
+          told(l)));
+  }
+  // rho = sigma / alpha, without the division.
+  auto const is_noisier = [](level const& a, level const& b) {
+    return a.sigma * b.alpha > b.sigma * a.alpha;
+  };
+  bool const rises = is_noisier(levels.back(), levels.front());
+  for (std::size_t k = 1; k < levels.size(); ++k)
+    if (!(rises ? is_noisier(levels[k], levels[k - 1]) : is_noisier(levels[k - 1], levels[k])))
+      throw error(fmt::format(
+          "level {} of a grid, {}, does not lie {} the one before it, {}; expected levels that {} "
+          "in noise from one to the next",
+          k, told(levels[k]), rises ? "above" : "below", told(levels[k - 1]),
+          rises ? "rise" : "fall"));
+}
+
 }  // namespace
 
 any_plan::any_plan(plan_layout layout, plan_calls calls, std::vector<level> levels)
@@ -30,6 +58,7 @@ any_plan::any_plan(plan_layout layout, plan_calls calls, std::vector<level> leve
   if (levels_.size() < 2)
     throw error(
         fmt::format("a grid of {} level(s) was given, expected two or more", levels_.size()));
+  check_order(levels_);
   if (layout_.enters && levels_.back().sigma != 0)
     throw error(
         "a grid that ends at a noisy level was given, expected one that ends at the clean level: "
@@ -140,9 +169,11 @@ void any_plan::check_place(placement const& where) const {
     if (s.is_used) check_code(s.code, s.kind);
 }
 
-state any_plan::allocate(request const& r, conditions const& given, placement const& where) const {
+state any_plan::allocate(request const& r, conditions const& given, placement const& where) const
+    try {
   check_place(where);
   state s = detail::make_state(r, given, layout_.conditions, where);
+  s.plan = fingerprint_;
   // A network that knows what it can take says so before anything is drawn.
   if (calls_.check) calls_.check(r.shape, given.of_all());
   std::size_t const n = s.x.size();
@@ -165,6 +196,10 @@ state any_plan::allocate(request const& r, conditions const& given, placement co
   detail::take_known(s, r, layout_.uses_known);
   detail::take_mask(s, r, layout_.uses_mask);
   return s;
+} catch (std::bad_alloc const&) {
+  throw error(fmt::format(
+      "shape = {{{}}} was given, for which there is not enough memory; expected fewer samples",
+      fmt::join(r.shape, ", ")));
 }
 
 noise_request any_plan::asked(state& s, std::uint32_t stream, buffer& to) const {
@@ -187,6 +222,14 @@ void any_plan::draw(state& s) const {
 }
 
 state any_plan::start(request const& r, conditions const& given, placement const& where) const {
+  constexpr double least = 3;  // a tenth of the variance of x_t is then the data's
+  if (level const first = levels_[0]; first.rho() < least * (1 - 1e-9))
+    throw error(fmt::format(
+        "a start from noise was asked for at t = {} (alpha = {:.4g}, sigma = {:.4g}), where data "
+        "are still seen: expected sigma / alpha of {} or more at a plan's first level; use a grid "
+        "that begins higher, a schedule whose betas make up for fewer steps, such as "
+        "schedules::linear::in_steps(100), or start_from clean samples",
+        first.t, first.alpha, first.sigma, least));
   state s = allocate(r, given, where);
   draw(s);
   s.tell_device();
@@ -222,6 +265,7 @@ void any_plan::enter(state& s) const {
 }
 
 batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) const {
+  check_plan_of(s);
   bool const on_device = s.where.on_device();
   void const* const input = layout_.inputs > 0 ? s.net_in.data() : s.x.data();
   auto const branches = static_cast<std::size_t>(r.branches);
@@ -256,6 +300,7 @@ void any_plan::evaluate_extras(batch b, state& s) const {
 }
 
 void any_plan::apply(row const& r, state& s) const {
+  check_plan_of(s);
   give_noise(s);
   structures_[r.structure].code->launch({rounded_.data() + r.first}, s, rows_of(s));
   count_evaluation(s);
@@ -311,6 +356,16 @@ void any_plan::check(state const& s) const {
                     "{} kept buffers and histories of {} and {}",
                     s.samples, s.keep.size(), s.past_x0.size(), s.past_eps.size(), layout_.branches,
                     layout_.keeps, layout_.past_x0, layout_.past_eps));
+  check_plan_of(s);
+}
+
+void any_plan::refuse(state const& s) const {
+  std::string const expected = fmt::format(
+      "expected one that this plan's start() made: {} steps from t = {:.6g} to t = {:.6g}", steps(),
+      levels_.front().t, levels_.back().t);
+  if (s.plan == 0) throw error("a state that no plan has started was given; " + expected);
+  throw error(fmt::format("a state of another plan, after {} evaluations there, was given; {}",
+                          s.evaluated, expected));
 }
 
 std::size_t any_plan::step_of(state const& s) const {
@@ -400,31 +455,66 @@ void recorded_loop::launch(request const& r, conditions const& given) {
   for (sample_key& key : state_.keys) key.step += evaluated;
 }
 
-// FNV-1a over everything that a state's meaning depends on.
-std::uint64_t any_plan::fingerprint() const {
-  std::uint64_t h = 0xcbf29ce484222325u;
-  auto const add = [&](std::uint64_t word) {
-    for (int i = 0; i < 8; ++i, word >>= 8) h = (h ^ (word & 0xff)) * 0x100000001b3u;
+// Everything that a state's meaning depends on, mixed into one number: FNV-1a's step, word by word.
+void any_plan::take_fingerprint() {
+  struct mixer {
+    std::uint64_t h = 0xcbf29ce484222325u;
+    void add(std::uint64_t word) {
+      h = (h ^ word) * 0x100000001b3u;
+      h ^= h >> 32;  // a product moves bits upwards alone
+    }
+    void add(double d) { add(std::bit_cast<std::uint64_t>(d)); }
+    void add(char const* name) {
+      while (*name) add(std::uint64_t{static_cast<unsigned char>(*name++)});
+    }
+    void add(any_line const& l) {
+      add(static_cast<std::uint64_t>(l.target.rank));
+      add(l.function ? l.function->name : l.reduction ? l.reduction->name : "");
+      for (any_sum const& sum : l.sums)
+        for (any_symbol const& s : sum) add(static_cast<std::uint64_t>(s.rank));
+    }
   };
+  mixer all;
   for (level const& l : levels_)
-    for (double d : {l.t, l.alpha, l.sigma}) add(std::bit_cast<std::uint64_t>(d));
-  for (row const& r : rows_) {
-    for (any_kernel const& k : program(r).kernels)
+    for (double d : {l.t, l.alpha, l.sigma}) all.add(d);
+  plan_layout const& of = layout_;
+  for (std::size_t n :
+       {of.branches, of.extras, of.conditions, of.keeps, of.past_x0, of.past_eps, of.memories,
+        of.inputs, std::size_t{of.learns_variance}, std::size_t{of.uses_known},
+        std::size_t{of.uses_mask}, std::size_t{of.noise_given}, static_cast<std::size_t>(of.input)})
+    all.add(std::uint64_t{n});
+  std::vector<std::uint64_t> of_programs;
+  for (structure const& s : structures_) {
+    mixer one;
+    for (any_kernel const& k : s.code->program().kernels)
       for (auto const* lines : {&k.uniform, &k.nodes, &k.writes, &k.reductions})
-        for (any_line const& l : *lines) {
-          add(static_cast<std::uint64_t>(l.target.rank));
-          for (char const* name = l.function    ? l.function->name
-                                  : l.reduction ? l.reduction->name
-                                                : "";
-               *name; ++name)
-            add(static_cast<unsigned char>(*name));
-          for (any_sum const& sum : l.sums)
-            for (any_symbol const& s : sum) add(static_cast<std::uint64_t>(s.rank));
-        }
-    add(static_cast<std::uint64_t>(r.branches));
-    for (double c : numbers(r)) add(std::bit_cast<std::uint64_t>(c));
+        for (any_line const& l : *lines) one.add(l);
+    of_programs.push_back(one.h);
   }
-  return h;
+  for (row const& r : rows_) {
+    all.add(of_programs[r.structure]);
+    all.add(static_cast<std::uint64_t>(r.branches));
+    for (double c : numbers(r)) all.add(c);
+  }
+  fingerprint_ = all.h;
+}
+
+detail::callee::answer any_plan::asks_as(any_plan const& other) const {
+  using answer = detail::callee::answer;
+  answer const network = compare(calls_.asked_network, other.calls_.asked_network);
+  if (network != answer::same || layout_.extras == 0) return network;
+  return compare(calls_.asked_extras, other.calls_.asked_extras);
+}
+
+void any_plan::check_guided(std::string const& given, double end) const {
+  if (std::ranges::any_of(rows_, [&](row const& r) { return structures_[r.structure].guided; }))
+    return;
+  auto const [first, last] = std::ranges::minmax(rows_, {}, [](row const& r) { return r.where.t; });
+  throw error(fmt::format(
+      "{} was given, where the network is never asked: its levels in this plan lie from t = {:.6g} "
+      "to t = {:.6g}; expected times of the schedule, 0 to {} here, or shares of it by "
+      "within_share",
+      given, first.where.t, last.where.t, end));
 }
 
 }  // namespace tweedie

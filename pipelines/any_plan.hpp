@@ -18,6 +18,7 @@
 #include <tweedie/dsl/any_program.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/placement.hpp>
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
 #include <tweedie/pipelines/state.hpp>
@@ -79,6 +80,7 @@ struct plan_calls {
   std::function<void(std::span<std::size_t const>, std::span<int const>)> check;
   /// What the first three can do on a device.
   std::function<device_use()> network_use = nothing, extras_use = nothing, noise_use = nothing;
+  detail::callee asked_network = {}, asked_extras = {};  ///< what the first two are
 
  private:
   static device_use nothing() { return {}; }
@@ -200,6 +202,8 @@ class any_plan {
   }
   /// The same with another network.
   template <class Net> void advance(state& s, Net const& network) const {
+    if (detail::calls_nothing(network))
+      throw error("an empty network was given, expected one that can be called");
     each_row_of_step(s, [&](row const& r, std::span<level const> seen) {
       evaluate(r, s, seen, network);
       apply(r, s);
@@ -225,14 +229,18 @@ class any_plan {
     evaluate(r, s, seen, calls_.network);
   }
 
-  /// The kernel of a row alone, on a state whose network has written its output. The state is not
-  /// checked: it is one that `start` made for this plan.
+  /// The kernel of a row alone, on a state whose network has written its output. Of the state it is
+  /// only asked whether this plan started it.
   void apply(row const& r, state& s) const;
 
   /// Throws tweedie::error where not all that the plan runs and calls can run there.
   void check_place(placement const& where) const;
 
-  bool finished(state const& s) const { return s.evaluated >= rows_.size(); }
+  /// Throws where the state is another plan's.
+  bool finished(state const& s) const {
+    check(s);
+    return s.evaluated >= rows_.size();
+  }
 
   /// The step that comes next for a state. Throws where the state is another plan's, or not between
   /// two steps.
@@ -258,8 +266,16 @@ class any_plan {
     return record(r, {labels{no_label}}, where);
   }
 
-  /// A number that differs between plans: of their levels, programs and coefficients.
-  std::uint64_t fingerprint() const;
+  /// A number that differs between plans: of their levels, programs, coefficients and layouts. A
+  /// state carries that of the plan that started it.
+  std::uint64_t fingerprint() const { return fingerprint_; }
+
+  /// Whether it asks the network, and its guidance the network, that another plan asks.
+  detail::callee::answer asks_as(any_plan const& other) const;
+
+  /// Throws where a guidance that is on sometimes is on at no level that the network sees. `given`
+  /// says when it is on, `end` is the schedule's noisy end.
+  void check_guided(std::string const& given, double end) const;
 
  protected:
   any_plan(plan_layout layout, plan_calls calls, std::vector<level> levels);
@@ -275,6 +291,8 @@ class any_plan {
   void begin_step() { first_row_.push_back(rows_.size()); }
   void add_row(row r, std::span<double const> numbers,
                std::function<std::string(double)> const& why = {});
+  /// After the last row.
+  void take_fingerprint();
 
   /// What runs at a start, with its numbers.
   struct start_code {
@@ -315,11 +333,16 @@ class any_plan {
   void give_noise(state& s) const;
   static void count_evaluation(state& s);
   void check(state const& s) const;
+  void check_plan_of(state const& s) const {
+    if (s.plan != fingerprint_) refuse(s);
+  }
+  [[noreturn]] void refuse(state const& s) const;
 
   std::vector<row> rows_;
   std::vector<std::size_t> first_row_;
   std::vector<double> numbers_;
   std::vector<float> rounded_;
+  std::uint64_t fingerprint_ = 0;
 };
 
 /// One paragraph per structure that the grid uses, with the numbers of its first row.

@@ -10,6 +10,7 @@
 
 #include <tweedie/dsl/any_statement.hpp>
 #include <tweedie/dsl/path.hpp>
+#include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 #include <tweedie/pipelines/structure.hpp>
@@ -24,15 +25,19 @@ template <class R, class... A> class shared_call<R(A...)> {
   /// call(self, arguments...); a lambda without captures is such a pointer.
   shared_call(std::shared_ptr<void const> self, R (*call)(void const* self, A...))
       : self_(std::move(self)), call_(call) {}
-  /// Anything that can be called.
+  /// Anything that can be called; what calls nothing, as an empty std::function, leaves it empty.
   template <class F>
   requires std::is_invocable_r_v<R, F const&, A...> &&
-      (!std::is_same_v<F, shared_call>)shared_call(F f)
-      : self_(std::make_shared<F const>(std::move(f))),
-        call_([](void const* self, A... a) -> R { return (*static_cast<F const*>(self))(a...); }) {}
+      (!std::is_same_v<F, shared_call>)shared_call(F f) {
+    if (detail::calls_nothing(f)) return;
+    self_ = std::make_shared<F const>(std::move(f));
+    call_ = [](void const* self, A... a) -> R { return (*static_cast<F const*>(self))(a...); };
+  }
 
   R operator()(A... a) const { return call_(self_.get(), a...); }
   explicit operator bool() const { return call_ != nullptr; }
+  /// What its copies share.
+  std::shared_ptr<void const> const& shared() const { return self_; }
 
  private:
   std::shared_ptr<void const> self_;
@@ -55,6 +60,7 @@ struct any_guidance {
   shared_call<std::vector<any_statement>(level)> remember;
   shared_call<void(batch const&)> evaluate;
   shared_call<device_use()> evaluates;  ///< what that can do on a device
+  detail::callee asks;                  ///< the network that is evaluated
   shared_call<void()> check;
   shared_call<void(std::span<std::size_t const>, std::span<int const>)> check_request;
 };
@@ -70,6 +76,7 @@ struct any_sampler {
   int longest = 0;             ///< levels before t that its longest step takes
   std::vector<int> mentioned;  ///< ranks of the symbols that its formulas read
   std::vector<int> assigned;   ///< and write
+  bool takes_both = true;      ///< whether each evaluation of its steps reads x0 and eps
   shared_call<any_step(int before, level const* t, path const&)> step;
   shared_call<any_step(level const* t, path const&)> first;  ///< may be empty
   shared_call<any_step(level const* t, path const&)> last;
@@ -99,6 +106,10 @@ struct any_stages {
 };
 
 namespace detail {
+
+/// Throws tweedie::error where a stage lacks a function, or reads at one of the levels what is not
+/// there: what the compiler says of typed stages (pipelines/fits.hpp).
+void check_stages(any_stages const& stages, std::vector<level> const& levels);
 
 /// A stage, or what it is a part of, kept alive: one type for all, which spares the compiler much.
 using owner = std::shared_ptr<void const>;
@@ -158,6 +169,11 @@ template <class G> any_guidance forget_guidance(detail::owner shared, G const& s
   if constexpr (extras_of<G>() > 0) {
     r.evaluate = {shared, [](void const* self, batch const& b) { of<G>(self).evaluate(b); }};
     r.evaluates = {shared, [](void const* self) { return device_use_of(of<G>(self)); }};
+    if constexpr (requires { stage.asks(); }) {
+      if (calls_nothing(stage.asks()))
+        throw error("a guidance with an empty network was given, expected one that can be called");
+      r.asks = {owner(shared, &stage.asks()), stage.asks()};
+    } else r.asks = {shared, stage};
   }
   if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
                   stage.check(s, l);
@@ -186,6 +202,7 @@ template <class S> any_sampler forget_sampler(detail::owner shared, S const& sta
   r.longest = longest<S>();
   r.mentioned = ranks_of(decltype(concat(all_mentioned<S>(kinds{}), mentioned_on_entering<S>())){});
   r.assigned = ranks_of(decltype(all_assigned<S>(kinds{})){});
+  r.takes_both = takes_x0_and_eps<S>(kinds{});
   r.step = {
       shared, [](void const* self, int before, level const* t, path const& p) {
         any_step step;
@@ -261,6 +278,8 @@ any_stages forget_stages(detail::owner const& whole, stage_set<S, P, G, T, A, N,
   if constexpr (!std::is_same_v<T, no_threshold>)
     r.threshold = forget_threshold(part(&s.threshold), s.threshold);
   if constexpr (!std::is_same_v<N, drawn_noise>) {
+    if (detail::calls_nothing(s.noise))
+      throw error("an empty source of noise was given, expected one that can be called");
     r.noise = {part(&s.noise),
                [](void const* self, noise_request const& asked) { detail::of<N>(self)(asked); }};
     r.draws = {part(&s.noise), [](void const* self) { return device_use_of(detail::of<N>(self)); }};

@@ -21,6 +21,10 @@ void grow(buffer& b, std::size_t floats, placement const& where) {
   b = std::move(larger);
 }
 
+void check_there(std::shared_ptr<any_plan const> const& plan) {
+  if (!plan) throw error("no plan, a null pointer, was given to a continuous batch, expected one");
+}
+
 /// The same program on some of the rows; the numbers begin at `first`, the rows at `rows`.
 struct group {
   runnable const* code;
@@ -33,19 +37,23 @@ struct group {
 continuous_batch::continuous_batch(std::shared_ptr<any_plan const> like,
                                    std::vector<std::size_t> shape, placement const& where)
     : like_(std::move(like)) {
+  check_there(like_);
   like_->check_place(where);
   s_.where = where;
+  s_.plan = like_->fingerprint();
   if (like_->layout().noise_given)
     throw error(
         "a plan whose noise is the caller's own was given to a continuous batch, expected one that "
         "draws it: remove noise_from");
   s_.shape = std::move(shape);
-  s_.elements = detail::product_of(s_.shape);
-  if (s_.shape.empty() || s_.elements == 0)
+  if (s_.shape.empty())
     throw error(
-        fmt::format("a continuous batch of samples of shape {{{}}} was asked for, expected extents "
-                    "of 1 or more",
-                    fmt::join(s_.shape, ", ")));
+        "a continuous batch of samples of shape {} was asked for, expected one extent or more, "
+        "such "
+        "as {1, 28, 28}");
+  std::vector<std::size_t> of_one{1};
+  of_one.insert(of_one.end(), s_.shape.begin(), s_.shape.end());
+  s_.elements = detail::make_samples({.shape = of_one}, labels{no_label}, 1).elements;
   s_.pitch = pitch_of(s_.elements);
   auto const& layout = like_->layout();
   s_.branches = layout.branches;
@@ -99,6 +107,10 @@ void continuous_batch::gather_labels() {
 }
 
 void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const& request) {
+  check_there(plan);
+  if (request.id >= std::uint64_t{1} << 48)
+    throw error(fmt::format(
+        "a sample with the id {} was given to a batch; expected an id below 2^48", request.id));
   if (find(request.id) < members_.size())
     throw error(fmt::format(
         "a sample with the id {} was given to a batch that has one; expected another id",
@@ -109,6 +121,16 @@ void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const&
     throw error(
         "a plan of another kind was given to a continuous batch; expected one with the branches, "
         "histories and kept values of the plan that it was made with");
+  using answer = detail::callee::answer;
+  if (answer const network = plan->asks_as(*like_); network != answer::same)
+    throw error(fmt::format(
+        "a plan of {} was given to a continuous batch, which asks one for all samples; expected "
+        "the network of the plan that it was made with{}",
+        network == answer::other ? "another network"
+                                 : "a network that cannot be compared with the batch's",
+        network == answer::other
+            ? ""
+            : ": give its type an operator==, or put std::cref(network) into both pipelines"));
   std::vector<std::size_t> shape{1};
   shape.insert(shape.end(), s_.shape.begin(), s_.shape.end());
   state one = plan->start({.shape = shape,

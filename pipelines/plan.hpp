@@ -70,8 +70,8 @@ template <class Stages, class Network, class Door = door> class plan : public ru
 
   /// Levels from noisy to clean, or (for encoding) from clean to noisy; throws tweedie::error where
   /// a number of a step is not finite. `between` answers for the levels between those.
-  plan(Stages stages, Network network, std::vector<level> levels, path between = {})
-      : plan(std::make_shared<parts const>(parts{std::move(stages), std::move(network)}),
+  plan(Stages stages, Network net, std::vector<level> levels, path between = {})
+      : plan(std::make_shared<parts const>(parts{std::move(stages), std::move(net)}),
              std::move(levels), std::move(between)) {}
 
   Stages const& stages() const { return parts_->stages; }

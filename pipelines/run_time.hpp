@@ -23,14 +23,16 @@ struct any_network {
   /// Throws where it cannot take such samples or labels; may be empty.
   shared_call<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)> check;
   shared_call<device_use()> use = {};  ///< what it can do on a device; empty: nothing
+  detail::callee asks = {};            ///< what it is; empty: known by where `call` is
 };
 /// A network without its type; `shared` points at it and is shared by its functions.
 template <class Network>
 any_network forget_network(detail::owner const& shared, Network const& network) {
-  any_network r{
-      {shared, [](void const* self, batch const& b) { detail::of<Network>(self)(b); }},
-      {},
-      {shared, [](void const* self) { return device_use_of(detail::of<Network>(self)); }}};
+  if (detail::calls_nothing(network)) return {};  // which a plan refuses
+  any_network r{{shared, [](void const* self, batch const& b) { detail::of<Network>(self)(b); }},
+                {},
+                {shared, [](void const* self) { return device_use_of(detail::of<Network>(self)); }},
+                {shared, network}};
   if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
                   network.check(s, l, 1);
                 })

@@ -130,6 +130,25 @@ template <class Sampler, class... Kind>
 auto all_assigned(list<Kind...>)
     -> decltype(concat(assigned(std::declval<formula_of<Sampler, Kind>>())...));
 
+// Whether each evaluation of a sampler's inner steps that reads the prediction reads both x0 and eps.
+template <class... S> constexpr bool reads_both_or_none(list<S...>) {
+  constexpr bool both =
+      ((std::is_same_v<S, sym::v> || std::is_same_v<S, sym::velocity>) || ... || false);
+  constexpr bool of_x0 = (std::is_same_v<S, sym::x0> || ... || both);
+  constexpr bool of_eps =
+      ((std::is_same_v<S, sym::eps> || std::is_same_v<S, sym::score>) || ... || both);
+  return of_x0 == of_eps;
+}
+template <class... E> constexpr bool each_reads_both(step_of<E...>*) {
+  return (reads_both_or_none(decltype(mentioned(std::declval<E>())){}) && ...);
+}
+template <class Kind> inline constexpr bool is_inner = false;
+template <int Before> inline constexpr bool is_inner<inner_step<Before>> = true;
+template <class Sampler, class... Kind> constexpr bool takes_x0_and_eps(list<Kind...>) {
+  return ((!is_inner<Kind> || each_reads_both(static_cast<formula_of<Sampler, Kind>*>(nullptr))) &&
+          ...);
+}
+
 // What a sampler does before a step's first evaluation: part of the kernel before it.
 template <class Sampler> inline constexpr bool has_enter = requires(Sampler const& s, level l) {
   s.enter(l, l);

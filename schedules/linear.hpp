@@ -21,6 +21,16 @@ struct linear {
       std::tuple{field{"beta_first", &linear::beta_first}, field{"beta_last", &linear::beta_last},
                  field{"steps", &linear::steps}};
 
+  void check() const {
+    check_steps(name, steps);
+    check_range(name, "beta_first", beta_first, "beta_last", beta_last, 1);
+  }
+  /// The same noise in T steps in place of 1000: betas grow with 1000 / T (Nichol & Dhariwal 2021, the
+  /// authors' code). Without that, fewer steps end where data are still seen.
+  static linear in_steps(int T) {
+    linear const r;
+    return {r.beta_first * r.steps / T, r.beta_last * r.steps / T, T};
+  }
   double beta(int i) const {
     return steps == 1 ? beta_first : beta_first + (beta_last - beta_first) * (i - 1) / (steps - 1);
   }
@@ -42,13 +52,17 @@ struct linear {
   static constexpr auto fields =
       std::tuple{field{"beta_min", &linear::beta_min}, field{"beta_max", &linear::beta_max}};
 
+  void check() const { check_range(name, "beta_min", beta_min, "beta_max", beta_max); }
+
   level at(double t) const {
+    check();
     check_time(name, t, 1);
     return variance_preserving(t, integral(t), beta_min + (beta_max - beta_min) * t);
   }
   double end() const { return 1; }
   int table_steps() const { return 0; }
   double t_of_rho(double rho) const {
+    check();
     rho = checked_rho(name, rho, 0, std::sqrt(std::expm1(integral(1))));
     double const b = std::log1p(rho * rho);  // and the root of a quadratic, without cancellation
     double const root = std::sqrt(beta_min * beta_min + 2 * (beta_max - beta_min) * b);

@@ -21,6 +21,16 @@ struct scaled_linear {
                                             field{"beta_last", &scaled_linear::beta_last},
                                             field{"steps", &scaled_linear::steps}};
 
+  void check() const {
+    check_steps(name, steps);
+    check_range(name, "beta_first", beta_first, "beta_last", beta_last, 1);
+  }
+  /// The same noise in T steps in place of 1000: betas grow with 1000 / T (Nichol & Dhariwal 2021, the
+  /// authors' code). Without that, fewer steps end where data are still seen.
+  static scaled_linear in_steps(int T) {
+    scaled_linear const r;
+    return {r.beta_first * r.steps / T, r.beta_last * r.steps / T, T};
+  }
   double beta(int i) const {
     if (steps == 1) return beta_first;
     double const first = std::sqrt(beta_first), last = std::sqrt(beta_last);
@@ -45,7 +55,10 @@ struct scaled_linear {
   static constexpr auto fields = std::tuple{field{"beta_min", &scaled_linear::beta_min},
                                             field{"beta_max", &scaled_linear::beta_max}};
 
+  void check() const { check_range(name, "beta_min", beta_min, "beta_max", beta_max); }
+
   level at(double t) const {
+    check();
     check_time(name, t, 1);
     double const root = a() + d() * t;
     return variance_preserving(t, integral(t), root * root);
@@ -53,6 +66,7 @@ struct scaled_linear {
   double end() const { return 1; }
   int table_steps() const { return 0; }
   double t_of_rho(double rho) const {
+    check();
     rho = checked_rho(name, rho, 0, std::sqrt(std::expm1(integral(1))));
     double const b = std::log1p(rho * rho), r = std::cbrt(a() * a() * a() + 3 * d() * b);
     return std::min(3 * b / (r * r + r * a() + a() * a()), 1.0);  // (r - a) / d

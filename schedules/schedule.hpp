@@ -6,6 +6,8 @@
 
 #include <cmath>
 #include <concepts>
+#include <limits>
+#include <string>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -32,6 +34,22 @@ namespace schedules {
 inline void check_time(std::string_view name, double t, double end) {
   if (!(t >= 0 && t <= end))
     throw error(fmt::format("{}: t = {} was given, expected 0 <= t <= {}", name, t, end));
+}
+
+/// Throws a sentence unless 0 < low <= high < most, of two parameters and their names.
+inline void check_range(std::string_view name, char const* of_low, double low, char const* of_high,
+                        double high, double most = std::numeric_limits<double>::infinity()) {
+  if (!(low > 0 && low <= high && high < most))
+    throw error(
+        fmt::format("{}: {} = {} and {} = {} were given, expected 0 < {} <= {}{}", name, of_low,
+                    low, of_high, high, of_low, of_high,
+                    std::isinf(most) ? std::string(", finite") : fmt::format(" < {}", most)));
+}
+/// Throws a sentence unless a table's number of steps is one.
+inline void check_steps(std::string_view name, int steps) {
+  constexpr int most = 1'000'000;
+  if (!(steps >= 1 && steps <= most))
+    throw error(fmt::format("{}: steps = {} was given, expected 1 to {}", name, steps, most));
 }
 
 /// A noise-to-signal ratio within [low, high], where it lies outside by no more than rounding;

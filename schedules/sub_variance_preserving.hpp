@@ -17,7 +17,10 @@ struct sub_variance_preserving {
   static constexpr auto fields = std::tuple{field{"beta_min", &sub_variance_preserving::beta_min},
                                             field{"beta_max", &sub_variance_preserving::beta_max}};
 
+  void check() const { check_range(name, "beta_min", beta_min, "beta_max", beta_max); }
+
   level at(double t) const {
+    check();
     check_time(name, t, 1);
     double const b = integral(t), beta = beta_min + (beta_max - beta_min) * t;
     double const alpha = std::exp(-b / 2);
@@ -26,6 +29,7 @@ struct sub_variance_preserving {
   double end() const { return 1; }
   int table_steps() const { return 0; }
   double t_of_rho(double rho) const {
+    check();
     rho = checked_rho(name, rho, 0, 2 * std::sinh(integral(1) / 2));  // rho = 2 sinh(B / 2)
     double const b = 2 * std::asinh(rho / 2);
     double const root = std::sqrt(beta_min * beta_min + 2 * (beta_max - beta_min) * b);

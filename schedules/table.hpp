@@ -46,7 +46,7 @@ class table {
     if (t < 1) {
       double const slope = -std::expm1(log_abar_[1]), sigma = std::sqrt(slope * t);
       double const alpha = std::sqrt(1 - slope * t);
-      return {t, alpha, sigma, -slope / (2 * alpha), slope / (2 * sigma)};
+      return {t, alpha, sigma, -slope / (2 * alpha), slope / (2 * sigma), end()};
     }
     auto const k = static_cast<std::size_t>(t);
     if (double const part = t - static_cast<double>(k); part > 0) {
@@ -85,15 +85,17 @@ class table {
 
   /// alpha' = alpha sigma^2 lambda' and sigma' = -alpha^2 sigma lambda', from alpha^2 + sigma^2
   /// = 1.
-  static level with_slope(double t, double alpha, double sigma, double dlambda) {
-    return {t, alpha, sigma, alpha * sigma * sigma * dlambda, -alpha * alpha * sigma * dlambda};
+  level with_slope(double t, double alpha, double sigma, double dlambda) const {
+    return {t,    alpha, sigma, alpha * sigma * sigma * dlambda, -alpha * alpha * sigma * dlambda,
+            end()};
   }
 
   std::string_view name_;
   std::vector<double> log_abar_, lambda_;  // at 0 .. T
 };
 
-/// The table of a schedule that is given by `int steps` and `double beta(int i)`, i = 1 .. steps.
+/// The table of a schedule that is given by `int steps` and `double beta(int i)`, i = 1 .. steps, and
+/// refuses its parameters in `check()`.
 ///
 /// It is a function of the parameters alone. It is kept, per thread, for as long as they are the
 /// same, so that such a schedule stays a small value which is cheap to copy and cheap to ask. The
@@ -101,6 +103,7 @@ class table {
 template <class Betas> table const& table_of(Betas const& schedule) {
   thread_local std::optional<std::pair<Betas, table>> kept;
   if (!kept || !(kept->first == schedule)) {
+    schedule.check();  // before anything is laid out
     std::vector<double> betas;
     for (int i = 1; i <= schedule.steps; ++i) betas.push_back(schedule.beta(i));
     kept.emplace(schedule, table(Betas::name, betas));

@@ -16,7 +16,16 @@ struct variance_exploding {
   static constexpr auto fields = std::tuple{field{"sigma_min", &variance_exploding::sigma_min},
                                             field{"sigma_max", &variance_exploding::sigma_max}};
 
+  void check() const {
+    if (!(sigma_min > 0 && sigma_min < sigma_max && std::isfinite(sigma_max)))
+      throw error(
+          fmt::format("{}: sigma_min = {} and sigma_max = {} were given, expected 0 < "
+                      "sigma_min < sigma_max",
+                      name, sigma_min, sigma_max));
+  }
+
   level at(double t) const {
+    check();
     check_time(name, t, 1);
     double const sigma = t == 1 ? sigma_max : sigma_min * std::exp(t * rate());
     return {t, 1, sigma, 0, sigma * rate()};
@@ -24,6 +33,7 @@ struct variance_exploding {
   double end() const { return 1; }
   int table_steps() const { return 0; }
   double t_of_rho(double rho) const {
+    check();
     rho = checked_rho(name, rho, sigma_min, sigma_max);
     return std::clamp(std::log(rho / sigma_min) / rate(), 0.0, 1.0);
   }
@@ -31,14 +41,7 @@ struct variance_exploding {
   level clean() const { return {}; }
 
  private:
-  double rate() const {
-    if (!(sigma_min > 0 && sigma_min < sigma_max && std::isfinite(sigma_max)))
-      throw error(
-          fmt::format("{}: sigma_min = {} and sigma_max = {} were given, expected 0 < "
-                      "sigma_min < sigma_max",
-                      name, sigma_min, sigma_max));
-    return std::log(sigma_max / sigma_min);
-  }
+  double rate() const { return std::log(sigma_max / sigma_min); }
 };
 
 }  // namespace tweedie::schedules

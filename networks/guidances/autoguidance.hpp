@@ -27,6 +27,7 @@ template <class Network, class Predicts> struct autoguidance {
   void check(std::span<std::size_t const> shape, std::span<int const> labels) const {
     if constexpr (requires { weak.check(shape, labels, 1); }) weak.check(shape, labels, 1);
   }
+  Network const& asks() const { return weak; }
   template <int I, class P> auto predicts_of(P own) const {
     if constexpr (I == 0) return own;
     else return weak_predicts;

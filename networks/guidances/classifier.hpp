@@ -39,6 +39,7 @@ template <class Gradient> struct classifier {
                         gradient.elements, fmt::join(shape.subspan(1), ", "), expected));
     }
   }
+  Gradient const& asks() const { return gradient; }
   auto eps_of(level t) const { return eps - s * t.sigma * grad; }
   void evaluate(batch const& b) const { gradient(b); }
   constexpr device_use on_devices() const { return device_use_of(gradient); }

@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tweedie/pipelines/ready/programs.hpp>
 #include <tweedie/samplers/repaint.hpp>
+#include <tweedie/schedules/check.hpp>
 
 namespace tweedie::ready {
 namespace {
@@ -37,11 +39,42 @@ tweedie::any_sampler sampler_of(recipe const& r) {
       r.sampler);
 }
 
-tweedie::any_guidance guidance_of(recipe const& r) {
+/// Throws where a guidance of x0 and eps apart meets a sampler whose steps read one of them.
+void check_guidance(recipe const& r) {
+  bool const apart = std::visit(
+      []<class G>(G const&) {
+        return tweedie::detail::guides_x0<G> && tweedie::detail::guides_eps<G>;
+      },
+      r.guidance);
+  auto const takes_both = []<class S>(S const&) {
+    return tweedie::detail::takes_x0_and_eps<S>(tweedie::detail::kinds_of_step<S>{});
+  };
+  if (!apart || std::visit(takes_both, r.sampler)) return;
+  std::vector<std::string_view> there;
+  std::apply(
+      [&](auto const&... one) {
+        ((takes_both(one.value) ? there.push_back(one.name) : void()), ...);
+      },
+      samplers);
+  throw error(fmt::format(
+      "the guidance {} was given with the sampler {}: it guides x0 and eps apart, and "
+      "this sampler's steps read only one of them, so that it would be another "
+      "guidance or none; expected one of the samplers {}",
+      name_in(guidances, r.guidance), name_in(samplers, r.sampler), fmt::join(there, ", ")));
+}
+
+/// The times between which the recipe's guidance is on.
+std::optional<recipe::interval> times_of(recipe const& r, double end) {
+  if (!r.within || !r.within->of_share) return r.within;
+  return recipe::interval{r.within->lo * end, r.within->hi * end};
+}
+
+tweedie::any_guidance guidance_of(recipe const& r, double end) {
+  auto const times = times_of(r, end);
   return std::visit(
       [&](auto const& g) {
-        return r.within ? forget_guidance(guidance::within{g, r.within->lo, r.within->hi})
-                        : forget_guidance(g);
+        return times ? forget_guidance(guidance::within{g, times->lo, times->hi})
+                     : forget_guidance(g);
       },
       r.guidance);
 }
@@ -70,22 +103,26 @@ std::vector<level> levels_of(recipe const& r, schedule_choice const& schedule) {
 run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
                         prediction_choice const& predicts, any_network const& network,
                         bool encoding) {
+  check_guidance(r);
+  schedule_choice const on = r.schedule ? *r.schedule : schedule;
+  std::visit([](auto const& s) { tweedie::schedules::check(s); }, on);
   auto levels = levels_of(r, schedule);
   if (encoding) std::ranges::reverse(levels);
-  schedule_choice const on = r.schedule ? *r.schedule : schedule;
+  double const end = std::visit([](auto const& s) { return s.end(); }, on);
   path const between{
       .at = [on](double t) { return std::visit([t](auto const& s) { return s.at(t); }, on); },
       .at_rho =
           [on](double rho) {
             return std::visit([rho](auto const& s) { return s.at(s.t_of_rho(rho)); }, on);
-          }};
+          },
+      .noisiest = std::visit([](auto const& s) { return s.at(s.end()).rho(); }, on)};
   auto const prediction = std::visit([](auto const& p) { return forget_prediction(p); },
                                      r.predicts ? *r.predicts : predicts);
-  return {{prediction, guidance_of(r), threshold_of(r), sampler_of(r)},
-          network,
-          std::move(levels),
-          between,
-          compiled_programs()};
+  run_time_plan plan({prediction, guidance_of(r, end), threshold_of(r), sampler_of(r)}, network,
+                     std::move(levels), between, compiled_programs());
+  if (auto const times = times_of(r, end))
+    plan.check_guided(fmt::format("within = [{}, {}]", times->lo, times->hi), end);
+  return plan;
 }
 
 }  // namespace tweedie::ready

@@ -28,9 +28,10 @@
 namespace tweedie::ready {
 
 struct recipe {
-  /// Where in the schedule's own time a guidance is on.
+  /// Where a guidance is on: times of the schedule, or shares of its time.
   struct interval {
     double lo, hi;
+    bool of_share = false;
   };
 
   std::string title;

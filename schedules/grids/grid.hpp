@@ -41,6 +41,9 @@ inline void check_evaluations(std::string_view name, int evaluations, int table_
   if (evaluations < 1)
     throw error(
         fmt::format("{}: {} steps were asked for, expected one or more", name, evaluations));
+  if (constexpr int longest = 1'000'000; evaluations > longest)
+    throw error(fmt::format("{}: {} steps were asked for, expected at most {}", name, evaluations,
+                            longest));
   if (table_steps == 0 || evaluations <= most) return;
   if (most == table_steps)
     throw error(fmt::format("{}: {} steps were asked for, the schedule has {}", name, evaluations,

@@ -59,6 +59,11 @@ BOOST_AUTO_TEST_CASE(other_types_and_versions) {
   BOOST_TEST(
       (std::get<std::vector<std::uint8_t>>(bytes.data) == std::vector<std::uint8_t>{1, 2, 255}));
   BOOST_TEST((bytes.floats() == std::vector<float>{1, 2, 255}));
+  auto const truths =
+      parse(with_header(header_of("'|b1'", "False", "(2,)"), std::string("\1\0", 2)));
+  BOOST_TEST((truths.floats() == std::vector<float>{1, 0}));
+  check_error([] { parse(with_header(header_of("'|b1'", "False", "(1,)"), "\x02")); },
+              {"neither 0 nor 1"});
   std::string const half("\0\0\0\0\0\0\xe0\x3f", 8);
   for (int version : {1, 2, 3}) {
     auto const wide = parse(with_header(header_of("'<f8'", "False", "()"), half, version));

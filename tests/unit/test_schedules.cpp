@@ -191,9 +191,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(times_outside_are_refused_in_a_sentence, S, all) {
 
 BOOST_AUTO_TEST_CASE(wrong_parameters_are_refused_in_a_sentence) {
   BOOST_TEST(sentence([] { schedules::linear{.steps = 0}.end(); }) ==
-             "schedules::linear: no steps were given, expected one or more");
+             "schedules::linear: steps = 0 was given, expected 1 to 1000000");
   BOOST_TEST(sentence([] { schedules::linear{.beta_last = 1.5, .steps = 2}.at(1); }) ==
-             "schedules::linear: beta_2 = 1.5 was given, expected 0 < beta < 1");
+             "schedules::linear: beta_first = 0.0001 and beta_last = 1.5 were given, expected 0 < "
+             "beta_first <= beta_last < 1");
   BOOST_TEST(sentence([] { schedules::variance_exploding{.sigma_min = 0}.at(1); }) ==
              "schedules::variance_exploding: sigma_min = 0 and sigma_max = 50 were given, expected "
              "0 < sigma_min < sigma_max");

@@ -10,6 +10,7 @@ struct tiny_mlp {
   static constexpr std::uint32_t hidden = 16, weights = 7 * hidden;
   static constexpr std::size_t shared = hidden;
   float first[weights], second[weights], bias[hidden];
+  friend bool operator==(tiny_mlp const&, tiny_mlp const&) = default;
 
   tiny_mlp() {
     for (std::uint32_t i = 0; i < weights; ++i) {

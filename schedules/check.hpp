@@ -1,0 +1,53 @@
+// A schedule held against itself, before a plan computes with it: its derivatives against differences
+// of alpha and sigma, its inverse against the forward map, rho = sigma / alpha that rises, a clean
+// end; and the levels of a grid against the schedule's. Some fifty levels are asked for, once.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+
+#include <tweedie/schedules/schedule.hpp>
+
+namespace tweedie::schedules {
+
+namespace detail {
+
+/// A schedule without its type.
+struct asked_schedule {
+  std::string name;
+  double end;
+  int table_steps;
+  level clean;
+  std::function<level(double)> at;
+  std::function<double(double)> t_of_rho;
+};
+void check(asked_schedule const& s);
+void check_levels(asked_schedule const& s, std::span<level const> levels);
+
+template <schedule S> asked_schedule forget(S const& s) {
+  std::string name = "the schedule";
+  if constexpr (requires { std::string(s.name); }) name = s.name;
+  return {name,
+          s.end(),
+          s.table_steps(),
+          s.clean(),
+          [&s](double t) { return s.at(t); },
+          [&s](double rho) { return s.t_of_rho(rho); }};
+}
+
+}  // namespace detail
+
+/// Throws a sentence where a schedule's parameters make none, or what it answers does not fit
+/// together.
+template <schedule S> void check(S const& s) {
+  if constexpr (requires { s.check(); }) s.check();
+  detail::check(detail::forget(s));
+}
+
+/// Throws a sentence where a level is not the schedule's.
+template <schedule S> void check_levels(S const& s, std::span<level const> levels) {
+  detail::check_levels(detail::forget(s), levels);
+}
+
+}  // namespace tweedie::schedules
