@@ -6,6 +6,8 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -18,7 +20,8 @@
 namespace tweedie::detail {
 
 /// Whether all symbols of a list are allowed: `allowed` is asked for the rank of each.
-template <class Allowed, class... S> constexpr bool only(list<S...>, Allowed allowed) {
+template <class Allowed, class... S>
+constexpr bool only(list<S...>, [[maybe_unused]] Allowed allowed) {
   return (allowed(S::rank) && ...);
 }
 /// The symbols that a value of a stage mentions.
@@ -232,6 +235,9 @@ template <class G> constexpr bool guidance_formulas_fit() {
   constexpr bool kept = only(all{}, [](int rank) {
     return there_for<G>.memory(rank) || !guidance_reads::is_memory(rank);
   });
+  using heeded = decltype(concat(symbols_if_any<raw_value<G>>(), late{}));
+  constexpr bool heeds =
+      there.memories == 0 || !only(heeded{}, [](int rank) { return !there_for<G>.memory(rank); });
   constexpr bool first_known = only(early{}, [](int rank) { return there_for<G>.early(rank); });
   constexpr bool then_known = only(late{}, [](int rank) { return there_for<G>.late(rank); });
   constexpr int first = !sized                                ? 0
@@ -241,7 +247,8 @@ template <class G> constexpr bool guidance_formulas_fit() {
                         : !kept                               ? 4
                         : !first_known                        ? 5
                         : !then_known                         ? 6
-                                                              : 7;
+                        : !heeds                              ? 7
+                                                              : 8;
   static_assert(
       first != 0,
       "a guidance takes one branch and one condition or more, and branches and extras are "
@@ -264,7 +271,11 @@ template <class G> constexpr bool guidance_formulas_fit() {
   static_assert(first != 6,
                 "a guidance's x0_of(level) and eps_of(level) may use x, raw, x0, eps, score, v, "
                 "velocity, out<i>, branch_x0<i>, branch_eps<i>, grad and memory<k>");
-  return first == 7;
+  static_assert(
+      first != 7,
+      "a guidance remembers what it never reads: memory<k> stands in its raw_of, x0_of or "
+      "eps_of, or there is no remember(level)");
+  return first == 8;
 }
 
 template <class T> constexpr bool threshold_fits() {
@@ -289,12 +300,33 @@ template <class T> constexpr bool threshold_fits() {
   return first == 3;
 }
 
+/// What a network's buffers may hold.
+template <class T>
+inline constexpr bool is_element =
+    std::is_same_v<T, float> || std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>;
+
 template <class N> constexpr bool network_fits() {
+  using shape = std::span<std::size_t const>;
+  using given = std::span<int const>;
   constexpr bool called = std::invocable<N const&, batch const&>;
-  static_assert(called,
+  constexpr bool checks = requires(N const& n, shape s, given l) { n.check(s, l, 1); }
+  || !(
+         requires(N & n, shape s, given l) { n.check(s, l, 1); } ||
+         requires(N & n, shape s, given l) { n.check(s, l); } ||
+         requires(N & n, shape s) { n.check(s); } || requires(N & n) { n.check(); });
+  using buffers = decltype(buffers_of<N>());
+  constexpr bool held = is_element<typename buffers::input> && is_element<typename buffers::output>;
+  constexpr int first = !called ? 0 : !checks ? 1 : !held ? 2 : 3;
+  static_assert(first != 0,
                 "a network is called with a tweedie::batch const& and is const itself: void "
                 "operator()(batch const& b) const");
-  return called;
+  static_assert(first != 1,
+                "a network's check would never be called: it is void check(std::span<std::size_t "
+                "const> shape, std::span<int const> labels, int branches) const");
+  static_assert(first != 2,
+                "a network's input and output are float, bfloat16 or float16, which its buffers "
+                "hold");
+  return first == 3;
 }
 template <class N> constexpr bool noise_fits() {
   constexpr bool called = std::invocable<N const&, noise_request const&>;
@@ -455,6 +487,15 @@ template <class S> constexpr bool sampler_fits() {
     }
   }
   return false;
+}
+
+/// Whether a stage's check(), if it has one, is called.
+template <class S> constexpr bool check_is_called() {
+  constexpr bool checked = requires(S const& s) { s.check(); }
+  || !requires(S & s) { s.check(); };
+  static_assert(checked,
+                "a stage's check() is const: void check() const is asked when a plan is made");
+  return checked;
 }
 
 /// What a stage without a kind of its own could be.

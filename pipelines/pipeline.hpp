@@ -198,7 +198,8 @@ template <class... Stages> struct pipeline {
               static_assert(
                   sources < 2,
                   "a pipeline has one source of noise, this one has several: remove all but one");
-              if constexpr (guidances < 2 && thresholds < 2 && sources < 2) return all_fit();
+              if constexpr (guidances < 2 && thresholds < 2 && sources < 2)
+                if constexpr ((detail::check_is_called<Stages>() && ...)) return all_fit();
             }
           }
         }
