@@ -48,14 +48,6 @@ struct options {
   std::string command;
 };
 
-/// To standard error. A line that cannot be written is no reason to lose a training.
-template <class... T> void say(fmt::format_string<T...> text, T&&... values) {
-  try {
-    fmt::print(stderr, text, std::forward<T>(values)...);
-  } catch (std::exception const&) {
-  }
-}
-
 /// How the learning rate goes down, from 1 to the factor at the end of the training.
 struct decay {
   enum { none, linear, cosine } how;
