@@ -99,7 +99,7 @@ inline weights weights_of(std::string_view prediction, level const& t) {
   if (prediction == "x0") return {1, 0};
   if (prediction == "score") return {0, -1 / t.sigma};
   if (prediction == "v") return {-t.sigma, t.alpha};
-  if (prediction == "velocity") return {t.dalpha, t.dsigma};
+  if (prediction == "velocity") return {t.steps * t.dalpha, t.steps * t.dsigma};
   // edm: F = (D - c_skip u) / c_out, D = x0, u = x / alpha, times alpha over and under.
   double const n = std::hypot(t.sigma, t.alpha * sigma_data);
   return {t.sigma / (sigma_data * n), -sigma_data * t.alpha / n};
