@@ -46,11 +46,18 @@ struct distribution {
   double of_normal(double z) const {
     double const share = std::erfc(-z * std::numbers::sqrt2 / 2) / 2;
     double low = -20, high = 20;
+    for (normal const& p : parts) low = std::min(low, -20 * p.sd), high = std::max(high, 20 * p.sd);
     for (int i = 0; i < 80; ++i) {
       double const middle = (low + high) / 2;
       (cumulative(middle) < share ? low : high) = middle;
     }
     return low;
+  }
+  /// That of x at a level.
+  distribution noised(level const& t) const {
+    distribution r = *this;
+    for (normal& p : r.parts) p = {p.weight, t.alpha * p.mean, std::hypot(t.alpha * p.sd, t.sigma)};
+    return r;
   }
   /// E[x0 | x].
   double x0(double x, level const& t) const {

@@ -1,5 +1,5 @@
 // Every sampler x schedule x grid by its defaults x prediction x number of steps: each is right or a
-// sentence.
+// sentence. So are plans that are entered at a later level, and those that encode.
 //
 //   product_samplers [--part N] [--schedule NAME] --out FILE
 //
@@ -80,11 +80,11 @@ double start_scale(run_time_plan const& plan) {
 
 /// One column of samples for each number of the data.
 using columns = std::vector<std::vector<double>>;
-columns run(run_time_plan const& plan, double scale) {
+columns run(run_time_plan const& plan, columns const& from) {
   images start{{samples, dimensions}, {}};
-  for (double z : even_normals())
+  for (std::size_t row = 0; row < samples; ++row)
     for (std::size_t i = 0; i < dimensions; ++i)
-      start.data.push_back(static_cast<float>(scale * z));
+      start.data.push_back(static_cast<float>(from[i][row]));
   images const end = plan.run(plan.start_at(start, request_of()));
   columns r(dimensions);
   for (std::size_t i = 0; i < end.data.size(); ++i)
@@ -92,7 +92,7 @@ columns run(run_time_plan const& plan, double scale) {
   return r;
 }
 
-/// Where the exact flow takes them.
+/// Where the exact flow takes the even normals.
 std::vector<double> exact(distribution const& d) {
   std::vector<double> r;
   for (double z : even_normals()) r.push_back(d.of_normal(z));
@@ -100,7 +100,8 @@ std::vector<double> exact(distribution const& d) {
 }
 
 /// The same by a formula, with the noise that the plan's samples draw.
-std::vector<double> along(path_formula const& path, way w, std::size_t dimension, double scale) {
+std::vector<double> along(path_formula const& path, way w, std::size_t dimension,
+                          std::vector<double> const& from) {
   std::vector<double> r;
   for (std::size_t i = 0; i < samples; ++i) {
     w.noise = [&](std::size_t evaluation) {
@@ -109,22 +110,22 @@ std::vector<double> along(path_formula const& path, way w, std::size_t dimension
       return static_cast<double>(normals[dimension]);
     };
     // As the plan's start is rounded.
-    double const x = static_cast<double>(static_cast<float>(scale * even_normals()[i]));
+    double const x = static_cast<double>(static_cast<float>(from[i]));
     r.push_back(path(x, w));
   }
   return r;
 }
 
-/// Mean and standard deviation of all that a formula draws of the normal data: its steps are linear
-/// there, so that each noise adds the square of what it moves.
-moments law_of(path_formula const& path, way w, double scale) {
+/// Mean and standard deviation of all that a formula draws of the normal data from a normal start: its
+/// steps are linear there, so that each noise adds the square of what it moves.
+moments law_of(path_formula const& path, way w, moments start) {
   constexpr std::size_t most_evaluations = 102;  // one for the start's noise, two a step
   w.noise = [](std::size_t) { return 0.0; };
-  double const mean = path(0, w), by_start = path(scale, w) - mean;
+  double const mean = path(start.mean, w), by_start = path(start.mean + start.sd, w) - mean;
   double variance = by_start * by_start;
   for (std::size_t k = 0; k < most_evaluations; ++k) {
     w.noise = [k](std::size_t evaluation) { return evaluation + 1 == k ? 1.0 : 0.0; };
-    double const moved = path(0, w) - mean;
+    double const moved = path(start.mean, w) - mean;
     variance += moved * moved;
   }
   return {mean, std::sqrt(variance)};
@@ -136,6 +137,9 @@ double root_mean_square(std::vector<double> const& a, std::vector<double> const&
     r += (a[i] - b[i]) * (a[i] - b[i]) / static_cast<double>(a.size());
   return std::sqrt(r);
 }
+
+/// Where a plan begins and where it ends.
+enum class route { from_noise, from_later, to_noise };
 
 struct product_walk {
   std::FILE* out;
@@ -176,40 +180,55 @@ struct product_walk {
     if (!only_schedule.empty() && only_schedule != name) return;
     std::apply(
         [&](auto const&... g) {
-          (of_grid(name, schedule, g.name, ready::grid_choice{g.value}, samplers_), ...);
+          (of_grid(name, schedule, g.name, ready::grid_choice{g.value}, route::from_noise,
+                   samplers_),
+           ...);
         },
         ready::grids);
+    namespace g = tweedie::grids;
+    of_grid(name, schedule, "karras from 2", g::karras{.sigma_max = 2}, route::from_later,
+            samplers_);
+    of_grid(name, schedule, "exponential from 2", g::exponential{.sigma_max = 2}, route::from_later,
+            samplers_);
+    of_grid(name, schedule, "uniform, encoding", g::uniform{}, route::to_noise, samplers_);
+    of_grid(name, schedule, "karras, encoding", g::karras{}, route::to_noise, samplers_);
   }
 
   void of_grid(std::string_view schedule_name, ready::schedule_choice const& schedule,
-               std::string_view grid_name, ready::grid_choice const& grid,
+               std::string_view grid_name, ready::grid_choice const& grid, route along_route,
                std::vector<sampler_of_product> const& samplers_) {
     for (int steps : all_steps)
       std::apply(
           [&](auto const&... p) {
             (of_prediction(fmt::format("{}\t{}\t{}\t{}", schedule_name, grid_name, p.name, steps),
                            schedule, grid, p.name, ready::prediction_choice{p.value}, steps,
-                           samplers_),
+                           along_route, samplers_),
              ...);
           },
           ready::predictions);
   }
 
+  /// SDEdit's start: clean samples noised to the plan's first level, by noise of its own stream.
+  void check_entry(std::string const& cell, run_time_plan const& plan) {
+    images const clean{{1, dimensions}, {0.25f, -0.5f}};
+    images const noised = take(plan.start_from(clean, request_of()));
+    float normals[4];
+    fill_normals(normals, 0, 1, {seed, 0, 0}, noising_stream);
+    level const first = plan.levels()[0];
+    for (std::size_t i = 0; i < dimensions; ++i) {
+      double const got = static_cast<double>(noised.data[i]);
+      double const expected = first.alpha * static_cast<double>(clean.data[i]) +
+                              first.sigma * static_cast<double>(normals[i]);
+      line(cell, "start_from", std::abs(got - expected) / 1e-5 / (1 + std::abs(expected)), {got, 0},
+           {expected, 0}, "");
+    }
+  }
+
   void check_column(std::string const& cell, sampler_of_product const& s, run_time_plan const& plan,
-                    ready::schedule_choice const& schedule, std::size_t i, double scale,
+                    way const& w, std::size_t i, columns const& from, distribution const& at_end,
                     std::vector<double> const& got) {
-    way w{data[i],
-          plan.levels(),
-          [&](double rho) {
-            return std::visit(
-                [rho](auto const& of) {
-                  return of.at(of.t_of_rho(std::min(rho, of.at(of.end()).rho())));
-                },
-                schedule);
-          },
-          {}};
-    moments const truth = moments_of(exact(data[i]));
-    moments const by_ddim = moments_of(along(ddim_path(0), w, i, scale));
+    moments const truth = moments_of(exact(at_end));
+    moments const by_ddim = moments_of(along(ddim_path(0), w, i, from[i]));
     double const allowed = 2 * distance(by_ddim, truth) + 0.01 * truth.sd;
     std::string const held = fmt::format("ddim {:.4f} {:.4f}", by_ddim.mean, by_ddim.sd);
     std::string const of = i == 0 ? "normal" : "two modes";
@@ -219,41 +238,76 @@ struct product_walk {
           plan.is_deterministic() ? distance(moments_of(got), truth) / allowed : INFINITY;
       return line(cell, of, off, moments_of(got), truth, held);
     }
-    std::vector<double> const expected = along(s.path, w, i, scale);
+    std::vector<double> const expected = along(s.path, w, i, from[i]);
     moments const m = moments_of(expected);
     line(cell, of + ", paths", root_mean_square(got, expected) / (0.01 * truth.sd + 0.01 * m.sd),
          moments_of(got), m, "");
     if (i > 0) return;
-    moments const law = law_of(s.path, w, scale);
+    // Even normals have not quite a standard deviation of 1.
+    moments const law = law_of(s.path, w, moments_of(from[i]));
     line(cell, "law", distance(law, truth) / allowed, law, truth, held);
   }
 
   void of_prediction(std::string const& cell, ready::schedule_choice const& schedule,
                      ready::grid_choice const& grid, std::string_view prediction_name,
-                     ready::prediction_choice const& prediction, int steps,
+                     ready::prediction_choice const& prediction, int steps, route along_route,
                      std::vector<sampler_of_product> const& samplers_) {
     if (counter++ % part != 0) return;
     any_network const net = forget_network(network{prediction_name, data, data});
     ready::recipe recipe;
     recipe.grid = grid;
     recipe.steps = steps;
+    bool const encoding = along_route == route::to_noise;
+    auto const at_rho = [&](double rho) {
+      return std::visit(
+          [rho](auto const& of) {
+            return of.at(of.t_of_rho(std::min(rho, of.at(of.end()).rho())));
+          },
+          schedule);
+    };
 
     std::optional<double> scale;
     for (sampler_of_product const& s : samplers_) {
       std::string const here = s.name + "\t" + cell;
       recipe.sampler = s.sampler;
       try {
-        auto const plan = ready::make_plan(recipe, schedule, prediction, net);
-        if (!scale) {
+        auto const plan = ready::make_plan(recipe, schedule, prediction, net, encoding);
+        level const first = plan.levels().front();
+        if (along_route == route::from_noise && !scale) {
           scale = start_scale(plan);
-          check_start(here, plan.levels()[0], *scale);
+          check_start(here, first, *scale);
         }
-        columns const got = run(plan, *scale);
+        if (along_route == route::from_later) check_entry(here, plan);
+        columns from;
+        for (distribution const& d : data) {
+          from.push_back(scale ? even_normals() : exact(d.noised(first)));
+          if (scale)
+            for (double& x : from.back()) x *= *scale;
+        }
+        columns const got = run(plan, from);
         for (std::size_t i = 0; i < dimensions; ++i)
-          check_column(here, s, plan, schedule, i, *scale, got[i]);
+          check_column(here, s, plan, {data[i], plan.levels(), at_rho, {}}, i, from,
+                       data[i].noised(plan.levels().back()), got[i]);
+        if (encoding) check_return(here, ready::make_plan(recipe, schedule, prediction, net), got);
       } catch (tweedie::error const& e) {
         fmt::print(out, "{}\trefused\t{}\n", here, e.what());
       }
+    }
+  }
+
+  /// What was encoded is decoded: there and back by ddim in double is the measure.
+  void check_return(std::string const& cell, run_time_plan const& decoder, columns const& encoded) {
+    columns const back = run(decoder, encoded);
+    std::vector<level> there = decoder.levels();
+    std::reverse(there.begin(), there.end());
+    for (std::size_t i = 0; i < dimensions; ++i) {
+      std::vector<double> const clean = exact(data[i]);
+      auto const code = along(ddim_path(0), {data[i], there, {}, {}}, i, clean);
+      auto const by_ddim = along(ddim_path(0), {data[i], decoder.levels(), {}, {}}, i, code);
+      moments const truth = moments_of(clean);
+      double const allowed = 2 * root_mean_square(by_ddim, clean) + 0.01 * truth.sd;
+      line(cell, i == 0 ? "normal, back" : "two modes, back",
+           root_mean_square(back[i], clean) / allowed, moments_of(back[i]), truth, "");
     }
   }
 };
