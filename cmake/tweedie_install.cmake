@@ -1,21 +1,47 @@
 # `cmake --install`, and what find_package(tweedie) finds then: the targets tweedie::tweedie (the backend of
-# this build), tweedie::core_cpp and so on, tweedie::core_cuda, tweedie::io, tweedie::state_file, tweedie::recipes. Networks on LibTorch
-# stay here: their library belongs to the machine that built it.
+# this build), tweedie::core_cpp and so on, tweedie::core_cuda, tweedie::io, tweedie::state_file, tweedie::recipes, and where
+# LibTorch was found tweedie::unet and tweedie::unet_file, whose users need LibTorch when they run and not before.
 include(CMakePackageConfigHelpers)
 
+set(excluded "unet*")
+if(TARGET tweedie_unet)
+  set(excluded "unet_body.hpp")
+endif()
 foreach(folder dsl schedules samplers networks pipelines io)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie
-          FILES_MATCHING PATTERN "*.hpp" PATTERN "unet*" EXCLUDE PATTERN "recipes" EXCLUDE)
+          FILES_MATCHING PATTERN "*.hpp" PATTERN ${excluded} EXCLUDE PATTERN "recipes" EXCLUDE)
 endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/pipelines/ready/tweedie.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie)
 
+# What was not built, as after `make demo`, is built now.
+set(libraries "")
 set(installed tweedie_headers tweedie_arithmetic)
-foreach(target core_cpp core_omp core_tbb core_spy core_cuda io state_file recipes)
+foreach(target core_cpp core_omp core_tbb core_spy core_cuda io state_file recipes unet unet_file)
   if(TARGET tweedie_${target})
     list(APPEND installed tweedie_${target})
+    list(APPEND libraries tweedie_${target})
     set_target_properties(tweedie_${target} PROPERTIES EXPORT_NAME ${target})
   endif()
 endforeach()
+if(TARGET tweedie_unet_torch)
+  list(APPEND libraries tweedie_unet_torch)
+  set_target_properties(tweedie_unet_torch PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)  # LibTorch, where it was found
+endif()
+add_custom_target(tweedie_installed)
+add_dependencies(tweedie_installed ${libraries})
+list(TRANSFORM libraries REPLACE "(.+)" "$<TARGET_FILE:\\1>")
+install(CODE "
+  set(libraries \"${libraries}\")
+  foreach(file IN LISTS libraries)
+    if(NOT EXISTS \"\${file}\")
+      execute_process(COMMAND \${CMAKE_COMMAND} --build \"${PROJECT_BINARY_DIR}\" --target tweedie_installed
+                      COMMAND_ERROR_IS_FATAL ANY)
+      break()
+    endif()
+  endforeach()")
+if(TARGET tweedie_unet_torch)
+  install(TARGETS tweedie_unet_torch LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(TARGETS ${installed} EXPORT tweedie_targets)
 set(folder ${CMAKE_INSTALL_LIBDIR}/cmake/tweedie)
 install(EXPORT tweedie_targets NAMESPACE tweedie:: FILE tweedie_targets.cmake DESTINATION ${folder})

@@ -58,14 +58,28 @@ target_compile_options(tweedie_warnings INTERFACE
 # The same bits on every compiler and machine depend on these: a multiply and an add are fused only where
 # the code says fma. The other two let a square root be one instruction and a select be branch-free.
 set(TWEEDIE_ARITHMETIC -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd)
+set(users ${TWEEDIE_ARITHMETIC})
 if(TWEEDIE_ARCH)
   list(APPEND TWEEDIE_ARITHMETIC -march=${TWEEDIE_ARCH})
+  # A user's targets get the instructions that this library is compiled with, so that kernels have fma there too: these
+  # add to the user's own -march, wherever it stands, and do not replace it.
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -march=${TWEEDIE_ARCH} -dM -E -x c++ /dev/null OUTPUT_VARIABLE macros)
+  foreach(set avx2 fma f16c bmi2 avx512f avx512dq avx512bw avx512vl)
+    string(TOUPPER __${set}__ macro)
+    if(macros MATCHES "#define ${macro} 1")
+      list(APPEND users -m${set})
+    endif()
+  endforeach()
 endif()
 list(JOIN TWEEDIE_ARITHMETIC , TWEEDIE_ARITHMETIC_OF_NVCC)  # behind its -Xcompiler
+list(JOIN TWEEDIE_ARITHMETIC $<COMMA> own_of_nvcc)
+list(JOIN users $<COMMA> users_of_nvcc)
+string(REGEX REPLACE "([][+.*?()^$|\\\\])" "\\\\\\1" here "${PROJECT_BINARY_DIR}")
+set(own "$<BUILD_INTERFACE:$<FILTER:$<TARGET_PROPERTY:BINARY_DIR>,INCLUDE,^${here}(/|$)>>")
 add_library(tweedie_arithmetic INTERFACE)
 target_compile_options(tweedie_arithmetic INTERFACE
-  "$<$<COMPILE_LANGUAGE:CXX>:${TWEEDIE_ARITHMETIC}>"
-  "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=${TWEEDIE_ARITHMETIC_OF_NVCC}>")
+  "$<$<COMPILE_LANGUAGE:CXX>:$<IF:$<BOOL:${own}>,${TWEEDIE_ARITHMETIC},${users}>>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=$<IF:$<BOOL:${own}>,${own_of_nvcc},${users_of_nvcc}>>")
 # fmt 9.1 does not compile under nvcc as C++20 without.
 target_compile_definitions(tweedie_arithmetic INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)
 
@@ -201,10 +215,15 @@ if(TWEEDIE_TORCH_USED)
   target_compile_definitions(tweedie_unet PRIVATE
     TWEEDIE_UNET_FOLDER="$<TARGET_FILE_DIR:tweedie_unet_torch>"
     TWEEDIE_UNET_LIBRARY="$<TARGET_FILE_NAME:tweedie_unet_torch>")
-  target_include_directories(tweedie_unet PUBLIC ${TWEEDIE_INCLUDE})
-  target_link_libraries(tweedie_unet PUBLIC ${CMAKE_DL_LIBS} PRIVATE tweedie_arithmetic tweedie_warnings)
+  target_include_directories(tweedie_unet PUBLIC
+    $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(tweedie_unet PUBLIC ${CMAKE_DL_LIBS}
+                        PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
+  # The library is loaded by its name: a program over the installed package looks where it was installed.
+  target_link_options(tweedie_unet INTERFACE
+    $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
   add_library(tweedie_unet_file STATIC ${PROJECT_SOURCE_DIR}/networks/unet_file.cpp)
   add_library(tweedie::unet_file ALIAS tweedie_unet_file)
-  target_link_libraries(tweedie_unet_file PUBLIC tweedie::unet tweedie::io
-                        PRIVATE tweedie_arithmetic tweedie_warnings)
+  target_link_libraries(tweedie_unet_file PUBLIC tweedie_unet tweedie_io
+                        PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()

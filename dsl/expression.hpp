@@ -23,16 +23,51 @@
 
 namespace tweedie {
 
+namespace detail {
+
+/// What a node can't be: a term of a form.
+template <class... T>
+concept with_a_node = (is_expression<T> || ...);
+
+struct no_term {
+  template <class A, class B>
+  requires with_a_node<A, B>
+  friend constexpr auto operator+(A, B) { return refused<A, B>(); }
+  template <class A, class B>
+  requires with_a_node<A, B>
+  friend constexpr auto operator-(A, B) { return refused<A, B>(); }
+  template <class A, class B>
+  requires with_a_node<A, B>
+  friend constexpr auto operator*(A, B) { return refused<A, B>(); }
+  template <class A, class B>
+  requires with_a_node<A, B>
+  friend constexpr auto operator/(A, B) { return refused<A, B>(); }
+  template <class A>
+  requires with_a_node<A>
+  friend constexpr auto operator-(A) { return refused<A>(); }
+  operator long double() const { return no_number(); }
+
+ private:
+  template <class... A> static constexpr form<sym::x> refused() {
+    static_assert(never<A...>,
+                  "a form is linear: clamp(...), exp(...), product(...) and their like cannot be a "
+                  "term of it; write let<0> = clamp(a, low, high) and use let<0>");
+    return {};
+  }
+};
+
+}  // namespace detail
+
 /// A pointwise node: a function of one element of several forms or nodes. `parameters` are its
 /// numbers, in double until they enter the kernel as its coefficients do.
-template <class Function, class... Arguments> struct pointwise_node {
+template <class Function, class... Arguments> struct pointwise_node : detail::no_term {
   std::array<double, Function::parameters> parameters;
   std::tuple<Arguments...> arguments;
 };
 
 /// One number a sample, made of all its elements: Reduction is one of dsl/reduce.hpp. It ends a
 /// kernel: what reads it is computed by the next one.
-template <class Reduction, class... Arguments> struct reduction_node {
+template <class Reduction, class... Arguments> struct reduction_node : detail::no_term {
   std::array<double, Reduction::parameters> parameters;
   std::tuple<Arguments...> arguments;
 };
@@ -55,11 +90,11 @@ template <assignable T> constexpr auto argument(T t) {
 
 template <class Function, class... T>
 constexpr auto pointwise_of(std::array<double, Function::parameters> const& parameters, T... a) {
-  return pointwise_node<Function, decltype(argument(a))...>{parameters, {argument(a)...}};
+  return pointwise_node<Function, decltype(argument(a))...>{{}, parameters, {argument(a)...}};
 }
 template <class Reduction, class... T>
 constexpr auto reduction_of(std::array<double, Reduction::parameters> const& parameters, T... a) {
-  return reduction_node<Reduction, decltype(argument(a))...>{parameters, {argument(a)...}};
+  return reduction_node<Reduction, decltype(argument(a))...>{{}, parameters, {argument(a)...}};
 }
 
 // A NaN stays a NaN: both comparisons are false.

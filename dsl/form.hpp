@@ -12,16 +12,33 @@
 #include <type_traits>
 #include <utility>
 
+#include <tweedie/dsl/error.hpp>
+
 namespace tweedie {
+
+namespace detail {
+/// What std::exp and its like make of a symbol. No formula takes a long double, so that whatever it
+/// is used for stops at a sentence.
+[[noreturn]] inline long double no_number() {
+  throw error(
+      "a symbol was given where a number is expected: std::exp and its like take numbers; write "
+      "exp(a), sqrt(a) or pointwise(f, a)");
+}
+}  // namespace detail
 
 /// What every symbol derives from: an empty type with a value, and a rank that orders the sum and
 /// names the symbol.
-struct symbol_base {};
+struct symbol_base {
+  operator long double() const { return detail::no_number(); }
+};
 
 template <class S>
 concept symbol = std::is_base_of_v<symbol_base, S>;
 
-template <symbol... S> struct form { std::array<double, sizeof...(S)> c{}; };
+template <symbol... S> struct form {
+  std::array<double, sizeof...(S)> c{};
+  operator long double() const { return detail::no_number(); }
+};
 
 namespace detail {
 template <class T> inline constexpr bool is_form = false;
@@ -33,7 +50,9 @@ template <class T>
 concept linear = symbol<T> || detail::is_form<T>;
 
 template <class T>
-concept number = std::is_arithmetic_v<T>;
+concept any_number = std::is_arithmetic_v<T>;
+template <class T>
+concept number = any_number<T> && !std::same_as<T, long double>;
 
 template <symbol S> constexpr form<S> lift(S) { return {{1.0}}; }
 template <symbol... S> constexpr form<S...> lift(form<S...> f) { return f; }
@@ -78,37 +97,58 @@ template <linear A, number K> constexpr auto operator/(A a, K k) {
 template <linear A, linear B> constexpr auto operator*(A a, B) {
   static_assert(
       detail::never<A, B>,
-      "a form is linear: a symbol times a symbol is not one; write a pointwise node such as "
-      "let<0> = clamp(a, low, high) and use let<0>");
+      "a form is linear: a symbol times a symbol is not one; write let<0> = product(a, b) and use "
+      "let<0>");
   return lift(a);
 }
 template <linear A, linear B> constexpr auto operator/(A a, B) {
   static_assert(detail::never<A, B>, "a form is linear: a symbol divided by a symbol is not one");
   return lift(a);
 }
-template <number K, linear A> constexpr auto operator/(K, A a) {
+template <any_number K, linear A> constexpr auto operator/(K, A a) {
   static_assert(detail::never<A>, "a form is linear: a number divided by a symbol is not one");
   return lift(a);
 }
-template <linear A, number K> constexpr auto operator+(A a, K) {
-  static_assert(detail::never<A>,
-                "a form has no constant term: every term is a number times a symbol");
+template <linear A, any_number K> constexpr auto operator+(A a, K) {
+  static_assert(
+      detail::never<A>,
+      "a form has no constant term: every term is a number times a symbol; std::exp and its "
+      "like take numbers, write exp(a)");
   return lift(a);
 }
-template <number K, linear A> constexpr auto operator+(K, A a) {
-  static_assert(detail::never<A>,
-                "a form has no constant term: every term is a number times a symbol");
+template <any_number K, linear A> constexpr auto operator+(K, A a) {
+  static_assert(
+      detail::never<A>,
+      "a form has no constant term: every term is a number times a symbol; std::exp and its "
+      "like take numbers, write exp(a)");
   return lift(a);
 }
-template <linear A, number K> constexpr auto operator-(A a, K) {
-  static_assert(detail::never<A>,
-                "a form has no constant term: every term is a number times a symbol");
+template <linear A, any_number K> constexpr auto operator-(A a, K) {
+  static_assert(
+      detail::never<A>,
+      "a form has no constant term: every term is a number times a symbol; std::exp and its "
+      "like take numbers, write exp(a)");
   return lift(a);
 }
-template <number K, linear A> constexpr auto operator-(K, A a) {
-  static_assert(detail::never<A>,
-                "a form has no constant term: every term is a number times a symbol");
+template <any_number K, linear A> constexpr auto operator-(K, A a) {
+  static_assert(
+      detail::never<A>,
+      "a form has no constant term: every term is a number times a symbol; std::exp and its "
+      "like take numbers, write exp(a)");
   return lift(a);
+}
+
+template <std::same_as<long double> K, linear A> constexpr auto operator*(K, A a) {
+  static_assert(detail::never<A>,
+                "a form's numbers are double, this one is a long double, as std::exp and its like "
+                "make of a symbol: write let<0> = exp(a) and use let<0>");
+  return lift(a);
+}
+template <linear A, std::same_as<long double> K> constexpr auto operator*(A a, K k) {
+  return k * a;
+}
+template <linear A, std::same_as<long double> K> constexpr auto operator/(A a, K k) {
+  return k * a;
 }
 
 }  // namespace tweedie

@@ -10,7 +10,7 @@
 //   exp       float 1.02   double 0.98                        all
 //   log       float 0.89   double 0.76                        all
 //   tanh      float 1.45                                      all
-//   sin, cos  float 0.51   double 0.84                        |x| <= 2^40; NaN beyond, not a guess
+//   sin, cos  float 0.51   double 0.85                        |x| <= 2^40; NaN beyond, not a guess
 //
 // Infinities, NaN, signed zeros, subnormal results and overflow are as in C. The normal transform
 // of noise.hpp has its own, shorter log, sin and cos for its own domain.

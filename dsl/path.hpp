@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 
 #include <tweedie/dsl/level.hpp>
 
@@ -12,6 +13,7 @@ namespace tweedie {
 struct path {
   std::function<level(double)> at;      ///< the level at a time
   std::function<level(double)> at_rho;  ///< the level with a given rho = sigma / alpha
+  double noisiest = std::numeric_limits<double>::infinity();  ///< rho at the schedule's end
 };
 
 }  // namespace tweedie

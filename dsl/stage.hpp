@@ -96,9 +96,11 @@ constexpr auto operator|(pipeline<Stages...> const& p, Next next) {
   (std::index_sequence_for<Stages...>{});
 }
 
+// Of two stages one may be none: the pipeline says so.
 template <class First, class Next>
-requires(!is_pipeline<First> && !is_kind<First, kinds::unknown>) constexpr auto operator|(
-    First first, Next next) {
+requires(!is_pipeline<First> &&
+         !(is_kind<First, kinds::unknown> && is_kind<Next, kinds::unknown>)) constexpr auto
+operator|(First first, Next next) {
   return pipeline<First, Next>{{std::move(first), std::move(next)}};
 }
 

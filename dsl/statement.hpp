@@ -31,10 +31,23 @@ struct repetition {
   int times = 1;
 };
 
+template <class... Evaluations> struct step_of;
+
+namespace detail {
+template <class T> inline constexpr bool is_step_or_parts = false;
+template <class... E> inline constexpr bool is_step_or_parts<step_of<E...>> = true;
+template <class... S, class... E>
+inline constexpr bool is_step_or_parts<std::tuple<evaluation<S...>, E...>> = true;
+}  // namespace detail
+
 /// The evaluations of one step, in order.
 template <class... Evaluations> struct step_of {
   std::tuple<Evaluations...> evaluations;
   std::vector<repetition> repetitions = {};
+  /// Declared alone: where a formula returns two types the compiler then says just that.
+  template <class Other>
+  requires detail::is_step_or_parts<Other>
+  operator Other() const;
 };
 
 /// A step in which evaluations are repeated: how often is a value, so how many it has no type says.
@@ -50,12 +63,17 @@ template <class... Evaluations> struct repeated {
 namespace detail {
 template <class T> inline constexpr bool is_statement = false;
 template <class S, class V> inline constexpr bool is_statement<assignment<S, V>> = true;
+template <class... T> inline constexpr bool are_statements = (is_statement<T> && ...);
+
+/// x = x, in place of what is none: the sentence is then the only error.
+using stays = evaluation<assignment<sym::x, form<sym::x>>>;
 }  // namespace detail
 
 template <class... Statements> constexpr auto at(level where, Statements... statements) {
-  static_assert((detail::is_statement<Statements> && ...),
-                "at(level, ...) takes statements such as x = s.alpha * x0 + s.sigma * eps");
-  return evaluation<Statements...>{where, {statements...}};
+  constexpr bool whole = detail::are_statements<Statements...>;
+  static_assert(whole, "at(level, ...) takes statements such as x = s.alpha * x0 + s.sigma * eps");
+  if constexpr (whole) return evaluation<Statements...>{where, {statements...}};
+  else return detail::stays{where, {}};
 }
 
 namespace detail {
@@ -111,29 +129,43 @@ template <class T> inline constexpr bool is_repeated = false;
 template <class... E> inline constexpr bool is_repeated<repeated<E...>> = true;
 template <class T> inline constexpr bool is_repeating_step = false;
 template <class... E> inline constexpr bool is_repeating_step<repeating_step_of<E...>> = true;
+template <class T> inline constexpr bool is_evaluation = false;
+template <class... S> inline constexpr bool is_evaluation<evaluation<S...>> = true;
+template <class T> inline constexpr bool is_step = is_repeating_step<T>;
+template <class... E> inline constexpr bool is_step<step_of<E...>> = true;
 
 }  // namespace detail
 
 /// The evaluations `at(level, ...)` of a step; `repeat(n, at(...), ...)` among them is done n times.
 template <class... Parts> auto stages(Parts... parts) {
-  static_assert(sizeof...(Parts) > 0, "stages(...) takes one at(level, ...) or more");
-  std::vector<repetition> repetitions;
-  std::size_t i = 0;
-  auto const note = [&](std::vector<repetition> const& inside, std::size_t count) {
-    repetitions.insert(repetitions.end(), inside.begin(), inside.end());
-    i += count;
-  };
-  (note(detail::repetitions_of(parts, i),
-        std::tuple_size_v<decltype(detail::evaluations_of(parts))>),
-   ...);
-  return detail::step_from<(detail::is_repeated<Parts> || ...)>(
-      std::tuple_cat(detail::evaluations_of(parts)...), std::move(repetitions));
+  constexpr bool whole =
+      sizeof...(Parts) > 0 && ((detail::is_evaluation<Parts> || detail::is_repeated<Parts>)&&...);
+  static_assert(
+      whole,
+      "stages(...) takes evaluations, at(level, ...) or repeat(n, at(level, ...)), one or "
+      "more");
+  if constexpr (whole) {
+    std::vector<repetition> repetitions;
+    std::size_t i = 0;
+    auto const note = [&](std::vector<repetition> const& inside, std::size_t count) {
+      repetitions.insert(repetitions.end(), inside.begin(), inside.end());
+      i += count;
+    };
+    (note(detail::repetitions_of(parts, i),
+          std::tuple_size_v<decltype(detail::evaluations_of(parts))>),
+     ...);
+    return detail::step_from<(detail::is_repeated<Parts> || ...)>(
+        std::tuple_cat(detail::evaluations_of(parts)...), std::move(repetitions));
+  } else return step_of<detail::stays>{};
 }
 
 /// Evaluations of a step that are done `times` times over, `times` at least 0: a value, so that it
 /// compiles nothing. A step has one evaluation at least.
 template <class... E> auto repeat(int times, E... evaluations) {
-  return repeated<E...>{times, {evaluations...}};
+  constexpr bool whole = sizeof...(E) > 0 && (detail::is_evaluation<E> && ...);
+  static_assert(whole, "repeat(n, ...) takes evaluations, at(level, ...), or one whole step");
+  if constexpr (whole) return repeated<E...>{times, {evaluations...}};
+  else return repeated<detail::stays>{times, {}};
 }
 /// A whole step, `times` times over, as part of another one.
 template <class... E> auto repeat(int times, step_of<E...> const& step) {
@@ -144,10 +176,14 @@ template <class... E> auto repeat(int times, repeating_step_of<E...> const& step
 }
 
 template <class... Statements> auto step(Statements... statements) {
-  static_assert((detail::is_statement<Statements> && ...),
-                "step(...) takes statements such as x = s.alpha * x0 + s.sigma * eps");
-  return step_of<evaluation<Statements...>>{
-      {evaluation<Statements...>{std::nullopt, {statements...}}}};
+  constexpr bool whole = detail::are_statements<Statements...>;
+  static_assert(whole,
+                "step(...) takes statements such as x = s.alpha * x0 + s.sigma * eps; evaluations, "
+                "at(level, ...) and repeat(n, at(level, ...)), stand in stages(...)");
+  if constexpr (whole)
+    return step_of<evaluation<Statements...>>{
+        {evaluation<Statements...>{std::nullopt, {statements...}}}};
+  else return step_of<detail::stays>{};
 }
 
 namespace detail {
@@ -211,8 +247,6 @@ namespace detail {
 
 template <bool Repeats, class... E, class... Statements>
 auto step_then(step_of<E...> const& step, Statements const&... statements) {
-  static_assert((is_statement<Statements> && ...),
-                "then(step, ...) takes statements such as x = blend(mask, known, x)");
   constexpr std::size_t last = sizeof...(E) - 1;
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return step_from<Repeats>(
@@ -229,7 +263,14 @@ auto step_then(step_of<E...> const& step, Statements const&... statements) {
 /// A step with more statements after its last evaluation's: in them x is the x that the step
 /// arrives at. No kernel more, no evaluation more.
 template <class Step, class... Statements> auto then(Step const& step, Statements... statements) {
-  return detail::step_then<detail::is_repeating_step<Step>>(step, statements...);
+  constexpr bool whole = detail::is_step<Step> && detail::are_statements<Statements...>;
+  static_assert(
+      whole,
+      "then(step, ...) takes a step, step(...) or stages(...), and statements such as x = "
+      "blend(mask, known, x)");
+  if constexpr (whole)
+    return detail::step_then<detail::is_repeating_step<Step>>(step, statements...);
+  else return step_of<detail::stays>{};
 }
 
 }  // namespace tweedie

@@ -40,8 +40,13 @@ concept assignable = linear<T> || detail::is_expression<T>;
 namespace detail {
 
 template <class Target, class F> constexpr auto assign(F f) {
+  static_assert(assignable<F>,
+                "the right-hand side of a statement is a form or a node: a sum of symbols with "
+                "numbers as factors, or clamp(...), exp(...), pointwise(...) and their like; "
+                "std::exp and its like take numbers");
   if constexpr (linear<F>) return assignment<Target, decltype(lift(f))>{lift(f)};
-  else return assignment<Target, F>{f};
+  else if constexpr (assignable<F>) return assignment<Target, F>{f};
+  else return assignment<Target, form<>>{};
 }
 
 }  // namespace detail
@@ -57,7 +62,7 @@ struct x : symbol_base {
   constexpr x() = default;
   constexpr x(x const&) = default;
   constexpr auto operator=(x const& other) const { return detail::assign<x>(other); }
-  constexpr auto operator=(assignable auto value) const { return detail::assign<x>(value); }
+  constexpr auto operator=(auto value) const { return detail::assign<x>(value); }
 };
 template <int I> struct out : symbol_base {
   static_assert(I >= 0 && I < 20, "out<k> takes 0 <= k < 20");
@@ -81,7 +86,7 @@ template <int K> struct memory : symbol_base {
   constexpr memory() = default;
   constexpr memory(memory const&) = default;
   constexpr auto operator=(memory const& other) const { return detail::assign<memory>(other); }
-  constexpr auto operator=(assignable auto value) const { return detail::assign<memory>(value); }
+  constexpr auto operator=(auto value) const { return detail::assign<memory>(value); }
 };
 template <int K> struct given_noise : symbol_base {  // noise_stream<k> where the caller draws it
   static_assert(K >= 0 && K < 20, "noise that the caller gives is of a stream 0 <= k < 20");
@@ -105,7 +110,7 @@ template <int K> struct keep : symbol_base {
   constexpr keep() = default;
   constexpr keep(keep const&) = default;
   constexpr auto operator=(keep const& other) const { return detail::assign<keep>(other); }
-  constexpr auto operator=(assignable auto value) const { return detail::assign<keep>(value); }
+  constexpr auto operator=(auto value) const { return detail::assign<keep>(value); }
 };
 // Nodes that stages and expressions name.
 struct thresholded : symbol_base {  // the x0 that left a threshold
@@ -147,7 +152,7 @@ template <int K> struct let : symbol_base {
   constexpr let() = default;
   constexpr let(let const&) = default;
   constexpr auto operator=(let const& other) const { return detail::assign<let>(other); }
-  constexpr auto operator=(assignable auto value) const { return detail::assign<let>(value); }
+  constexpr auto operator=(auto value) const { return detail::assign<let>(value); }
 };
 template <int K> struct noise_stream : symbol_base {
   static_assert(K >= 0 && K < 0x10000, "noise_stream<k> takes 0 <= k < 2^16");
@@ -159,7 +164,7 @@ struct target : symbol_base {
   constexpr target() = default;
   constexpr target(target const&) = default;
   constexpr auto operator=(target const& other) const { return detail::assign<target>(other); }
-  constexpr auto operator=(assignable auto value) const { return detail::assign<target>(value); }
+  constexpr auto operator=(auto value) const { return detail::assign<target>(value); }
 };
 #pragma GCC diagnostic pop
 

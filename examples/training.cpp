@@ -19,7 +19,8 @@ int main() try {
   networks::unet_config config;
   config.base = 8;
   networks::unet network(config, /*seed=*/1);
-  objective const examples_of{schedules::cosine{}, predicts::v{}, weights::min_snr{.gamma = 5}};
+  objective const examples_of{schedules::cosine{}, predicts::v{}, weights::plain{},
+                              times::stratified{}};
 
   constexpr std::size_t batch = 32, pixels = 28 * 28;
   buffer clean(batch * pixels), noisy(batch * pixels), target(batch * pixels);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 #include <tweedie/io/extents.hpp>
 
@@ -13,9 +14,11 @@ std::optional<std::size_t> element_count(std::span<std::size_t const> shape) {
 }
 
 std::string to_text(std::span<std::size_t const> shape) {
+  constexpr std::size_t most = 16;  // a file may claim a million of them
   std::string text = "[";
-  for (auto size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
+  for (auto size : shape.first(std::min(shape.size(), most)))
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + (shape.size() > most ? ", ...]" : "]");
 }
 
 }  // namespace tweedie::io

@@ -16,12 +16,18 @@ namespace tweedie::io {
 // header's length as a little-endian 16-bit number (32-bit from version 2.0 on), a Python
 // dictionary with descr, fortran_order and shape that spaces and a newline pad, then the elements.
 
-/// An array, row-major. Little-endian float32 ('<f4'), float64 ('<f8') or unsigned bytes ('|u1').
+/// An element of NumPy's bool.
+enum class truth : std::uint8_t { no, yes };
+
+/// An array, row-major. Little-endian float32 ('<f4'), float64 ('<f8'), unsigned bytes ('|u1') or
+/// truth values ('|b1').
 struct npy_array {
   extents shape;
-  std::variant<std::vector<float>, std::vector<double>, std::vector<std::uint8_t>> data;
+  std::variant<std::vector<float>, std::vector<double>, std::vector<std::uint8_t>,
+               std::vector<truth>>
+      data;
 
-  /// The elements as float, a float64 rounded to the nearest.
+  /// The elements as float, a float64 rounded to the nearest, a truth value 0 or 1.
   std::vector<float> floats() const;
 };
 

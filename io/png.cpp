@@ -64,22 +64,28 @@ std::size_t length_of(std::size_t pictures, std::size_t size, std::size_t paddin
   return pictures * (size + padding) - padding;
 }
 
-canvas draw(std::span<float const> samples, picture_shape const& shape, grid_layout const& layout,
-            std::string const& name) {
+std::string described(picture_shape const& s) {
+  return std::to_string(s.count) + " pictures of " + std::to_string(s.channels) + "x" +
+         std::to_string(s.height) + "x" + std::to_string(s.width);
+}
+
+/// Where pictures lie on a canvas of so many pixels.
+struct places {
+  std::size_t columns, height, width;
+};
+
+places places_of(picture_shape const& shape, grid_layout const& layout, std::string const& name) {
   auto const count = shape.count, channels = shape.channels, height = shape.height,
              width = shape.width;
-  auto const described = std::to_string(count) + " pictures of " + std::to_string(channels) + "x" +
-                         std::to_string(height) + "x" + std::to_string(width);
   if (channels != 1 && channels != 3)
-    cannot_draw(name, "it was given " + described + "; expected 1 channel (gray) or 3 (RGB)");
+    cannot_draw(name,
+                "it was given " + described(shape) + "; expected 1 channel (gray) or 3 (RGB)");
   if (count == 0 || height == 0 || width == 0 || layout.upscale == 0)
-    cannot_draw(name, "it was given " + described + ", " + std::to_string(layout.upscale) +
+    cannot_draw(name, "it was given " + described(shape) + ", " + std::to_string(layout.upscale) +
                           " times as large; expected none of these to be 0");
-  if (width > max_bytes || height > max_bytes / width || count > max_bytes / (height * width) ||
-      samples.size() != count * channels * height * width)
-    cannot_draw(
-        name, "it was given " + std::to_string(samples.size()) + " values; expected " + described);
-
+  if (width > max_bytes || height > max_bytes / width || count > max_bytes / (height * width))
+    cannot_draw(name, "it was given " + described(shape) + ", too many; expected at most " +
+                          std::to_string(max_bytes) + " bytes");
   if (!std::isfinite(layout.background))
     cannot_draw(name, "its background is not finite; expected -1 to 1");
 
@@ -88,8 +94,8 @@ canvas draw(std::span<float const> samples, picture_shape const& shape, grid_lay
   auto const columns = layout.columns ? layout.columns : layout.rows ? fit(layout.rows) : square;
   auto const rows = layout.rows ? layout.rows : fit(columns);
   if (rows < fit(columns))
-    cannot_draw(name, "it was given " + described + "; expected at most " + std::to_string(rows) +
-                          " rows of " + std::to_string(columns));
+    cannot_draw(name, "it was given " + described(shape) + "; expected at most " +
+                          std::to_string(rows) + " rows of " + std::to_string(columns));
   auto const too_large = [&] {
     cannot_draw(name, std::to_string(rows) + " rows and " + std::to_string(columns) +
                           " columns of them, " + std::to_string(layout.upscale) +
@@ -100,7 +106,16 @@ canvas draw(std::span<float const> samples, picture_shape const& shape, grid_lay
   auto const total_height = length_of(rows, height * layout.upscale, layout.padding);
   auto const total_width = length_of(columns, width * layout.upscale, layout.padding);
   if (total_height > max_bytes / (total_width * channels)) too_large();
+  return {columns, total_height, total_width};
+}
 
+canvas draw(std::span<float const> samples, picture_shape const& shape, grid_layout const& layout,
+            std::string const& name) {
+  auto const [columns, total_height, total_width] = places_of(shape, layout, name);
+  auto const channels = shape.channels, height = shape.height, width = shape.width;
+  if (samples.size() != shape.count * channels * height * width)
+    cannot_draw(name, "it was given " + std::to_string(samples.size()) + " values; expected " +
+                          described(shape));
   canvas result{channels, total_height, total_width, {}};
   result.bytes.assign(total_height * total_width * channels, byte_of(layout.background));
   for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -143,10 +158,9 @@ std::size_t number_at(octets bytes, std::size_t i) {
 
 /// Where a file has what.
 struct anatomy {
-  octets header, palette;
+  octets header, palette, transparency;
   std::vector<octets> data;  ///< the IDAT chunks
   std::size_t data_at = 0;   ///< where the first of them begins, with its length
-  bool has_transparency = false;
 
   std::size_t width() const { return number_at(header, 0); }
   std::size_t height() const { return number_at(header, 4); }
@@ -192,7 +206,9 @@ anatomy check_chunks(octets bytes, std::string const& name) {
       if (at + 12 + length != bytes.size()) fail("it goes on behind its last chunk");
       return parts;
     } else if (type == "tRNS") {
-      parts.has_transparency = true;
+      if (!parts.transparency.empty() || length == 0 || length > 256)
+        fail(chunk + " is no transparency; expected one, of 1 to 256 bytes");
+      parts.transparency = data;
     } else if (type.front() < 'a' || type.front() > 'z') {  // only these may be skipped
       fail(chunk + " is of a type that is not known");
     }
@@ -212,16 +228,16 @@ void check_header(anatomy const& parts, std::string const& name, std::size_t max
   if (width == 0 || height == 0 || height > max_pixels / width)
     fail("it has " + std::to_string(width) + "x" + std::to_string(height) +
          " pixels; expected at least 1 and at most " + std::to_string(max_pixels));
-  if (colour == 4 || colour == 6 || parts.has_transparency)
-    fail("it has transparency; expected gray or RGB without it");
   bool const is_packed = depth == 1 || depth == 2 || depth == 4;
-  bool const is_known = colour == 0   ? is_packed || depth == 8 || depth == 16
-                        : colour == 2 ? depth == 8 || depth == 16
-                                      : colour == 3 && (is_packed || depth == 8);
+  bool const is_known =
+      colour == 0   ? is_packed || depth == 8 || depth == 16
+      : colour == 3 ? is_packed || depth == 8
+                    : (colour == 2 || colour == 4 || colour == 6) && (depth == 8 || depth == 16);
   if (!is_known)
     fail("it has the colour type " + std::to_string(colour) + " with " + std::to_string(depth) +
-         " bits; expected gray (0) with 1, 2, 4, 8 or 16, RGB (2) with 8 or 16, or a palette (3) "
-         "with 1, 2, 4 or 8");
+         " bits; expected gray (0) with 1, 2, 4, 8 or 16, a palette (3) with 1, 2, 4 or 8, or RGB "
+         "(2), "
+         "gray (4) and RGB (6) with transparency with 8 or 16");
   if (parts.header[10] != 0 || parts.header[11] != 0 || parts.header[12] > 1)
     fail("it is compressed, filtered or interlaced by a method that is not known");
   if (parts.has_palette() && parts.palette.empty()) fail("it has no palette for its pixels");
@@ -280,24 +296,17 @@ void check_rows(anatomy const& parts, std::string const& name) {
 }
 
 /// stb looks a colour up without asking whether the palette has it, in memory never written. Here a
-/// palette of all 256 follows the file's own, and the colours that were not there are transparent:
-/// a picture that uses one is known by it.
-buffer with_all_colours(std::span<std::byte const> content, anatomy const& parts) {
-  auto const count = parts.palette.size() / 3;
+/// palette of all 256 follows the file's own, whose colours are their indices: what is read is what
+/// the file's palette is asked.
+buffer with_indices_as_colours(std::span<std::byte const> content, anatomy const& parts) {
+  constexpr std::string_view type = "PLTE";
+  constexpr std::size_t colours = 256, length = 3 * colours;
   buffer added;
-  auto put = [&](std::string_view type, std::vector<unsigned char> const& data) {
-    for (int shift : {24, 16, 8, 0}) added.push_back(static_cast<std::byte>(data.size() >> shift));
-    auto const name = std::as_bytes(std::span(type)), bytes = std::as_bytes(std::span(data));
-    added.insert(added.end(), name.begin(), name.end());
-    added.insert(added.end(), bytes.begin(), bytes.end());
-    added.resize(added.size() + 4);  // stb skips the checksum
-  };
-  std::vector<unsigned char> palette(parts.palette.begin(), parts.palette.end());
-  palette.resize(3 * 256);
-  std::vector<unsigned char> opacity(count, 255);
-  opacity.resize(256);
-  put("PLTE", palette);
-  put("tRNS", opacity);
+  for (int shift : {24, 16, 8, 0}) added.push_back(static_cast<std::byte>(length >> shift));
+  auto const name = std::as_bytes(std::span(type));
+  added.insert(added.end(), name.begin(), name.end());
+  for (std::size_t i = 0; i < colours; ++i) added.insert(added.end(), 3, static_cast<std::byte>(i));
+  added.resize(added.size() + 4);  // stb skips the checksum
   auto const place = content.begin() + static_cast<std::ptrdiff_t>(parts.data_at);
   buffer result(content.begin(), place);
   result.insert(result.end(), added.begin(), added.end());
@@ -306,6 +315,10 @@ buffer with_all_colours(std::span<std::byte const> content, anatomy const& parts
 }
 
 }  // namespace
+
+void check_png(picture_shape const& shape, grid_layout const& layout, std::string const& name) {
+  places_of(shape, layout, name);
+}
 
 buffer to_png(std::span<float const> samples, picture_shape const& shape,
               grid_layout const& layout) {
@@ -318,7 +331,7 @@ void write_png(std::filesystem::path const& path, std::span<float const> samples
 }
 
 picture parse_png(std::span<std::byte const> content, std::string const& name,
-                  std::size_t max_pixels) {
+                  png_options const& options) {
   auto fail = [&](std::string const& why) {
     throw error("'" + name + "' is not a usable PNG: " + why);
   };
@@ -327,12 +340,12 @@ picture parse_png(std::span<std::byte const> content, std::string const& name,
          std::to_string(max_bytes));
   auto bytes = octets(reinterpret_cast<unsigned char const*>(content.data()), content.size());
   auto const parts = check_chunks(bytes, name);
-  check_header(parts, name, max_pixels);
+  check_header(parts, name, options.max_pixels);
   check_rows(parts, name);
 
   buffer completed;
   if (parts.has_palette()) {
-    completed = with_all_colours(content, parts);
+    completed = with_indices_as_colours(content, parts);
     bytes = octets(reinterpret_cast<unsigned char const*>(completed.data()), completed.size());
   }
   int width = 0, height = 0, channels = 0;
@@ -344,23 +357,35 @@ picture parse_png(std::span<std::byte const> content, std::string const& name,
     fail(reason ? reason : "stb_image gives no reason");
   }
   auto const size = parts.width() * parts.height(), stride = static_cast<std::size_t>(channels);
-  if (parts.has_palette())
-    for (std::size_t i = 0; i < size; ++i)
-      if (decoded.get()[i * stride + 3] == 0)
-        fail("a pixel has a colour that its palette of " +
-             std::to_string(parts.palette.size() / 3) + " lacks");
-
-  picture result{{1, parts.colour() == 0 ? 1u : 3u, parts.height(), parts.width()}, {}};
+  auto const colours = parts.palette.size() / 3;
+  picture result{{1, parts.colour() % 4 == 0 ? 1u : 3u, parts.height(), parts.width()}, {}, {}};
   result.values.resize(size * result.shape.channels);
-  for (std::size_t i = 0; i < size; ++i)
+  auto const value_of = [](int byte) { return static_cast<float>(2 * byte - 255) / 255.0f; };
+  bool const has_alpha = !parts.has_palette() && stride % 2 == 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    unsigned char const* pixel = decoded.get() + i * stride;
+    unsigned char alpha = has_alpha ? pixel[stride - 1] : 255;
+    if (parts.has_palette()) {
+      std::size_t const index = pixel[0];
+      if (index >= colours)
+        fail("a pixel has a colour that its palette of " + std::to_string(colours) + " lacks");
+      pixel = parts.palette.data() + 3 * index;
+      if (index < parts.transparency.size()) alpha = parts.transparency[index];
+    }
     for (std::size_t c = 0; c < result.shape.channels; ++c)
-      result.values[c * size + i] =
-          static_cast<float>(2 * decoded.get()[i * stride + c] - 255) / 255.0f;
+      result.values[c * size + i] = value_of(pixel[c]);
+    if (alpha == 255) continue;
+    if (!options.may_be_transparent)
+      fail("it has transparency, first at row " + std::to_string(i / parts.width()) + ", column " +
+           std::to_string(i % parts.width()) + "; expected gray or RGB without it");
+    if (result.opacity.empty()) result.opacity.assign(size, 1);
+    result.opacity[i] = static_cast<float>(alpha) / 255.0f;
+  }
   return result;
 }
 
-picture read_png(std::filesystem::path const& path, std::size_t max_pixels) {
-  return parse_png(read_file(path, max_bytes), path.string(), max_pixels);
+picture read_png(std::filesystem::path const& path, png_options const& options) {
+  return parse_png(read_file(path, max_bytes), path.string(), options);
 }
 
 }  // namespace tweedie::io

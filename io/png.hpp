@@ -27,6 +27,10 @@ struct grid_layout {
   float background = 1;               ///< of the padding and of places without a picture
 };
 
+/// Throws `error`, which calls the file `name`, where `to_png` would for the shape or the layout:
+/// before there are pictures.
+void check_png(picture_shape const& shape, grid_layout const& layout, std::string const& name);
+
 /// A grid as one PNG; values outside [-1, 1] are clamped. Throws `error` where the shape, the
 /// number of values or the layout do not fit, or a value is NaN or infinite.
 buffer to_png(std::span<float const> samples, picture_shape const& shape,
@@ -39,13 +43,19 @@ void write_png(std::filesystem::path const& path, std::span<float const> samples
 struct picture {
   picture_shape shape;
   std::vector<float> values;
+  std::vector<float> opacity;  ///< [height, width], 0 to 1; empty where no pixel is transparent
+};
+
+struct png_options {
+  std::size_t max_pixels = std::size_t{1} << 26;
+  bool may_be_transparent = false;
 };
 
 /// Reads gray or RGB (a palette becomes RGB, 16 bits become 8). Throws `error`, which calls it
-/// `name`, where the content is not a sound PNG (checksums included), has transparency, or is of
-/// more than `max_pixels`.
+/// `name`, where the content is not a sound PNG (checksums included), has a pixel that is not opaque
+/// unless it may, or is of more pixels than there may be.
 picture parse_png(std::span<std::byte const> content, std::string const& name,
-                  std::size_t max_pixels = std::size_t{1} << 26);
-picture read_png(std::filesystem::path const& path, std::size_t max_pixels = std::size_t{1} << 26);
+                  png_options const& options = {});
+picture read_png(std::filesystem::path const& path, png_options const& options = {});
 
 }  // namespace tweedie::io

@@ -1,14 +1,26 @@
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <tweedie/dsl/half.hpp>
+#include <tweedie/io/nearest.hpp>
 #include <tweedie/io/safetensors.hpp>
 
 namespace tweedie::io {
-namespace {
 
 using nlohmann::json;
+
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t most = 100;
+  std::string const shown =
+      text.size() > most ? std::string(text.substr(0, most)) + "..." : std::string(text);
+  return json(shown).dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
+namespace {
 
 struct dtype_row {
   std::string_view name;
@@ -33,11 +45,6 @@ constexpr std::array<dtype_row, 13> dtypes{{{"BOOL", 1, 0},
 
 constexpr dtype_row const& row(tensor_dtype dtype) {
   return dtypes[static_cast<std::size_t>(dtype)];
-}
-
-/// A text from a file as a sentence may print it: quoted, and control characters escaped.
-std::string in_quotes(std::string_view text) {
-  return json(text).dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
 [[noreturn]] void fail(std::string const& source, std::string const& why) {
@@ -98,7 +105,7 @@ class header_check final : public nlohmann::json_sax<json> {
   std::vector<std::set<std::string>> open_;  ///< the names of each object and array that is open
 };
 
-json parse_header(std::string_view text, std::string const& source) {
+json parse_json(std::string_view text, std::string const& source) {
   // A parser would also skip a byte order mark; the format says that the first byte is a brace.
   if (text.empty() || text.front() != '{')
     fail(source, "its header does not begin with '{'; expected a JSON object");
@@ -107,16 +114,8 @@ json parse_header(std::string_view text, std::string const& source) {
   return json::parse(text.begin(), text.end());
 }
 
-/// A tensor of the header, its bytes still in the file.
-struct entry {
-  std::string name;
-  tensor_dtype dtype;
-  extents shape;
-  std::uint64_t begin, end;
-};
-
-entry parse_entry(std::string const& name, json const& value, std::uint64_t data_size,
-                  std::string const& source) {
+tensor_entry parse_entry(std::string const& name, json const& value, std::uint64_t data_size,
+                         std::string const& source) {
   auto wrong = [&](std::string const& why) {
     fail(source, "tensor " + in_quotes(name) + " " + why);
   };
@@ -134,9 +133,6 @@ entry parse_entry(std::string const& name, json const& value, std::uint64_t data
   auto const dtype_name = dtype.get<std::string>();
   auto const found = std::find_if(dtypes.begin(), dtypes.end(),
                                   [&](auto const& known) { return known.name == dtype_name; });
-  if (found == dtypes.end())
-    wrong("has the unknown dtype " + in_quotes(dtype_name) +
-          "; expected one of BOOL, U8, I8, I16, U16, F16, BF16, I32, U32, F32, F64, I64, U64");
 
   auto const& shape = value.at("shape");
   if (!shape.is_array() || !std::all_of(shape.begin(), shape.end(), is_unsigned))
@@ -146,13 +142,19 @@ entry parse_entry(std::string const& name, json const& value, std::uint64_t data
       !std::all_of(offsets.begin(), offsets.end(), is_unsigned))
     wrong("has data_offsets that are not two whole numbers from 0 on");
 
-  entry result{name, static_cast<tensor_dtype>(found - dtypes.begin()), shape.get<extents>(),
-               offsets[0].get<std::uint64_t>(), offsets[1].get<std::uint64_t>()};
+  tensor_entry result{name,
+                      dtype_name,
+                      {},
+                      shape.get<extents>(),
+                      offsets[0].get<std::uint64_t>(),
+                      offsets[1].get<std::uint64_t>()};
   auto const range = std::to_string(result.begin) + " to " + std::to_string(result.end);
   if (result.begin > result.end) wrong("begins behind its end, at " + range);
   if (result.end > data_size)
     wrong("lies at " + range + ", outside the file's " + std::to_string(data_size) +
           " bytes of data");
+  if (found == dtypes.end()) return result;  // how long an element is, who asks for it may know
+  result.dtype = static_cast<tensor_dtype>(found - dtypes.begin());
   auto with_bytes = result.shape;
   with_bytes.push_back(found->size);
   auto const size = element_count(with_bytes);
@@ -174,49 +176,53 @@ void check_finite(tensor const& given, std::string const& source) {
                   "; expected finite numbers");
 }
 
-}  // namespace
+constexpr std::size_t prefix_size = 8;  // the header's length
 
-std::string_view to_text(tensor_dtype dtype) { return row(dtype).name; }
-std::size_t size_of(tensor_dtype dtype) { return row(dtype).size; }
-
-tensor_file parse_safetensors(std::span<std::byte const> content, std::string const& source,
-                              safetensors_options const& options) {
-  constexpr std::size_t prefix = 8;
-  if (content.size() < prefix)
-    fail(source, "it has " + std::to_string(content.size()) +
-                     " bytes; expected 8 for the length of its header");
-  auto const length = little_endian(content.first(prefix));
+/// The header's length of a file of `size` bytes, by its first ones.
+std::size_t header_length(std::span<std::byte const> content, std::uint64_t size,
+                          std::string const& source) {
+  if (size < prefix_size)
+    fail(source,
+         "it has " + std::to_string(size) + " bytes; expected 8 for the length of its header");
+  auto const length = little_endian(content.first(prefix_size));
   if (length > max_safetensors_header)
     fail(source, "its header is said to have " + std::to_string(length) +
                      " bytes; expected at most " + std::to_string(max_safetensors_header));
-  if (length > content.size() - prefix)
+  if (length > size - prefix_size)
     fail(source, "its header is said to have " + std::to_string(length) + " bytes, but only " +
-                     std::to_string(content.size() - prefix) + " follow");
-  auto const text = content.subspan(prefix, static_cast<std::size_t>(length));
-  auto const data = content.subspan(prefix + text.size());
-  auto const header =
-      parse_header({reinterpret_cast<char const*>(text.data()), text.size()}, source);
+                     std::to_string(size - prefix_size) + " follow");
+  return static_cast<std::size_t>(length);
+}
 
-  tensor_file file;
-  file.source = source;
-  std::vector<entry> entries;
-  for (auto const& [name, value] : header.items()) {
+struct header {
+  std::map<std::string, std::string> metadata;
+  std::vector<tensor_entry> tensors;
+};
+
+header parse_header(std::span<std::byte const> text, std::uint64_t data_size,
+                    std::string const& source) {
+  header result;
+  auto& entries = result.tensors;
+  auto const parsed = parse_json({reinterpret_cast<char const*>(text.data()), text.size()}, source);
+  for (auto const& [name, value] : parsed.items()) {
     if (name != "__metadata__") {
-      entries.push_back(parse_entry(name, value, data.size(), source));
+      entries.push_back(parse_entry(name, value, data_size, source));
       continue;
     }
+    if (value.is_null()) continue;  // as some writers say that there is none
     if (!value.is_object()) fail(source, "__metadata__ is not a JSON object of strings");
     for (auto const& [key, words] : value.items()) {
       if (!words.is_string())
         fail(source, "__metadata__ holds under " + in_quotes(key) + " what is not a string");
-      file.metadata.emplace(key, words.get<std::string>());
+      result.metadata.emplace(key, words.get<std::string>());
     }
   }
 
   // Stable: tensors without elements share a place, and stay in the order of their names.
-  std::stable_sort(entries.begin(), entries.end(), [](entry const& a, entry const& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](tensor_entry const& a, tensor_entry const& b) {
+                     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+                   });
   std::uint64_t used = 0;
   for (auto const& next : entries) {
     if (next.begin != used)
@@ -225,24 +231,211 @@ tensor_file parse_safetensors(std::span<std::byte const> content, std::string co
                        "; expected " + std::to_string(used));
     used = next.end;
   }
-  if (used != data.size())
+  if (used != data_size)
     fail(source, "its tensors end at " + std::to_string(used) + " and leave a hole; expected " +
-                     std::to_string(data.size()) + ", the end of the file");
+                     std::to_string(data_size) + ", the end of the file");
+  return result;
+}
 
-  file.tensors.reserve(entries.size());
-  for (auto& next : entries) {
+std::string known_dtypes() {
+  std::string text;
+  for (auto const& known : dtypes) text += (text.empty() ? "" : ", ") + std::string(known.name);
+  return text;
+}
+
+constexpr std::array float_dtypes{tensor_dtype::f32, tensor_dtype::f16, tensor_dtype::bf16};
+
+template <class T> std::vector<float> widened(std::span<std::byte const> bytes) {
+  std::vector<float> values(bytes.size() / sizeof(T));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    T value;
+    std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
+    values[i] = to_float(value);
+  }
+  return values;
+}
+
+/// The one of that name, shape and one of the dtypes, or a sentence.
+template <class Named>
+Named const& find(std::vector<Named> const& tensors, std::string const& source,
+                  std::string_view name, std::span<tensor_dtype const> allowed,
+                  std::span<std::size_t const> shape, auto dtype_name) {
+  std::string expected;
+  for (auto dtype : allowed)
+    expected += (expected.empty() ? "" : ", ") + std::string(to_text(dtype)) + to_text(shape);
+  auto const found = std::ranges::find(tensors, name, &Named::name);
+  if (found == tensors.end()) {
+    std::vector<std::string_view> names;
+    for (auto const& next : tensors) names.push_back(next.name);
+    auto const near = nearest(name, names);
+    throw error("'" + source + "' has no tensor " + in_quotes(name) + "; expected one of " +
+                expected + (near ? "; did you mean " + in_quotes(*near) + "?" : ""));
+  }
+  auto const wrong = [&](std::string const& what) {
+    throw error("'" + source + "': tensor " + in_quotes(name) + " has the " + what);
+  };
+  if (std::ranges::find_if(allowed, [&](tensor_dtype d) { return found->dtype == d; }) ==
+      allowed.end())
+    wrong("dtype " + std::string(dtype_name(*found)) + "; expected " + expected);
+  if (!std::ranges::equal(shape, found->shape))
+    wrong("shape " + to_text(found->shape) + "; expected " + to_text(shape));
+  return *found;
+}
+
+void check_names(std::vector<std::string_view> const& given, std::span<std::string const> names,
+                 std::string const& source) {
+  std::set<std::string_view> const expected(names.begin(), names.end());
+  std::set<std::string_view> const there(given.begin(), given.end());
+  std::vector<std::string_view> missing;
+  for (auto name : expected)
+    if (!there.contains(name)) missing.push_back(name);
+  for (auto name : given)
+    if (!expected.contains(name)) {
+      auto const near = nearest(name, missing);
+      throw error("'" + source + "' has the extra tensor " + in_quotes(name) +
+                  "; expected only the " + std::to_string(expected.size()) + " that are asked for" +
+                  (near ? "; did you mean " + in_quotes(*near) + "?" : ""));
+    }
+  if (!missing.empty())
+    throw error("'" + source + "' has no tensor " + in_quotes(missing.front()) +
+                "; expected all of the " + std::to_string(expected.size()) + " that are asked for");
+}
+
+}  // namespace
+
+std::string_view to_text(tensor_dtype dtype) { return row(dtype).name; }
+std::size_t size_of(tensor_dtype dtype) { return row(dtype).size; }
+
+safetensors_file::safetensors_file(std::filesystem::path const& path,
+                                   safetensors_options const& options)
+    : file_(path, options.max_bytes),
+      source_(path.string()),
+      must_be_finite_(options.must_be_finite) {
+  std::array<std::byte, prefix_size> first{};
+  if (file_.size() >= prefix_size) file_.read(0, first);
+  buffer text(header_length(std::span(first), file_.size(), source_));
+  file_.read(prefix_size, text);
+  data_begin_ = prefix_size + text.size();
+  auto parsed = parse_header(text, file_.size() - data_begin_, source_);
+  metadata_ = std::move(parsed.metadata);
+  tensors_ = std::move(parsed.tensors);
+}
+
+tensor_entry const& safetensors_file::expect(std::string_view name,
+                                             std::span<tensor_dtype const> dtypes,
+                                             std::span<std::size_t const> shape) const {
+  return find(tensors_, source_, name, dtypes, shape, [](tensor_entry const& next) {
+    return next.dtype ? next.dtype_name : in_quotes(next.dtype_name);
+  });
+}
+
+void safetensors_file::expect_names(std::span<std::string const> names) const {
+  std::vector<std::string_view> given;
+  for (auto const& next : tensors_)
+    if (next.dtype || std::ranges::find(names, next.name) != names.end())
+      given.push_back(next.name);
+  check_names(given, names, source_);
+}
+
+tensor safetensors_file::read(tensor_entry const& entry) const {
+  if (!entry.dtype)
+    throw error("'" + source_ + "': tensor " + in_quotes(entry.name) + " has the dtype " +
+                in_quotes(entry.dtype_name) + "; expected one of " + known_dtypes());
+  tensor result{entry.name, *entry.dtype, entry.shape,
+                buffer(static_cast<std::size_t>(entry.end - entry.begin))};
+  file_.read(data_begin_ + entry.begin, result.bytes);
+  if (must_be_finite_) check_finite(result, source_);
+  return result;
+}
+
+std::vector<float> safetensors_file::floats(std::string_view name, extents const& shape) const {
+  auto const found = read(expect(name, float_dtypes, shape));
+  if (found.dtype == tensor_dtype::f16) return widened<float16>(found.bytes);
+  if (found.dtype == tensor_dtype::bf16) return widened<bfloat16>(found.bytes);
+  return widened<float>(found.bytes);
+}
+
+tensor_file safetensors_file::read_all() const {
+  tensor_file all;
+  all.source = source_;
+  all.metadata = metadata_;
+  for (auto const& next : tensors_)
+    if (next.dtype) all.tensors.push_back(read(next));
+  return all;
+}
+
+tensor_file parse_safetensors(std::span<std::byte const> content, std::string const& source,
+                              safetensors_options const& options) {
+  auto const length = header_length(content, content.size(), source);
+  auto const data = content.subspan(prefix_size + length);
+  auto parsed = parse_header(content.subspan(prefix_size, length), data.size(), source);
+  tensor_file all;
+  all.source = source;
+  all.metadata = std::move(parsed.metadata);
+  for (auto const& next : parsed.tensors) {
+    if (!next.dtype) continue;
     auto const bytes = data.subspan(static_cast<std::size_t>(next.begin),
                                     static_cast<std::size_t>(next.end - next.begin));
-    file.tensors.push_back({std::move(next.name), next.dtype, std::move(next.shape),
-                            buffer(bytes.begin(), bytes.end())});
-    if (options.must_be_finite) check_finite(file.tensors.back(), source);
+    all.tensors.push_back({next.name, *next.dtype, next.shape, buffer(bytes.begin(), bytes.end())});
+    if (options.must_be_finite) check_finite(all.tensors.back(), source);
   }
-  return file;
+  return all;
 }
 
 tensor_file read_safetensors(std::filesystem::path const& path,
                              safetensors_options const& options) {
-  return parse_safetensors(read_file(path, options.max_bytes), path.string(), options);
+  return safetensors_file(path, options).read_all();
+}
+
+namespace {
+
+constexpr char const* checksum_key = "checksum";
+
+/// CRC-32 of all texts but the checksum itself, by their names, and of all tensors, by theirs. Before
+/// each text goes its length, so that none can pass into the next.
+std::string checksum_of(tensor_file const& file) {
+  uLong crc = crc32_z(0, nullptr, 0);
+  auto const add_bytes = [&](std::span<std::byte const> bytes) {
+    crc = crc32_z(crc, reinterpret_cast<Bytef const*>(bytes.data()), bytes.size());
+  };
+  auto const add_number = [&](std::uint64_t number) {
+    add_bytes(std::as_bytes(std::span(&number, 1)));
+  };
+  auto const add_text = [&](std::string_view text) {
+    add_number(text.size());
+    add_bytes(std::as_bytes(std::span(text)));
+  };
+  std::map<std::string_view, tensor const*> by_name;
+  for (auto const& next : file.tensors) by_name[next.name] = &next;
+  for (auto const& [key, text] : file.metadata) {
+    if (key == checksum_key) continue;
+    add_text(key);
+    add_text(text);
+  }
+  for (auto const& [name, next] : by_name) {
+    add_text(name);
+    add_text(to_text(next->dtype));
+    add_number(next->shape.size());
+    for (auto size : next->shape) add_number(size);
+    add_bytes(next->bytes);
+  }
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text = "crc32 ";
+  for (int shift = 28; shift >= 0; shift -= 4) text += digits[crc >> shift & 15];
+  return text;
+}
+
+}  // namespace
+
+void seal(tensor_file& file) { file.metadata[checksum_key] = checksum_of(file); }
+
+void expect_sealed(tensor_file const& file) {
+  auto const found = file.metadata.find(checksum_key);
+  if (found == file.metadata.end())
+    throw error("'" + file.source + "' has no checksum in its metadata; expected one");
+  if (auto const actual = checksum_of(file); found->second != actual)
+    throw error("'" + file.source + "' was changed since it was written: its checksum is " +
+                in_quotes(found->second) + "; expected " + in_quotes(actual));
 }
 
 namespace {
@@ -321,35 +514,14 @@ void write_safetensors(std::filesystem::path const& path, tensor_file const& fil
 
 tensor const& expect_tensor(tensor_file const& file, std::string_view name, tensor_dtype dtype,
                             std::span<std::size_t const> shape) {
-  auto const found = std::find_if(file.tensors.begin(), file.tensors.end(),
-                                  [&](tensor const& next) { return next.name == name; });
-  auto const expected = std::string(to_text(dtype)) + to_text(shape);
-  if (found == file.tensors.end())
-    throw error("'" + file.source + "' has no tensor " + in_quotes(name) + "; expected one of " +
-                expected);
-  if (found->dtype != dtype)
-    throw error("'" + file.source + "': tensor " + in_quotes(name) + " has the dtype " +
-                std::string(to_text(found->dtype)) + "; expected " + expected);
-  if (!std::equal(shape.begin(), shape.end(), found->shape.begin(), found->shape.end()))
-    throw error("'" + file.source + "': tensor " + in_quotes(name) + " has the shape " +
-                to_text(found->shape) + "; expected " + to_text(shape));
-  return *found;
+  return find(file.tensors, file.source, name, std::span(&dtype, 1), shape,
+              [](tensor const& next) { return to_text(next.dtype); });
 }
 
 void expect_names(tensor_file const& file, std::span<std::string const> names) {
-  std::set<std::string_view> const expected(names.begin(), names.end());
-  std::set<std::string_view> given;
-  for (auto const& next : file.tensors) {
-    given.insert(next.name);
-    if (!expected.contains(next.name))
-      throw error("'" + file.source + "' has the extra tensor " + in_quotes(next.name) +
-                  "; expected only the " + std::to_string(expected.size()) + " that are asked for");
-  }
-  for (auto name : expected)
-    if (!given.contains(name))
-      throw error("'" + file.source + "' has no tensor " + in_quotes(name) +
-                  "; expected all of the " + std::to_string(expected.size()) +
-                  " that are asked for");
+  std::vector<std::string_view> given;
+  for (auto const& next : file.tensors) given.push_back(next.name);
+  check_names(given, names, file.source);
 }
 
 }  // namespace tweedie::io

@@ -275,8 +275,8 @@ TWEEDIE_HD double target(level const& t, double x0, double eps, double score) {
   else if constexpr (std::same_as<Predicts, predicts::velocity>) {
     // sigma' is infinite at the clean end of a VP schedule only, where sigma sigma' = -alpha
     // alpha' is not.
-    if (std::isinf(t.dsigma)) return t.dalpha * x0 + t.alpha * t.dalpha * score;
-    return t.dalpha * x0 + t.dsigma * eps;
+    if (std::isinf(t.dsigma)) return t.steps * t.dalpha * (x0 + t.alpha * score);
+    return t.steps * (t.dalpha * x0 + t.dsigma * eps);
   } else
     static_assert(std::same_as<Predicts, predicts::epsilon>,
                   "gaussian_mixture predicts epsilon, x0, score, v or velocity");

@@ -54,16 +54,19 @@ struct v {
 };
 
 /// raw = alpha' x0 + sigma' eps, the velocity dx/dt of the probability flow (Lipman et al. 2022;
-/// Liu et al. 2022). For rectified flow it is eps - x0.
+/// Liu et al. 2022). For rectified flow it is eps - x0. On a table t is a share of its T steps, so
+/// that the velocity is that of the continuous schedule and not T times smaller.
 struct velocity {
   using kind = kinds::parameterization;
   static constexpr char const* name = "velocity";
-  auto x0_of(level t) const { return (t.dsigma * x - t.sigma * raw) / determinant(t); }
-  auto eps_of(level t) const { return (t.alpha * raw - t.dalpha * x) / determinant(t); }
-  auto target(level t) const { return t.dalpha * symbols::x0 + t.dsigma * eps; }
+  auto x0_of(level t) const { return (dsigma(t) * x - t.sigma * raw) / determinant(t); }
+  auto eps_of(level t) const { return (t.alpha * raw - dalpha(t) * x) / determinant(t); }
+  auto target(level t) const { return dalpha(t) * symbols::x0 + dsigma(t) * eps; }
 
  private:
-  static double determinant(level t) { return t.alpha * t.dsigma - t.sigma * t.dalpha; }
+  static double dalpha(level t) { return t.steps * t.dalpha; }
+  static double dsigma(level t) { return t.steps * t.dsigma; }
+  static double determinant(level t) { return t.alpha * dsigma(t) - t.sigma * dalpha(t); }
 };
 
 }  // namespace tweedie::predicts

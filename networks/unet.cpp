@@ -102,9 +102,10 @@ void unet::vjp(float const* x, std::size_t pitch, double const* times, int const
 
 double unet::train_step(float const* x, float const* target, double const* times, int const* labels,
                         float const* weights, std::size_t samples, std::uint64_t dropout_seed,
-                        adam const& settings) {
+                        adam const& settings, double* errors) {
   ++body_->changes;
-  return body_->train_step(x, target, times, labels, weights, samples, dropout_seed, settings);
+  return body_->train_step(x, target, times, labels, weights, samples, dropout_seed, settings,
+                           errors);
 }
 
 run_of<float> unet::parameters() {

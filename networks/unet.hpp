@@ -122,14 +122,15 @@ class unet {
 
   /// One step of Adam on the loss  mean over samples of weight_i * mean over elements of (out -
   /// target)^2;  returns the loss before the step. x and target: `samples` rows of `elements()`
-  /// floats, contiguous; times, labels as for `forward`; weights: one per sample, or null for 1.
+  /// floats, contiguous; times, labels as for `forward`; weights: one per sample, or null for 1;
+  /// errors, where given: each sample's mean of (out - target)^2, for objective::observe.
   /// `dropout_seed` alone decides the dropout, so the parameters, the two moments and the step
   /// count are the whole state: a resumed run has the same bits at equal thread count. Throws
   /// tweedie::error, and changes nothing, on a bad label or where the loss or its gradient is not
   /// finite.
   double train_step(float const* x, float const* target, double const* times, int const* labels,
                     float const* weights, std::size_t samples, std::uint64_t dropout_seed,
-                    adam const& settings = {});
+                    adam const& settings = {}, double* errors = nullptr);
 
   /// All weights, in the order of `tensors()`; a value written here is what the next call uses, on
   /// a device as `forward_on_device` says.

@@ -38,7 +38,7 @@ struct unet_body {
                    std::size_t result_pitch) const = 0;
   virtual double train_step(float const* x, float const* target, double const* times,
                             int const* labels, float const* weights, std::size_t samples,
-                            std::uint64_t dropout_seed, adam const& settings) = 0;
+                            std::uint64_t dropout_seed, adam const& settings, double* errors) = 0;
   virtual run_of<float> parameters() const = 0;
   virtual run_of<float> first_moment() const = 0;
   virtual run_of<float> second_moment() const = 0;

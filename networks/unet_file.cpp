@@ -20,32 +20,27 @@ json parse_object(std::string const& text, std::string const& source) {
   return parsed;
 }
 
-template <class T> T number_of(json const& object, char const* key, std::string const& source) {
-  auto const found = object.find(key);
-  if (found == object.end()) throw error(source + " has no '" + key + "'");
-  bool const fits = std::is_same_v<T, bool>       ? found->is_boolean()
-                    : std::is_floating_point_v<T> ? found->is_number()
-                                                  : found->is_number_integer();
+template <class T>
+T number_of(json const& value, std::string const& key, std::string const& source) {
+  bool const fits = std::is_same_v<T, bool>       ? value.is_boolean()
+                    : std::is_floating_point_v<T> ? value.is_number()
+                                                  : value.is_number_integer();
   if (!fits) throw error(source + " has a '" + key + "' of another type than expected");
   if constexpr (std::is_same_v<T, int>) {
-    auto const wide = found->get<std::int64_t>();
+    auto const wide = value.get<std::int64_t>();
     if (wide < -1'000'000 || wide > 1'000'000)
-      throw error(source + " has a '" + key + "' out of any reasonable range");
+      throw error(source + " has a '" + key + "' of " + value.dump() +
+                  "; expected at most 1000000");
     return static_cast<int>(wide);
   } else {
-    return found->get<T>();
+    return value.get<T>();
   }
 }
 
-std::vector<int> numbers_of(json const& object, char const* key, std::string const& source) {
+json const& value_at(json const& object, std::string const& key, std::string const& source) {
   auto const found = object.find(key);
   if (found == object.end()) throw error(source + " has no '" + key + "'");
-  if (!found->is_array() || found->size() > 64)
-    throw error(source + " has a '" + key + "' that is not a short list of numbers");
-  std::vector<int> numbers;
-  for (auto const& entry : *found)
-    numbers.push_back(number_of<int>(json{{key, entry}}, key, source));
-  return numbers;
+  return *found;
 }
 
 io::extents shape_of(unet_tensor const& t) {
@@ -54,10 +49,10 @@ io::extents shape_of(unet_tensor const& t) {
   return shape;
 }
 
-std::string const& text_of(io::tensor_file const& file, std::string const& key) {
-  auto const found = file.metadata.find(key);
-  if (found == file.metadata.end())
-    throw error("'" + file.source + "' has no '" + key +
+std::string const& text_of(io::safetensors_file const& file, std::string const& key) {
+  auto const found = file.metadata().find(key);
+  if (found == file.metadata().end())
+    throw error("'" + file.source() + "' has no '" + key +
                 "' in its metadata; expected a model written by tweedie train");
   return found->second;
 }
@@ -77,7 +72,7 @@ schedule_description parse_schedule(std::string const& text, std::string const& 
     if (key == "name" && value.is_string()) schedule.name = value.get<std::string>();
     else if (key != "name" && value.is_number())
       schedule.parameters.emplace_back(key, value.get<double>());
-    else throw error(source + " has a '" + key + "' of another type than expected");
+    else throw error(source + " has a " + io::in_quotes(key) + " of another type than expected");
   }
   if (schedule.name.empty()) throw error(source + " has no 'name'");
   return schedule;
@@ -100,19 +95,34 @@ std::string to_json(unet_config const& c) {
 
 unet_config parse_config(std::string const& text, std::string const& source) {
   auto const object = parse_object(text, source);
+  std::vector<std::string_view> known;
   unet_config c;
-  c.channels = number_of<int>(object, "channels", source);
-  c.size = number_of<int>(object, "size", source);
-  c.base = number_of<int>(object, "base", source);
-  c.multipliers = numbers_of(object, "multipliers", source);
-  c.blocks = numbers_of(object, "blocks", source);
-  c.attention = numbers_of(object, "attention", source);
-  c.classes = number_of<int>(object, "classes", source);
-  c.scale_shift = number_of<bool>(object, "scale_shift", source);
-  c.dropout = number_of<float>(object, "dropout", source);
-  c.groups = number_of<int>(object, "groups", source);
-  c.time_scale = number_of<double>(object, "time_scale", source);
-  if (object.size() != 11) throw error(source + " has a key that is not known");
+  auto const number = [&]<class T>(char const* key, T& to) {
+    to = number_of<T>(value_at(object, key, source), key, source);
+    known.push_back(key);
+  };
+  auto const numbers = [&](char const* key, std::vector<int>& to) {
+    json const& list = value_at(object, key, source);
+    if (!list.is_array() || list.size() > 64)
+      throw error(source + " has a '" + key + "' that is not a short list of numbers");
+    to.clear();
+    for (auto const& entry : list) to.push_back(number_of<int>(entry, key, source));
+    known.push_back(key);
+  };
+  number("channels", c.channels);
+  number("size", c.size);
+  number("base", c.base);
+  numbers("multipliers", c.multipliers);
+  numbers("blocks", c.blocks);
+  numbers("attention", c.attention);
+  number("classes", c.classes);
+  number("scale_shift", c.scale_shift);
+  number("dropout", c.dropout);
+  number("groups", c.groups);
+  number("time_scale", c.time_scale);
+  for (auto const& item : object.items())
+    if (std::ranges::find(known, item.key()) == known.end())
+      throw error(source + " has the key " + io::in_quotes(item.key()) + ", which is not known");
   return c;
 }
 
@@ -169,14 +179,15 @@ void save_model(std::filesystem::path const& path, model const& m) {
 }
 
 model load_model(std::filesystem::path const& path) {
-  auto const file = io::read_safetensors(path);
-  auto const in_file = [&](std::string const& what) { return "'" + file.source + "': " + what; };
+  io::safetensors_file const file(path);
+  auto const in_file = [&](std::string const& what) { return "'" + file.source() + "': " + what; };
   if (auto const& found = text_of(file, "format"); found != format)
-    throw error(in_file("its format is '" + found + "'; expected '" + format + "'"));
+    throw error(in_file("its format is " + io::in_quotes(found) + "; expected '" + format + "'"));
   if (auto const& found = text_of(file, "time"); found != time_convention)
-    throw error(in_file("its times are '" + found + "'; expected '" + time_convention + "'"));
+    throw error(
+        in_file("its times are " + io::in_quotes(found) + "; expected '" + time_convention + "'"));
   if (auto const& found = text_of(file, "pixels"); found != "[-1, 1]")
-    throw error(in_file("its pixels are in '" + found + "'; expected [-1, 1]"));
+    throw error(in_file("its pixels are in " + io::in_quotes(found) + "; expected [-1, 1]"));
 
   model m;
   m.predicts = text_of(file, "predicts");
@@ -189,7 +200,8 @@ model load_model(std::filesystem::path const& path) {
   }
   auto const config = parse_config(text_of(file, "network"), in_file("its network"));
   std::size_t floats = 0;
-  for (auto const& t : file.tensors) floats += t.bytes.size() / sizeof(float);
+  for (auto const& t : file.tensors())
+    if (t.dtype) floats += static_cast<std::size_t>(t.end - t.begin) / io::size_of(*t.dtype);
   check_size(config, floats, in_file("its network"));
   try {
     m.network = std::make_shared<unet>(config);
@@ -198,9 +210,11 @@ model load_model(std::filesystem::path const& path) {
   }
   std::vector<std::string> names;
   append_names(names, *m.network, "");
-  io::expect_names(file, names);
-  extract_weights(file, *m.network, "", m.network->parameters().data());
-  for (auto const& [key, value] : file.metadata)
+  file.expect_names(names);
+  float* const weights = m.network->parameters().data();
+  for (auto const& t : m.network->tensors())
+    std::ranges::copy(file.floats(t.name, shape_of(t)), weights + t.offset);
+  for (auto const& [key, value] : file.metadata())
     if (key != "format" && key != "network" && key != "predicts" && key != "schedule" &&
         key != "time" && key != "labels" && key != "null class" && key != "pixels")
       m.notes.emplace(key, value);

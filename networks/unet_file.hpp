@@ -41,6 +41,7 @@ struct model {
 /// Writes the weights and what belongs to them, atomically. Throws `error`.
 void save_model(std::filesystem::path const& path, model const& m);
 
+/// Weights may be F32, F16 or BF16. Only the header is read of a file that is no model.
 /// Throws `error`, a sentence that names the file and, where it is about one, the tensor: a file
 /// that is not sound, a tensor that is missing or one too many, a wrong shape or dtype, a value
 /// that is not finite, metadata that is missing or not understood.

@@ -565,7 +565,7 @@ struct torch_body final : unet_body {
            std::size_t result_pitch) const override;
   double train_step(float const* x, float const* target, double const* times, int const* labels,
                     float const* weights, std::size_t samples, std::uint64_t dropout_seed,
-                    adam const& settings) override;
+                    adam const& settings, double* errors) override;
   run_of<float> parameters() const override { return floats_of(flat); }
   run_of<float> first_moment() const override { return floats_of(moment1); }
   run_of<float> second_moment() const override { return floats_of(moment2); }
@@ -659,7 +659,7 @@ void torch_body::vjp(float const* x, std::size_t pitch, double const* times, int
 
 double torch_body::train_step(float const* x, float const* target, double const* times,
                               int const* labels, float const* weights, std::size_t samples,
-                              std::uint64_t dropout_seed, adam const& settings) {
+                              std::uint64_t dropout_seed, adam const& settings, double* errors) {
   if (samples == 0) throw error("unet: a training step was given no samples");
   check_rows(times, labels, samples);
 
@@ -668,6 +668,7 @@ double torch_body::train_step(float const* x, float const* target, double const*
   pass run{config, net, split, true, dropout_seed};
   Tensor y = run(pictures(x, elements(), samples), sines(times, samples), classes(labels, samples));
   Tensor each = (y - pictures(target, elements(), samples)).square().mean({1, 2, 3});
+  if (errors) std::copy_n(each.data_ptr<float>(), samples, errors);
   if (weights) {
     Tensor factors = at::empty_like(each, each.options().requires_grad(false));
     std::copy_n(weights, samples, factors.data_ptr<float>());

@@ -222,6 +222,14 @@ void any_plan::draw(state& s) const {
 }
 
 state any_plan::start(request const& r, conditions const& given, placement const& where) const {
+  constexpr double least = 3;  // a tenth of the variance of x_t is then the data's
+  if (level const first = levels_[0]; first.rho() < least * (1 - 1e-9))
+    throw error(fmt::format(
+        "a start from noise was asked for at t = {} (alpha = {:.4g}, sigma = {:.4g}), where data "
+        "are still seen: expected sigma / alpha of {} or more at a plan's first level; use a grid "
+        "that begins higher, a schedule whose betas make up for fewer steps, such as "
+        "schedules::linear::in_steps(100), or start_from clean samples",
+        first.t, first.alpha, first.sigma, least));
   state s = allocate(r, given, where);
   draw(s);
   s.tell_device();

@@ -184,7 +184,7 @@ auto fuse_evaluation(Stages const& stages, level t, std::tuple<Stored...> const&
     if constexpr (in_eps)
       return answer_of_stage<sym::guided_eps>(predicted, x0_now.before, stages.guidance.eps_of(t));
     else if constexpr (in_x0)
-      return answer_by(x0_now.before, (x - t.alpha * x0_now.value) / t.sigma);
+      return answer_by(x0_now.before, (x - t.alpha * x0_now.value) / t.sigma_below());
     else return answer_by(x0_now.before, predicted.eps);
   }();
   auto const guided = [&] {

@@ -8,9 +8,10 @@
 #include <tuple>
 
 #include <tweedie/networks/guidance.hpp>
+#include <tweedie/pipelines/fits.hpp>
 #include <tweedie/pipelines/plan.hpp>
 #include <tweedie/schedules/check.hpp>
-#include <tweedie/schedules/grids/uniform.hpp>
+#include <tweedie/schedules/grids/usual.hpp>
 
 namespace tweedie {
 
@@ -25,6 +26,13 @@ template <class Kind, class... Stages> constexpr std::size_t place_of() {
   (void)((is_kind<Stages, Kind> || (++i, false)) || ...);
   return i;
 }
+/// Whether one of the stages that are none answers as `Resembles` asks.
+template <template <class> class Resembles, class... Stages>
+inline constexpr bool any_unknown =
+    ((is_kind<Stages, kinds::unknown> && Resembles<Stages>::value) || ...);
+template <class S> using like_schedule = std::bool_constant<answers_as_schedule<S>>;
+template <class S> using like_guidance = std::bool_constant<answers_as_guidance<S>>;
+
 /// The first stage of a kind, or a default.
 template <class Kind, class Default, class... Stages>
 constexpr auto pick(std::tuple<Stages...> const& stages) {
@@ -38,66 +46,6 @@ template <class Guidance, class Schedule>
 constexpr auto on_schedule(Guidance const& g, Schedule const& s) {
   if constexpr (requires { g.on_schedule(s); }) return g.on_schedule(s);
   else return g;
-}
-
-template <class Allowed, class... S> constexpr bool only(list<S...>) {
-  return (Allowed::template has<S> && ...);
-}
-struct x_and_raw {
-  template <class S>
-  static constexpr bool has = std::is_same_v<S, sym::x> || std::is_same_v<S, sym::raw>;
-};
-
-// What a statement may read: what the stages answer; of the past, what has been seen; what earlier
-// evaluations of the step kept; what earlier statements of the evaluation named.
-template <class Kept, class Named, int Seen> struct readable {
-  static constexpr bool seen(int rank, int base) { return rank > base && rank <= base + Seen; }
-  template <class S>
-  static constexpr bool has =
-      is_answered<S> || is_noise<S> || is_broadcast<S> || std::is_same_v<S, sym::x> ||
-      std::is_same_v<S, sym::known> || seen(S::rank, sym::past_x0<0>::rank) ||
-      seen(S::rank, sym::past_eps<0>::rank) || among<S>(Kept{}) || among<S>(Named{});
-};
-
-template <class S> struct is_name : std::bool_constant<is_node<S>> {};
-
-template <class Kept, class Named, int Seen> constexpr bool reads_defined(list<>) { return true; }
-template <class Kept, class Named, int Seen, class Statement, class... Rest>
-constexpr bool reads_defined(list<Statement, Rest...>) {
-  using named = decltype(concat(Named{}, filter<is_name>(assigned(std::declval<Statement>()))));
-  return only<readable<Kept, Named, Seen>>(decltype(mentioned(std::declval<Statement>())){}) &&
-         reads_defined<Kept, named, Seen>(list<Rest...>{});
-}
-
-template <class Kept, int Seen> constexpr bool steps_defined(step_of<>*) { return true; }
-template <class Kept, int Seen, class... Statement, class... Rest>
-constexpr bool steps_defined(step_of<evaluation<Statement...>, Rest...>*) {
-  using kept =
-      decltype(concat(Kept{}, filter<loads>(assigned(std::declval<evaluation<Statement...>>()))));
-  return reads_defined<Kept, list<>, Seen>(list<Statement...>{}) &&
-         steps_defined<kept, Seen + 1>(static_cast<step_of<Rest...>*>(nullptr));
-}
-
-// A sampler that keeps values across steps may read them as soon as there was a step before.
-template <class Sampler> constexpr bool keeps_across_steps() {
-  if constexpr (requires { Sampler::keeps_across_steps; }) return Sampler::keeps_across_steps;
-  else return false;
-}
-template <class Sampler, class Kind> auto kept_before() {
-  if constexpr (keeps_across_steps<Sampler>() && (Kind::before > 0 || Kind::is_last))
-    return filter<loads>(all_assigned<Sampler>(kinds_of_step<Sampler>{}));
-  else return list<>{};
-}
-template <class Sampler, class... Kind> constexpr bool all_defined(list<Kind...>) {
-  return (steps_defined<decltype(kept_before<Sampler, Kind>()), Kind::before>(
-              static_cast<formula_of<Sampler, Kind>*>(nullptr)) &&
-          ...);
-}
-
-template <class T> inline constexpr bool is_step = is_repeating_step<T>;
-template <class... E> inline constexpr bool is_step<step_of<E...>> = true;
-template <class Sampler, class... Kind> constexpr bool all_steps(list<Kind...>) {
-  return (is_step<formula_of<Sampler, Kind>> && ...);
 }
 
 // A sampler that chooses its own levels, sample by sample, while it runs (pipelines/adaptive.hpp).
@@ -145,6 +93,9 @@ template <class Pipeline> constexpr facts_of_pipeline about() {
   }
   return r;
 }
+
+/// A number of evaluations that was forgotten.
+struct not_given {};
 
 // What plan() returns where the stages do not fit, so that the sentence is the only error.
 struct no_plan {
@@ -195,17 +146,27 @@ template <class... Stages> struct pipeline {
     constexpr int guidances = detail::count_of<kinds::guidance, Stages...>;
     constexpr int thresholds = detail::count_of<kinds::threshold, Stages...>;
     constexpr int sources = detail::count_of<kinds::noise, Stages...>;
-    constexpr bool known = detail::count_of<kinds::unknown, Stages...> == 0;
-    constexpr bool grids = detail::count_of < kinds::grid, Stages... >> 0;
-    static_assert(!grids,
+    constexpr int grids = detail::count_of<kinds::grid, Stages...>;
+    constexpr bool known =
+        schedules + predictions + samplers + networks + guidances + thresholds + sources + grids ==
+        static_cast<int>(sizeof...(Stages));
+    constexpr bool schedule = detail::any_unknown<detail::like_schedule, Stages...>;
+    constexpr bool guidance = detail::any_unknown<detail::like_guidance, Stages...>;
+    static_assert(grids == 0,
                   "a pipeline has a grid among its stages, where there is no place for it: give it "
                   "to the plan, pipeline.plan(grids::karras{}, 18)");
+    static_assert(!schedule,
+                  "a pipeline has a stage that answers as a schedule does and has no kind: write "
+                  "using kind = kinds::schedule; in it");
+    static_assert(!guidance || schedule,
+                  "a pipeline has a stage that answers as a guidance does and has no kind: write "
+                  "using kind = kinds::guidance; in it");
     static_assert(
-        known,
-        "a pipeline has a stage that is none: a sampler has step(level t, level s), a "
-        "network is called with a tweedie::batch const& (if its body does not compile, mend "
-        "that first)");
-    if constexpr (known && !grids) {
+        known || schedule || guidance,
+        "a pipeline has a stage that is none: a sampler has step(level t, level s) const, a "
+        "network is called with a tweedie::batch const& and is const, all else has a kind, such as "
+        "using kind = kinds::schedule (if a body does not compile, mend that first)");
+    if constexpr (known && grids == 0) {
       static_assert(schedules != 0, "a pipeline needs a schedule: write schedules::cosine{} | ...");
       static_assert(schedules < 2,
                     "a pipeline has one schedule, this one has several: remove all but one");
@@ -238,7 +199,7 @@ template <class... Stages> struct pipeline {
                   sources < 2,
                   "a pipeline has one source of noise, this one has several: remove all but one");
               if constexpr (guidances < 2 && thresholds < 2 && sources < 2)
-                return knows_conditions() && symbols_fit();
+                if constexpr ((detail::check_is_called<Stages>() && ...)) return all_fit();
             }
           }
         }
@@ -296,29 +257,37 @@ template <class... Stages> struct pipeline {
 
   /// The pipeline on a grid: `plan(grids::karras{}, 18)`. Throws tweedie::error where the grid does
   /// not fit the schedule or a number of a step is not finite.
-  template <class Grid> auto plan(Grid const& grid, int evaluations) const {
-    return on_levels([&](auto const& schedule) { return grid.levels(schedule, evaluations); });
+  template <class Grid, class Evaluations = detail::not_given>
+  auto plan(Grid const& grid, Evaluations const& evaluations = {}) const {
+    if constexpr (goes_with<Grid, Evaluations>())
+      return on_levels([&](auto const& schedule) {
+        return grid.levels(schedule, static_cast<int>(evaluations));
+      });
+    else return detail::no_plan{};
   }
-  auto plan(int evaluations) const { return plan(grids::uniform{}, evaluations); }
+  /// On the schedule's usual grid: uniform, on edm karras.
+  auto plan(int evaluations) const { return plan(grids::usual{}, evaluations); }
 
   /// The same grid from its clean end to its noisy one: `start_at` clean samples and `run` encode
   /// them (Song et al. 2021, DDIM, section 4.3). Needs a deterministic sampler, as a type.
-  template <class Grid> auto encoder(Grid const& grid, int evaluations) const {
-    constexpr bool straight = is_deterministic;
+  template <class Grid, class Evaluations = detail::not_given>
+  auto encoder(Grid const& grid, Evaluations const& evaluations = {}) const {
+    constexpr bool on_a_grid = goes_with<Grid, Evaluations>();
+    constexpr bool straight = !on_a_grid || is_deterministic;
     static_assert(straight,
                   "encoding follows the deterministic flow, this sampler draws noise: write "
                   "samplers::ddim{}, or another that draws none");
-    if constexpr (straight)
+    if constexpr (straight && on_a_grid)
       return on_levels([&](auto const& schedule) {
-        auto levels = grid.levels(schedule, evaluations);
+        auto levels = grid.levels(schedule, static_cast<int>(evaluations));
         std::ranges::reverse(levels);
         return levels;
       });
     else return detail::no_plan{};
   }
-  auto encoder(int evaluations) const { return encoder(grids::uniform{}, evaluations); }
+  auto encoder(int evaluations) const { return encoder(grids::usual{}, evaluations); }
 
-  /// Samples on the uniform grid, or by adaptive steps.
+  /// Samples on the schedule's usual grid, or by adaptive steps.
   images sample(request const& r, conditions const& given = {labels{no_label}},
                 placement const& where = default_placement()) const {
     if constexpr (!fits()) return {};
@@ -335,73 +304,83 @@ template <class... Stages> struct pipeline {
   images sample(request const& r, placement const& where) const {
     return sample(r, {labels{no_label}}, where);
   }
+  template <class Grid>
+  requires is_kind<Grid, kinds::grid> images sample(request const&, Grid const&,
+                                                    conditions const& = {labels{}})
+  const {
+    static_assert(detail::never<Grid>,
+                  "sample(request) takes no grid: write plan(grid, evaluations).sample(request)");
+    return {};
+  }
 
  private:
-  static constexpr bool knows_conditions() {
-    using all = std::tuple<Stages...> const&;
-    using guide = decltype(detail::pick<kinds::guidance, guidance::none>(std::declval<all>()));
-    using net = decltype(detail::pick<kinds::network, int>(std::declval<all>()));
+  template <class Kind, class Default>
+  using stage_of =
+      decltype(detail::pick<Kind, Default>(std::declval<std::tuple<Stages...> const&>()));
+
+  static constexpr bool all_fit() {
+    using schedule = stage_of<kinds::schedule, int>;
+    using prediction = stage_of<kinds::parameterization, int>;
+    using guide = stage_of<kinds::guidance, guidance::none>;
+    using threshold = stage_of<kinds::threshold, no_threshold>;
+    using sampler = stage_of<kinds::sampler, int>;
+    using net = stage_of<kinds::network, int>;
+    using source = stage_of<kinds::noise, drawn_noise>;
+    if constexpr (detail::schedule_fits<schedule>())
+      if constexpr (detail::prediction_fits<prediction>())
+        if constexpr (detail::guidance_fits<guide>())
+          if constexpr (detail::network_fits<net>())
+            if constexpr (knows_conditions<guide, net>()) {
+              constexpr bool clips = [] {
+                if constexpr (std::is_same_v<threshold, no_threshold>) return true;
+                else return detail::threshold_fits<threshold>();
+              }();
+              if constexpr (clips) {
+                constexpr bool draws = [] {
+                  if constexpr (std::is_same_v<source, drawn_noise>) return true;
+                  else return detail::noise_fits<source>();
+                }();
+                if constexpr (is_adaptive || !draws) return draws;
+                else if constexpr (detail::sampler_fits<sampler>())
+                  return sees_guidance<guide, sampler>();
+              }
+            }
+    return false;
+  }
+
+  template <class Guide, class Net> static constexpr bool knows_conditions() {
     constexpr bool knows = [] {
-      if constexpr (requires { net::is_conditional; }) return net::is_conditional;
+      if constexpr (requires { Net::is_conditional; }) return Net::is_conditional;
       else return true;
     }();
-    constexpr bool can = knows || guide::branches == 1;
+    constexpr bool can = knows || Guide::branches == 1;
     static_assert(can,
                   "the guidance asks the network with and without a condition, and this network "
                   "takes none: remove the guidance, or give a network that is conditional");
     return can;
   }
 
-  static constexpr bool symbols_fit() {
-    using p = decltype(detail::pick<kinds::parameterization, int>(
-        std::declval<std::tuple<Stages...> const&>()));
-    using s =
-        decltype(detail::pick<kinds::sampler, int>(std::declval<std::tuple<Stages...> const&>()));
-    constexpr bool of_raw =
-        detail::only<detail::x_and_raw>(
-            decltype(detail::mentioned(lift(std::declval<p const&>().x0_of(level{})))){}) &&
-        detail::only<detail::x_and_raw>(
-            decltype(detail::mentioned(lift(std::declval<p const&>().eps_of(level{})))){});
-    static_assert(of_raw,
-                  "a parameterization's x0_of(level) and eps_of(level) may use only x and raw");
-    constexpr bool steps = is_adaptive || detail::longest<s>() >= 0;
-    static_assert(
-        steps,
-        "a sampler needs step(level t, level s): it is taken before its histories are filled");
-    if constexpr (is_adaptive) return of_raw;
-    else if constexpr (of_raw && steps) {
-      using kinds = detail::kinds_of_step<s>;
-      constexpr bool whole = detail::all_steps<s>(kinds{});
-      static_assert(whole,
-                    "a sampler's step returns tweedie::step(...) or stages(at(level, ...), ...)");
-      if constexpr (whole) {
-        constexpr bool all = detail::all_defined<s>(kinds{});
-        static_assert(
-            all,
-            "a sampler uses a symbol that nobody defines: it may use x, x0, eps, score, v, "
-            "velocity, raw, noise, known and mask, past_x0<k> and past_eps<k> for the k levels "
-            "that its "
-            "step takes before t, a keep<k> of an earlier evaluation of the step and a "
-            "let<k> of an earlier statement");
-        return all && guidance_fits();
-      }
-    }
-    return false;
+  /// Whether plan(grid, evaluations) is called with a grid and a number.
+  template <class Grid, class Evaluations> static constexpr bool goes_with() {
+    constexpr bool in_order = std::is_convertible_v<Evaluations const&, int>;
+    static_assert(in_order,
+                  "a plan takes the grid first and then the number of evaluations: write "
+                  "plan(grids::karras{}, 10)");
+    if constexpr (in_order && fits())
+      return detail::grid_fits<Grid, stage_of<kinds::schedule, int>>();
+    else return false;
   }
 
-  static constexpr bool guidance_fits() {
-    using all = std::tuple<Stages...> const&;
-    using g = decltype(detail::pick<kinds::guidance, guidance::none>(std::declval<all>()));
-    using s = decltype(detail::pick<kinds::sampler, int>(std::declval<all>()));
-    if constexpr (!(detail::guides_x0<g> && detail::guides_eps<g>)) return true;
-    else {
-      constexpr bool both = detail::takes_x0_and_eps<s>(detail::kinds_of_step<s>{});
+  /// Whether the sampler's formulas see what the guidance does to x0 and to eps.
+  template <class Guide, class Sampler> static constexpr bool sees_guidance() {
+    if constexpr (detail::guides_x0<Guide> && detail::guides_eps<Guide>) {
+      constexpr bool both = detail::takes_x0_and_eps<Sampler>(detail::kinds_of_step<Sampler>{});
       static_assert(both,
                     "a guidance that guides x0 and eps apart, such as cfg_plus_plus, needs a "
                     "sampler whose steps read both: one in x and eps, or in x and x0, makes "
                     "another guidance of it, or none; write samplers::ddim{}");
       return both;
-    }
+    } else return true;
   }
 
   template <class Levels> auto on_levels(Levels levels) const {
@@ -417,7 +396,8 @@ template <class... Stages> struct pipeline {
       tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())> r(
           s, network(), on,
           {.at = [schedule](double t) { return schedule.at(t); },
-           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); }});
+           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); },
+           .noisiest = schedule.at(schedule.end()).rho()});
       if constexpr (requires { s.guidance.when(); })
         r.check_guided(s.guidance.when(), schedule.end());
       return r;

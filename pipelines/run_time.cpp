@@ -31,6 +31,7 @@ any_form over(any_form f, double k) {
 bool has(std::vector<int> const& ranks, int rank) {
   return std::ranges::find(ranks, rank) != ranks.end();
 }
+bool ranks_hundred(int first, int rank) { return rank >= first && rank < first + 100; }
 /// The largest index of a family of 100 that is there, -1 where none is.
 int largest(std::vector<int> const& ranks, int first) {
   int r = -1;
@@ -109,6 +110,30 @@ plan_calls calls_of(any_stages const& s, any_network const& network) {
   return c;
 }
 
+/// How much of what the network gives enters x at most: the largest coefficient, in lines of x, of an
+/// output or of what an earlier evaluation kept of one. What a threshold or another node bounds is
+/// not asked.
+double largest_share(any_lowered const& lowered) {
+  auto const is_x = [](int rank) {
+    return rank == sym::x::rank || (rank >= sym::arrived<0>::rank && rank < sym::let<0>::rank);
+  };
+  double r = 0;
+  for (auto const* lines : {&lowered.lines, &lowered.stored})
+    for (any_valued const& v : *lines) {
+      if (!is_x(v.line.target.rank) || v.line.reduction) continue;
+      auto number = v.numbers.begin() + static_cast<std::ptrdiff_t>(v.line.parameters());
+      for (any_sum const& sum : v.line.sums)
+        for (any_symbol const& s : sum) {
+          double const c = *number++;
+          if (ranks_family(sym::out<0>::rank, s.rank) || s.rank == sym::guided_raw::rank ||
+              s.rank == sym::guided_eps::rank || ranks_hundred(sym::past_eps<0>::rank, s.rank) ||
+              ranks_hundred(sym::keep<0>::rank, s.rank))
+            r = std::max(r, std::abs(c));
+        }
+    }
+  return r;
+}
+
 /// A step's formula with the name of its kind.
 struct kind_of_step {
   std::string name;
@@ -129,7 +154,7 @@ struct fuser {
     return term(1, name);
   }
 
-  any_fused evaluation(level t, bool guided, std::vector<any_statement> const& statements) const {
+  any_lowered evaluation(level t, bool guided, std::vector<any_statement> const& statements) const {
     any_guidance const& g = stages.guidance;
     any_answers a{t, term(1, sym::out<0>::rank), {}, {}, {}, {}, layout.noise_given};
     auto const of_branch = [&](auto of, int i) {
@@ -158,7 +183,7 @@ struct fuser {
     auto const x = term(1, sym::x::rank);
     if (in_x0) a.x0 = answer_of_stage(sym::guided_x0::rank, predicted, all, g.x0_of(t));
     if (in_eps) a.eps = answer_of_stage(sym::guided_eps::rank, predicted, all, g.eps_of(t));
-    else if (in_x0) a.eps = over(sum(x, times(-1, times(t.alpha, a.x0))), t.sigma);
+    else if (in_x0) a.eps = over(sum(x, times(-1, times(t.alpha, a.x0))), t.sigma_below());
     if (in_eps && !in_x0) a.x0 = over(sum(x, times(-1, times(t.sigma, a.eps))), t.alpha);
 
     if (stages.threshold.x0_of) {
@@ -166,7 +191,7 @@ struct fuser {
       a.eps = substitute(a, stages.threshold.eps_of(t));
     }
     for (any_statement const& s : statements) lower(a, s, all);
-    return in_buffers(assemble(std::move(all)));
+    return all;
   }
 
   /// The same over what the network's buffers hold.
@@ -239,6 +264,35 @@ std::string why_not_finite(any_stages const& s, level t) {
                                     .guided_in_eps = static_cast<bool>(s.guidance.eps_of)});
 }
 
+/// The largest factor, over the size of x where the step arrives, that an error of the network may be
+/// multiplied with. The steps of every sampler on every schedule that reaches rho = 157, as the linear
+/// one does, stay below; nothing that was learned is as exact as 1 / 256.
+constexpr double largest_factor = 256;
+
+void check_share(any_lowered const& lowered, any_stages const& stages, level t, level s) {
+  double const factor = largest_share(lowered) / s.scale();
+  if (!(factor > largest_factor && std::isfinite(factor)))
+    return;  // what is not finite has its own
+  auto const size_of_raw = [](any_form const& f) {
+    double r = 0;
+    for (any_term const& term : f)
+      if (term.symbol.rank == sym::raw::rank) r += term.c;
+    return std::abs(r);
+  };
+  bool const of_prediction = size_of_raw(stages.predicts.x0_of(t)) > largest_factor / 2;
+  throw error(fmt::format(
+      "what the network gives at t = {} (alpha = {:.3g}, sigma = {:.3g}) would enter x at t = {} "
+      "with the factor {:.4g}, and its errors too, expected {} at most: {}",
+      t.t, t.alpha, t.sigma, s.t, factor, largest_factor,
+      of_prediction
+          ? fmt::format("predicts::{} says next to nothing of x0 there; use a threshold such as "
+                        "thresholds::clip, a prediction such as v, or a grid that begins lower, "
+                        "such as grids::karras",
+                        stages.predicts.name)
+          : "the sampler's step is too long there; use one that is regular at both ends, such as "
+            "samplers::heun or ddim, more steps, or a grid such as grids::karras"));
+}
+
 any_code find(any_program program, compiled_programs compiled) {
   auto const there =
       std::ranges::find_if(compiled, [&](any_code const& c) { return c->program() == program; });
@@ -255,6 +309,7 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   bool const is_open = declared.empty();
   for (declared_structure const& d : declared)
     structures_.push_back({{std::shared_ptr<void>(), &d.code}, d.kind(), d.evaluation, d.guided});
+  if (is_open) detail::check_stages(stages, levels_);
   for (auto const* check : {&stages.predicts.check, &stages.guidance.check, &stages.threshold.check,
                             &stages.sampler.check})
     if (*check) (*check)();
@@ -292,7 +347,7 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   };
 
   detail::upcoming next = upcoming_at(0);
-  double const scale = levels_[0].alpha == 1 ? levels_[0].sigma : 1;
+  double const scale = levels_[0].prior_deviation();
   std::vector<any_statement> const fresh{
       {{sym::x::rank},
        as_expression(term(
@@ -316,10 +371,11 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
       level const t = where(e);
       next.where = i + 1 < order.size() ? where(order[i + 1]) : after;
       bool const guided = !stages.guidance.on || stages.guidance.on(t);
-      auto const fused =
-          of.evaluation(t, guided,
-                        of.stored(evaluations[e].statements, e + 1 == evaluations.size(),
-                                  kind.is_last, next, between));
+      bool const final = e + 1 == evaluations.size();
+      auto lowered = of.evaluation(
+          t, guided, of.stored(evaluations[e].statements, final, kind.is_last, next, between));
+      check_share(lowered, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1]);
+      auto const fused = of.in_buffers(assemble(std::move(lowered)));
       auto const same = [&](structure const& s) {
         return s.kind == kind.name && s.evaluation == e && s.guided == guided &&
                s.code->program() == fused.program;

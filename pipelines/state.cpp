@@ -177,30 +177,29 @@ void take_mask(state& s, request const& r, bool used) {
     if (!shape.empty()) throw error("a mask was given, the sampler does not use one");
     return;
   }
-  auto const one_channel = [&] {
-    std::vector<std::size_t> one = s.shape;
-    one[0] = 1;
-    return one;
-  }();
-  std::vector<std::size_t> const pixels(s.shape.begin() + (s.shape.size() > 1), s.shape.end());
-  auto const fits = [&](std::vector<std::size_t> const& of) {
-    return of == s.shape || of == pixels || (s.shape.size() > 1 && of == one_channel);
-  };
-  std::vector<std::size_t> const inner(shape.empty() ? shape.begin() : shape.begin() + 1,
-                                       shape.end());
-  bool const for_all = fits(shape);
-  bool const for_each = !for_all && !shape.empty() && shape[0] == s.samples && fits(inner);
-  if ((!for_all && !for_each) || r.mask.data.size() != product_of(shape))
+  // What an extent means is told by how many there are: {3, H, W} is one mask a channel for three
+  // samples as for four.
+  std::size_t const rank = s.shape.size();
+  std::vector<std::size_t> one_channel = s.shape, pixels = s.shape;
+  if (rank > 1) {
+    one_channel[0] = 1;
+    pixels.erase(pixels.begin());
+  }
+  bool const for_each = shape.size() == rank + 1 && shape[0] == s.samples;
+  std::vector<std::size_t> const of(shape.begin() + for_each, shape.end());
+  bool const fits = of == s.shape || of == one_channel || (!for_each && of == pixels);
+  if (!fits || r.mask.data.size() != product_of(shape))
     throw error(fmt::format(
-        "a mask of shape {{{}}} with {} values was given for samples of shape {{{}}}, expected "
-        "that "
-        "shape, or one with a single channel, and perhaps the number of samples before it",
-        fmt::join(shape, ", "), r.mask.data.size(), fmt::join(s.shape, ", ")));
+        "a mask of shape {{{}}} with {} values was given for {} samples of shape {{{}}}, "
+        "expected that shape{}, or such a one for each sample, {{{}, {}}}",
+        fmt::join(shape, ", "), r.mask.data.size(), s.samples, fmt::join(s.shape, ", "),
+        rank > 1 ? fmt::format(" or one channel, {{{}}}", fmt::join(one_channel, ", ")) : "",
+        s.samples, fmt::join(one_channel, ", ")));
   for (float m : r.mask.data)
     if (!(m >= 0 && m <= 1))
       throw error(fmt::format("mask: a value of {} was given, expected 0 to 1", m));
-  s.mask_period = product_of(for_all ? shape : inner);
-  s.mask_stride = for_all ? 0 : pitch_of(s.mask_period);
+  s.mask_period = product_of(of);
+  s.mask_stride = for_each ? pitch_of(s.mask_period) : 0;
   s.mask = padded(r.mask.data, s.mask_period).at(s.where);
 }
 

@@ -77,8 +77,8 @@ struct request {
   /// sampling.
   std::function<void(std::size_t, std::size_t)> progress = {};
   images known = {};  ///< for a sampler that keeps what is known: clean samples of the same shape
-  /// Where it is known: 1, else 0, of the shape of a sample, {1, 28, 28}, or with one channel for
-  /// all, {28, 28} or {1, 28, 28}; with a first extent more, one for each sample.
+  /// Where it is known: 1, else 0, of the shape of a sample, {3, 28, 28}, or with one channel for
+  /// all, {28, 28} or {1, 28, 28}; one for each sample as {64, 3, 28, 28} or {64, 1, 28, 28}.
   images mask = {};
 };
 

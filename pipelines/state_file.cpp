@@ -1,8 +1,11 @@
 #include <tweedie/pipelines/state_file.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,7 +14,7 @@
 namespace tweedie {
 namespace {
 
-constexpr char const* version = "1";
+constexpr char const* version = "2";
 
 /// Calls f(name, buffer, rows) for what outlives a step; the rest a kernel or the network writes
 /// before it is read.
@@ -31,16 +34,40 @@ template <class State, class F> void each_buffer(State& s, plan_layout const& la
 
 std::string text_of(std::uint64_t value) { return fmt::format("{}", value); }
 
+/// A mask's rows: one for all samples, or one for each.
+std::size_t mask_size(std::size_t period, std::size_t stride, std::size_t samples) {
+  return pitch_of(period) * (stride == 0 ? 1 : samples);
+}
+
+/// Reads a file of save_state. Until it is known to fit the plan, only its header and two short lists
+/// are read, and nothing is allocated by what it claims.
 class reader {
  public:
-  reader(io::tensor_file const& file, std::string source)
-      : file_(file), source_(std::move(source)) {}
+  reader(std::filesystem::path const& path, any_plan const& plan)
+      : plan_(plan),
+        // A network's 16-bit input lies in a buffer of floats: its bits may look like no number.
+        file_(path, {.must_be_finite = false}) {}
+
+  state read() const {
+    check_plan();
+    std::vector<std::size_t> const shape = shape_of_samples();
+    check_tensors(shape);
+    auto const all = file_.read_all();
+    io::expect_sealed(all);
+    return filled(shape, all);
+  }
+
+ private:
+  template <class... Args>
+  [[noreturn]] void refuse(fmt::format_string<Args...> what, Args&&... args) const {
+    throw error(
+        fmt::format("'{}': {}", file_.source(), fmt::format(what, std::forward<Args>(args)...)));
+  }
 
   std::string const& text(char const* key) const {
-    auto const at = file_.metadata.find(key);
-    if (at == file_.metadata.end())
-      throw error(fmt::format("'{}': a state without {} was given; expected a file of save_state",
-                              source_, key));
+    auto const at = file_.metadata().find(key);
+    if (at == file_.metadata().end())
+      refuse("a state without {} was given; expected a file of save_state", key);
     return at->second;
   }
   std::uint64_t number(char const* key) const {
@@ -48,18 +75,136 @@ class reader {
     std::uint64_t r = 0;
     auto const [end, failed] = std::from_chars(t.data(), t.data() + t.size(), r);
     if (failed != std::errc{} || end != t.data() + t.size())
-      throw error(fmt::format("'{}': {} is '{}'; expected a whole number", source_, key, t));
+      refuse("{} is '{:.40}'; expected a whole number", key, t);
     return r;
   }
-  void fill(std::string const& name, buffer& b, std::size_t rows, std::size_t pitch) const {
-    auto const values = io::floats(file_, name, {rows, pitch});
-    b = buffer(values.size());
-    std::ranges::copy(values, b.data());
+  /// The length of a list, by the header.
+  std::size_t length_of(char const* name, io::tensor_dtype dtype) const {
+    auto const at = std::ranges::find(file_.tensors(), name, &io::tensor_entry::name);
+    if (at == file_.tensors().end() || at->shape.size() != 1 || at->dtype != dtype)
+      refuse("the list '{}' is missing; expected a file of save_state", name);
+    return at->shape[0];
   }
 
- private:
-  io::tensor_file const& file_;
-  std::string source_;
+  void check_plan() const {
+    if (std::string const& of = text("tweedie.state"); of != version)
+      refuse(
+          "a state of version {} was given, which another release of the library wrote; expected "
+          "version {}: start again with this one",
+          io::in_quotes(of), version);
+    if (number("plan") != plan_.fingerprint())
+      refuse(
+          "a state of another plan was given; expected one that was saved with the same levels, "
+          "programs and numbers");
+    if (number("evaluated") > plan_.network_evaluations())
+      refuse("a state after {} evaluations was given; expected at most the plan's {}",
+             number("evaluated"), plan_.network_evaluations());
+  }
+
+  /// Those of a request: the number of samples before the extents of one.
+  std::vector<std::size_t> shape_of_samples() const {
+    constexpr std::size_t most = 64;
+    std::size_t const extents = length_of("shape", io::tensor_dtype::u64);
+    if (extents == 0 || extents > most)
+      refuse("samples of {} extents were given; expected 1 to {}", extents, most);
+    io::extents const list{extents};
+    std::array const u64{io::tensor_dtype::u64};
+    auto const stored = file_.read(file_.expect("shape", u64, list));
+    std::vector<std::uint64_t> shape(extents);
+    std::memcpy(shape.data(), stored.bytes.data(), stored.bytes.size());
+    std::vector<std::size_t> of_samples{length_of("seeds", io::tensor_dtype::u64)};
+    of_samples.insert(of_samples.end(), shape.begin(), shape.end());
+    auto const count = io::element_count(of_samples);
+    if (!count || *count == 0)
+      refuse("samples of the shape {} were given; expected some that memory can hold",
+             io::to_text(of_samples));
+    return of_samples;
+  }
+
+  /// Whether all that the plan needs is there, and nothing else.
+  void check_tensors(std::vector<std::size_t> const& shape) const {
+    state shaped;  // with the plan's buffers, but empty
+    shaped.samples = shape[0];
+    shaped.elements = *io::element_count(std::span(shape).subspan(1));
+    shaped.pitch = pitch_of(shaped.elements);
+    make_room(shaped, 0);
+    std::vector<std::string> names;
+    auto const expect = [&](std::string const& name, io::tensor_dtype dtype, io::extents of) {
+      file_.expect(name, std::span(&dtype, 1), of);
+      names.push_back(name);
+    };
+    each_buffer(shaped, plan_.layout(), [&](std::string const& name, buffer const&, auto rows) {
+      expect(name, io::tensor_dtype::f32, {rows, shaped.pitch});
+    });
+    for (char const* name : {"seeds", "ids", "steps"})
+      expect(name, io::tensor_dtype::u64, {shaped.samples});
+    expect("labels", io::tensor_dtype::i32, {shaped.samples * plan_.layout().conditions});
+    expect("shape", io::tensor_dtype::u64, {shape.size() - 1});
+    if (plan_.layout().uses_mask) {
+      std::size_t const period = number("mask_period"), stride = number("mask_stride");
+      if (period == 0 || period > shaped.elements || shaped.elements % period != 0 ||
+          (stride != 0 && stride != pitch_of(period)))
+        refuse("a mask of {} values, {} apart, was given for samples of {}", period, stride,
+               shaped.elements);
+      expect("mask", io::tensor_dtype::f32, {mask_size(period, stride, shaped.samples)});
+    }
+    file_.expect_names(names);
+  }
+
+  void make_room(state& s, std::size_t floats) const {
+    plan_layout const& layout = plan_.layout();
+    s.keep.assign(layout.keeps, buffer(floats));
+    s.past_x0.assign(layout.past_x0, buffer(floats));
+    s.past_eps.assign(layout.past_eps, buffer(floats));
+    s.memory.assign(layout.memories, buffer(floats));
+    s.scratch.assign(layout.scratches, buffer(floats));
+  }
+
+  state filled(std::vector<std::size_t> const& shape, io::tensor_file const& all) const {
+    plan_layout const& layout = plan_.layout();
+    state s = detail::make_state({.shape = shape}, {labels{no_label}});
+    std::size_t const n = s.x.size();
+    make_room(s, n);
+    s.branches = layout.branches;
+    s.outputs = layout.outputs();
+    s.out = buffer(layout.outputs() * n);
+    for (std::uint32_t k : layout.streams) {
+      s.given_noise.resize(std::max<std::size_t>(s.given_noise.size(), k + 1));
+      s.given_noise[k] = buffer(n);
+    }
+    if (layout.scratches > 0) s.reduced = buffer(sym::most_reductions * s.samples);
+    auto const fill = [&](std::string const& name, buffer& b, io::extents const& of) {
+      auto const& from = io::expect_tensor(all, name, io::tensor_dtype::f32, of);
+      b = buffer(from.bytes.size() / sizeof(float));
+      std::memcpy(b.data(), from.bytes.data(), from.bytes.size());
+    };
+    each_buffer(s, layout, [&](std::string const& name, buffer& b, std::size_t rows) {
+      fill(name, b, {rows, s.pitch});
+    });
+    if (layout.uses_mask) {
+      s.mask_period = number("mask_period");
+      s.mask_stride = number("mask_stride");
+      fill("mask", s.mask, {mask_size(s.mask_period, s.mask_stride, s.samples)});
+    }
+    auto const list = [&](char const* name) {
+      return io::values<std::uint64_t>(all, name, {s.samples});
+    };
+    auto const seeds = list("seeds"), ids = list("ids"), steps = list("steps");
+    for (std::size_t i = 0; i < s.samples; ++i) {
+      if (ids[i] >> 48 != 0 || steps[i] >> 32 != 0)
+        refuse("sample {} has the id {} at step {}; expected an id below 2^48, a step below 2^32",
+               i, ids[i], steps[i]);
+      s.keys[i] = {.seed = seeds[i], .id = ids[i], .step = static_cast<std::uint32_t>(steps[i])};
+    }
+    s.labels = io::values<std::int32_t>(all, "labels", {s.samples * layout.conditions});
+    s.evaluated = number("evaluated");
+    s.plan = plan_.fingerprint();
+    if (!plan_.finished(s)) plan_.step_of(s);
+    return s;
+  }
+
+  any_plan const& plan_;
+  io::safetensors_file file_;
 };
 
 }  // namespace
@@ -94,74 +239,12 @@ void save_state(std::filesystem::path const& path, any_plan const& plan, state c
                    {"evaluated", text_of(s.evaluated)},
                    {"mask_period", text_of(s.mask_period)},
                    {"mask_stride", text_of(s.mask_stride)}};
+  io::seal(file);
   io::write_safetensors(path, file);
 }
 
 state load_state(std::filesystem::path const& path, any_plan const& plan) {
-  // A network's 16-bit input lies in a buffer of floats: its bits may look like no number.
-  auto const file = io::read_safetensors(path, {.must_be_finite = false});
-  reader const from(file, path.string());
-  if (from.text("tweedie.state") != version)
-    throw error(fmt::format("'{}': a state of version '{}' was given; expected {}", path.string(),
-                            from.text("tweedie.state"), version));
-  if (from.number("plan") != plan.fingerprint())
-    throw error(fmt::format(
-        "'{}': a state of another plan was given; expected one that was saved with the same "
-        "levels, programs and numbers",
-        path.string()));
-  auto const size_of = [&](char const* name) -> std::size_t {
-    auto const at = std::ranges::find(file.tensors, name, &io::tensor::name);
-    if (at == file.tensors.end() || at->shape.size() != 1)
-      throw error(fmt::format("'{}': the list '{}' is missing; expected a file of save_state",
-                              path.string(), name));
-    return at->shape[0];
-  };
-  auto const list = [&](char const* name) {
-    return io::values<std::uint64_t>(file, name, {size_of(name)});
-  };
-  plan_layout const& layout = plan.layout();
-  auto const shape = list("shape");
-  std::vector<std::size_t> of_samples{size_of("seeds")};
-  of_samples.insert(of_samples.end(), shape.begin(), shape.end());
-  state s = detail::make_state({.shape = of_samples}, {labels{no_label}});
-  s.plan = plan.fingerprint();
-  std::size_t const n = s.x.size();
-  s.branches = layout.branches;
-  s.outputs = layout.outputs();
-  s.out = buffer(layout.outputs() * n);
-  s.keep.resize(layout.keeps);
-  s.past_x0.resize(layout.past_x0);
-  s.past_eps.resize(layout.past_eps);
-  s.memory.resize(layout.memories);
-  s.scratch.assign(layout.scratches, buffer(n));
-  for (std::uint32_t k : layout.streams) {
-    s.given_noise.resize(std::max<std::size_t>(s.given_noise.size(), k + 1));
-    s.given_noise[k] = buffer(n);
-  }
-  if (layout.scratches > 0) s.reduced = buffer(sym::most_reductions * s.samples);
-  each_buffer(s, layout, [&](std::string const& name, buffer& b, std::size_t rows) {
-    from.fill(name, b, rows, s.pitch);
-  });
-  if (layout.uses_mask) {
-    auto const mask = io::floats(file, "mask", {size_of("mask")});
-    s.mask = buffer(mask.size());
-    std::ranges::copy(mask, s.mask.data());
-    s.mask_period = from.number("mask_period");
-    s.mask_stride = from.number("mask_stride");
-    if (s.mask_period == 0 || s.mask_period > s.elements || s.mask_stride > s.pitch ||
-        (s.samples - 1) * s.mask_stride + s.mask_period > mask.size())
-      throw error(fmt::format("'{}': a mask of {} values is too small for its rows", path.string(),
-                              mask.size()));
-  }
-  auto const seeds = io::values<std::uint64_t>(file, "seeds", {s.samples});
-  auto const ids = io::values<std::uint64_t>(file, "ids", {s.samples});
-  auto const steps = io::values<std::uint64_t>(file, "steps", {s.samples});
-  for (std::size_t i = 0; i < s.samples; ++i)
-    s.keys[i] = {.seed = seeds[i], .id = ids[i], .step = static_cast<std::uint32_t>(steps[i])};
-  s.labels = io::values<std::int32_t>(file, "labels", {s.samples * layout.conditions});
-  s.evaluated = from.number("evaluated");
-  if (!plan.finished(s)) plan.step_of(s);
-  return s;
+  return reader(path, plan).read();
 }
 
 }  // namespace tweedie

@@ -12,8 +12,9 @@ namespace tweedie {
 /// one of the plan's between two steps, or the file cannot be written.
 void save_state(std::filesystem::path const& path, any_plan const& plan, state const& s);
 
-/// The way back. Throws tweedie::error, a sentence that names the file, where it is not sound, or
-/// was saved with another plan: other levels, programs or numbers.
+/// The way back. Throws tweedie::error, a sentence that names the file, where it is not sound, was
+/// changed since, or was saved with another plan: other levels, programs or numbers. What the file
+/// claims is compared with its size and with the plan before any memory is taken.
 state load_state(std::filesystem::path const& path, any_plan const& plan);
 
 }  // namespace tweedie

@@ -93,7 +93,9 @@ using formula_of = decltype(Kind::formula(
 
 // What a sampler's formulas mention, before anything is answered.
 
-template <class... S> list<S...> mentioned(form<S...>);
+template <class... S> list<S...> mentioned(form<S...>) {
+  return {};
+}
 // Declared before either is defined: an expression may hold another.
 template <class F, class... A> auto mentioned(pointwise_node<F, A...>);
 template <class F, class... A> auto mentioned(reduction_node<F, A...>);

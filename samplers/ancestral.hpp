@@ -8,6 +8,9 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+
+#include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
 
@@ -27,6 +30,12 @@ struct ancestral {
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
     double const shrink = s.sigma * s.sigma / (t.sigma * t.sigma);
     double const v = variance == samplers::variance::beta ? beta : shrink * beta;
+    // On a schedule that preserves variance beta is below 1 for any step.
+    if (double const all = s.scale() * s.scale(); v > all * (1 + 1e-9))
+      throw error(fmt::format(
+          "{}: a step from t = {} to t = {} with variance beta = {:.3g} was given, more than x has "
+          "there ({:.3g}): use variance beta_tilde, or more steps",
+          name, t.t, s.t, v, all));
     return tweedie::step(x = s.alpha * beta / (t.sigma * t.sigma) * x0 + alpha * shrink * x +
                              std::sqrt(v) * noise);
   }

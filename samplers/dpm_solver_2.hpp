@@ -11,6 +11,7 @@
 
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
+#include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {
 
@@ -20,6 +21,7 @@ struct dpm_solver_2 {
   using kind = kinds::sampler;
   static constexpr char const* name = "samplers::dpm_solver_2";
   auto step(level t, level s, path const& p) const {
+    detail::check_step_in_rho(name, t, s);
     double const h = s.lambda() - t.lambda();
     level const m = p.at_rho(std::exp(-(t.lambda() + h / 2)));
     return stages(

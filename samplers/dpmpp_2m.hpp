@@ -5,13 +5,15 @@
 //   D = (1 + q) x0 - q (x0 of the evaluation before)
 //   h = lambda_s - lambda_t,  q = h / (2 (lambda_t - lambda_r)),  lambda = ln(alpha / sigma)
 //
-// r is the level before t.
+// r is the level before t. q is that of the step that the slope is followed for, which is h unless h is
+// much longer than the step before (samplers/step_length.hpp).
 #pragma once
 
 #include <cmath>
 
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
+#include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {
 
@@ -25,7 +27,8 @@ struct dpmpp_2m {
     return tweedie::step(x = s.sigma / t.sigma * x - s.alpha * std::expm1(-h) * x0);
   }
   auto step(level r, level t, level s) const {
-    double const h = s.lambda() - t.lambda(), q = h / (2 * (t.lambda() - r.lambda()));
+    double const h = s.lambda() - t.lambda(), before = t.lambda() - r.lambda();
+    double const q = detail::followed(h, before) / (2 * before);
     return tweedie::step(x = s.sigma / t.sigma * x -
                              s.alpha * std::expm1(-h) * ((1 + q) * x0 - q * past_x0<1>));
   }

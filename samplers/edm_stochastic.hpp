@@ -19,14 +19,14 @@
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
+#include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {
 
 using namespace symbols;
 
 /// `edm_stochastic{.gamma = edm_stochastic::churn(40, 256), .s_tmin = 0.05, .s_tmax = 50, .s_noise =
-/// 1.003}`. Raised levels lie within the schedule: with S_tmax as high as the grid's first level,
-/// give a schedule that reaches higher than the grid.
+/// 1.003}`. A level is raised as far as the schedule goes at most.
 struct edm_stochastic {
   using kind = kinds::sampler;
   static constexpr char const* name = "samplers::edm_stochastic";
@@ -51,6 +51,7 @@ struct edm_stochastic {
   }
   auto step(level t, level s, path const& p) const {
     level const hat = raised(t, p);
+    detail::check_step_in_rho(name, hat, s);
     double const h = s.rho() - hat.rho();
     return stages(
         at(hat, keep<0> = x / hat.alpha, keep<1> = eps, x = s.alpha * (x / hat.alpha + h * eps)),
@@ -79,7 +80,7 @@ struct edm_stochastic {
  private:
   level raised(level t, path const& p) const {
     if (gamma == 0 || t.alpha == 0 || t.rho() < s_tmin || t.rho() > s_tmax) return t;
-    return p.at_rho((1 + gamma) * t.rho());
+    return p.at_rho(std::min((1 + gamma) * t.rho(), p.noisiest));
   }
 };
 

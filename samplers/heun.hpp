@@ -1,8 +1,12 @@
-// Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models",
-// Algorithm 1.
+// Heun's method on the probability-flow ODE, Karras et al. 2022, "Elucidating the Design Space of
+// Diffusion-Based Generative Models", Algorithm 1, in the angle theta in place of their sigma:
 //
-// In u = x / alpha and rho = sigma / alpha the probability-flow ODE is du/drho = eps, whatever the
-// schedule.
+//   z = x / r,  r = sqrt(alpha^2 + sigma^2),  tan(theta) = sigma / alpha
+//   dz / dtheta = (alpha eps - sigma x0) / r = v / r
+//
+// Slope and variable are bounded at both ends of every schedule. In rho = sigma / alpha, as the paper
+// has it (samplers/heun_in_rho.hpp), a step from alpha = 0.00005, where the cosine table ends, is
+// 20,000 long.
 #pragma once
 
 #include <tweedie/dsl/stage.hpp>
@@ -16,17 +20,13 @@ struct heun {
   using kind = kinds::sampler;
   static constexpr char const* name = "samplers::heun";
   auto step(level t, level s) const {
-    double const h = s.rho() - t.rho();
-    return stages(
-        at(t, keep<0> = x / t.alpha, keep<1> = eps, x = s.alpha * (x / t.alpha + h * eps)),
-        at(s, x = s.alpha * (keep<0> + h / 2 * (keep<1> + eps))));
+    double const h = s.theta() - t.theta();
+    return stages(at(t, keep<0> = x / t.scale(), keep<1> = v / t.scale(),
+                     x = s.scale() * (x / t.scale() + h / t.scale() * v)),
+                  at(s, x = s.scale() * (keep<0> + h / 2 * (keep<1> + v / s.scale()))));
   }
-  auto first(level, level s) const {  // alpha_t = 0: rho is infinite
-    return tweedie::step(x = s.alpha * x0 + s.sigma * eps);
-  }
-  auto last(level, level s) const {
-    return tweedie::step(x = s.alpha * x0);
-  }  // sigma_s = 0: no second slope
+  // sigma_s = 0: no second slope, and eps does not matter.
+  auto last(level, level s) const { return tweedie::step(x = s.alpha * x0); }
 };
 
 }  // namespace tweedie::samplers

@@ -6,7 +6,7 @@
 //   D = (1 + q) x0 - q (x0 of the evaluation before)
 //   h = lambda_s - lambda_t,  q = h / (2 (lambda_t - lambda_r)),  lambda = ln(alpha / sigma)
 //
-// r is the level before t. eta = 1 is the reverse SDE, the paper's; eta = 0 is dpmpp_2m (which, as
+// r is the level before t; q is bounded as dpmpp_2m's. eta = 1 is the reverse SDE, the paper's; eta = 0 is dpmpp_2m (which, as
 // a type, draws no noise).
 #pragma once
 
@@ -17,6 +17,7 @@
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
+#include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {
 
@@ -31,9 +32,10 @@ struct sde_dpmpp_2m {
  private:
   auto stepped(level t, level s, auto d) const {
     double const h = s.lambda() - t.lambda();
-    return tweedie::step(x = s.sigma / t.sigma * std::exp(-eta * h) * x -
-                             s.alpha * std::expm1(-(1 + eta) * h) * d +
-                             s.sigma * std::sqrt(-std::expm1(-2 * eta * h)) * noise);
+    double const forgotten = eta == 0 ? 0 : eta * h;  // h is infinite from alpha_t = 0
+    return tweedie::step(x = s.sigma / t.sigma * std::exp(-forgotten) * x -
+                             s.alpha * std::expm1(-(h + forgotten)) * d +
+                             s.sigma * std::sqrt(-std::expm1(-2 * forgotten)) * noise);
   }
 
  public:
@@ -41,7 +43,8 @@ struct sde_dpmpp_2m {
     return stepped(t, s, +x0);
   }
   auto step(level r, level t, level s) const {
-    double const q = (s.lambda() - t.lambda()) / (2 * (t.lambda() - r.lambda()));
+    double const before = t.lambda() - r.lambda();
+    double const q = detail::followed(s.lambda() - t.lambda(), before) / (2 * before);
     return stepped(t, s, (1 + q) * x0 - q * past_x0<1>);
   }
   void check() const {

@@ -18,6 +18,7 @@
 
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
+#include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {
 
@@ -34,14 +35,17 @@ struct unipc_2 {
   static constexpr auto fields = std::tuple{field{"b", &unipc_2::b}};
 
  private:
-  double big_b(double h) const { return b == b_of_h::h ? h : -std::expm1(-h); }
+  /// B = h is meant for small h. From alpha = 0 it is infinite, and from close by it is far above
+  /// the integral of e^-l that it stands for: beyond 3 it is 1 - e^-h.
+  double big_b(double h) const { return b == b_of_h::h && h < 3 ? h : -std::expm1(-h); }
 
   /// What both add to: order 1, which is DDIM.
   static auto ddim(level t, level s, auto from, auto m) {
     return s.sigma / t.sigma * from - s.alpha * std::expm1(t.lambda() - s.lambda()) * m;
   }
   auto predicted(level r, level t, level s, auto corrected) const {
-    double const h = s.lambda() - t.lambda(), r_r = (r.lambda() - t.lambda()) / h;
+    double const h = s.lambda() - t.lambda(), before = t.lambda() - r.lambda();
+    double const r_r = -before / detail::followed(h, before);
     return ddim(t, s, corrected, x0) + s.alpha * big_b(h) / (2 * r_r) * (past_x0<1> - x0);
   }
 

@@ -1,12 +1,14 @@
 // alpha = 1, sigma = t. Karras et al. 2022 (Elucidating the design space), table 1, column "Ours".
 #pragma once
 
+#include <tweedie/schedules/grids/karras.hpp>
 #include <tweedie/schedules/schedule.hpp>
 
 namespace tweedie::schedules {
 
 struct edm {
   using kind = kinds::schedule;
+  using usual_grid = grids::karras;  ///< even steps in sigma would leave one for all below 80 / N
   static constexpr auto name = "schedules::edm";
   double sigma_min = 0.002, sigma_max = 80;  ///< of grids in rho; times reach down to 0
   static constexpr auto fields =

@@ -11,3 +11,4 @@
 #include <tweedie/schedules/grids/quadratic_ddim.hpp>
 #include <tweedie/schedules/grids/trailing.hpp>
 #include <tweedie/schedules/grids/uniform.hpp>
+#include <tweedie/schedules/grids/usual.hpp>

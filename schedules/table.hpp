@@ -46,7 +46,7 @@ class table {
     if (t < 1) {
       double const slope = -std::expm1(log_abar_[1]), sigma = std::sqrt(slope * t);
       double const alpha = std::sqrt(1 - slope * t);
-      return {t, alpha, sigma, -slope / (2 * alpha), slope / (2 * sigma)};
+      return {t, alpha, sigma, -slope / (2 * alpha), slope / (2 * sigma), end()};
     }
     auto const k = static_cast<std::size_t>(t);
     if (double const part = t - static_cast<double>(k); part > 0) {
@@ -85,8 +85,9 @@ class table {
 
   /// alpha' = alpha sigma^2 lambda' and sigma' = -alpha^2 sigma lambda', from alpha^2 + sigma^2
   /// = 1.
-  static level with_slope(double t, double alpha, double sigma, double dlambda) {
-    return {t, alpha, sigma, alpha * sigma * sigma * dlambda, -alpha * alpha * sigma * dlambda};
+  level with_slope(double t, double alpha, double sigma, double dlambda) const {
+    return {t,    alpha, sigma, alpha * sigma * sigma * dlambda, -alpha * alpha * sigma * dlambda,
+            end()};
   }
 
   std::string_view name_;

@@ -9,14 +9,30 @@ function(run)
 endfunction()
 
 file(REMOVE_RECURSE ${FOLDER})
+file(REMOVE ${BUILD}/libtweedie_core_spy.a)  # as after `make demo`, which builds a part
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${FOLDER}/prefix)
+set(arch "")
+if(X86)
+  set(arch -march=haswell)
+endif()
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${FOLDER}/installed -G Ninja -DCMAKE_CXX_COMPILER=${COMPILER}
-    -DCMAKE_BUILD_TYPE=None -DCMAKE_PREFIX_PATH=${FOLDER}/prefix)
+    -DCMAKE_BUILD_TYPE=None -DCMAKE_PREFIX_PATH=${FOLDER}/prefix -DCMAKE_CXX_FLAGS=${arch}
+    -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
 run(${CMAKE_COMMAND} --build ${FOLDER}/installed)
 run(${FOLDER}/installed/consumer)
 
+# The consumer's own -march is the only one.
+if(X86)
+  file(READ ${FOLDER}/installed/compile_commands.json commands)
+  string(REGEX MATCHALL "-march=[^ ]*" given "${commands}")
+  list(REMOVE_DUPLICATES given)
+  if(NOT given STREQUAL arch)
+    message(FATAL_ERROR "the consumer's flags have '${given}'; expected '${arch}' alone")
+  endif()
+endif()
+
 # The same sources in the same configuration: what differs is how the targets come to be.
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${FOLDER}/subdirectory -G Ninja -DCMAKE_CXX_COMPILER=${COMPILER}
-    -DCMAKE_BUILD_TYPE=None -DTWEEDIE_TREE=${TREE} -DTWEEDIE_RECIPES=OFF)
+    -DCMAKE_BUILD_TYPE=None -DTWEEDIE_TREE=${TREE} -DTWEEDIE_RECIPES=OFF -DTWEEDIE_TORCH=OFF)
 run(${CMAKE_COMMAND} --build ${FOLDER}/subdirectory --target consumer)
 run(${FOLDER}/subdirectory/consumer)

@@ -5,9 +5,11 @@
 #include <fmt/ranges.h>
 
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <tweedie/dsl/collapse.hpp>
 #include <tweedie/networks/unet_file.hpp>
@@ -22,15 +24,16 @@ template <class T> struct named {
   T value;
 };
 
-/// The alternative of that name. Throws a sentence that lists what there is.
+/// The alternative of that name. Throws a sentence that lists what there is and names the nearest.
 template <class Named>
 auto choose(std::string const& option, std::string const& given, Named const& there) {
-  std::string list;
+  std::vector<std::string_view> names;
   for (auto const& entry : there) {
     if (given == entry.name) return entry.value;
-    list += (list.empty() ? "" : ", ") + std::string(entry.name);
+    names.push_back(entry.name);
   }
-  throw error(fmt::format("{} '{}' was given; expected one of: {}", option, given, list));
+  throw error(
+      fmt::format("{} '{}' was given; {}", option, given, ready::expected_names(given, names)));
 }
 template <class Named> std::string list_of(Named const& there) {
   std::string list;
@@ -134,15 +137,16 @@ struct run_time_prediction {
   }
 };
 
-/// What a network is trained to predict. Not edm: the objective does not scale its input.
-using trained_prediction =
-    std::variant<predicts::v, predicts::epsilon, predicts::x0, predicts::score, predicts::velocity>;
+/// What a network is trained to predict. Not consistency: such a network learns from itself.
+using trained_prediction = std::variant<predicts::v, predicts::epsilon, predicts::x0,
+                                        predicts::score, predicts::velocity, predicts::edm>;
 inline std::initializer_list<named<trained_prediction>> const trained_choices{
     {predicts::v::name, predicts::v{}},
     {predicts::epsilon::name, predicts::epsilon{}},
     {predicts::x0::name, predicts::x0{}},
     {predicts::score::name, predicts::score{}},
-    {predicts::velocity::name, predicts::velocity{}}};
+    {predicts::velocity::name, predicts::velocity{}},
+    {predicts::edm::name, predicts::edm{}}};
 
 /// What a model file's network predicts, by name.
 inline ready::prediction_choice prediction_of(std::string const& what, std::string const& name) {
@@ -151,15 +155,53 @@ inline ready::prediction_choice prediction_of(std::string const& what, std::stri
 
 /// A weight that is known at run time only, as any_schedule.
 struct any_weight {
-  std::variant<weights::uniform, weights::min_snr, weights::p2> which;
-  double operator()(level t) const {
-    return std::visit([t](auto const& w) { return w(t); }, which);
+  std::variant<weights::plain, weights::uniform, weights::snr_plus_1, weights::truncated_snr,
+               weights::min_snr, weights::p2, weights::edm, weights::flow_matching,
+               weights::sigmoid>
+      which;
+  double of_raw(level t, double b) const {
+    return std::visit([&](auto const& w) { return detail::weight_of_raw(w, t, b); }, which);
   }
 };
 inline std::initializer_list<named<any_weight>> const weight_choices{
+    {weights::plain::name, {weights::plain{}}},
     {weights::uniform::name, {weights::uniform{}}},
+    {weights::snr_plus_1::name, {weights::snr_plus_1{}}},
+    {weights::truncated_snr::name, {weights::truncated_snr{}}},
     {weights::min_snr::name, {weights::min_snr{}}},
-    {weights::p2::name, {weights::p2{}}}};
+    {weights::p2::name, {weights::p2{}}},
+    {weights::edm::name, {weights::edm{}}},
+    {weights::flow_matching::name, {weights::flow_matching{}}},
+    {weights::sigmoid::name, {weights::sigmoid{}}}};
+
+/// How times are drawn, known at run time only; stratified or not.
+struct any_times {
+  std::variant<times::uniform, times::log_normal, times::logit_normal, times::by_loss> which;
+  bool stratified = true;
+
+  double spread(double u, std::size_t row, std::size_t rows) const {
+    return stratified ? times::stratified<>::spread(u, row, rows) : u;
+  }
+  template <class Schedule> double share(Schedule const& schedule, double u) const {
+    return std::visit([&](auto const& t) { return t.share(schedule, u); }, which);
+  }
+  double density(double share) const { return by_loss() ? by_loss()->density(share) : 1; }
+  void observe(double share, double loss) {
+    if (by_loss()) by_loss()->observe(share, loss);
+  }
+  /// Those that remember the losses, or null.
+  times::by_loss* by_loss() { return std::get_if<times::by_loss>(&which); }
+  times::by_loss const* by_loss() const { return std::get_if<times::by_loss>(&which); }
+};
+inline std::initializer_list<named<any_times>> const times_choices{
+    {"stratified", {times::uniform{}}},
+    {"stratified_log_normal", {times::log_normal{}}},
+    {"stratified_logit_normal", {times::logit_normal{}}},
+    {"stratified_by_loss", {times::by_loss{}}},
+    {times::uniform::name, {times::uniform{}, false}},
+    {times::log_normal::name, {times::log_normal{}, false}},
+    {times::logit_normal::name, {times::logit_normal{}, false}},
+    {times::by_loss::name, {times::by_loss{}, false}}};
 
 /// Networks by name.
 inline networks::unet_config tiny_config() {

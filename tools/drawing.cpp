@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,10 +13,14 @@
 #include <tweedie/io/png.hpp>
 
 #include "checks.hpp"
+#include "command_line.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "say.hpp"
 
 namespace tweedie::tool {
+
+namespace fs = std::filesystem;
 
 std::vector<int> labels_of(std::string const& text, networks::model const& m) {
   int const classes = m.network->config().classes;
@@ -34,35 +39,98 @@ std::vector<int> labels_of(std::string const& text, networks::model const& m) {
     if (index < 0 && !word.empty() && word.size() < 7 &&
         word.find_first_not_of("0123456789") == std::string::npos)
       index = std::stoi(word);
-    if (index < 0 || index >= classes) {
-      std::string names;
-      for (auto const& label : m.labels) names += ", " + label;
+    if (index < 0 || index >= classes)
       throw error(fmt::format("--label '{}' was given; expected all, none, or from 0 to {}{}", word,
-                              classes - 1, names.empty() ? "" : ":" + names.substr(1)));
-    }
+                              classes - 1,
+                              m.labels.empty() ? "" : "; " + expected_one_of(word, m.labels)));
     chosen.push_back(index);
   }
   return chosen;
 }
 
-void check_output(std::string const& out) {
+std::vector<int> spread(std::string const& text, std::vector<int> const& chosen,
+                        std::size_t count) {
+  if (!text.empty() && chosen.size() > count)
+    throw error(
+        fmt::format("--label {} was given, {} labels for {} picture{}; expected a picture or more "
+                    "for each",
+                    text, chosen.size(), count, count == 1 ? "" : "s"));
+  std::vector<int> r(count);
+  for (std::size_t i = 0; i < count; ++i) r[i] = chosen[i * chosen.size() / count];
+  return r;
+}
+
+void check_output(std::string const& out, std::vector<std::string> const& read) {
   auto const ending = std::filesystem::path(out).extension();
   if (ending != ".png" && ending != ".npy")
     throw error(
         fmt::format("--out '{}' was given; expected a name that ends in .png or .npy", out));
   check_writable("--out", out);
+  std::error_code missing;
+  for (auto const& name : read)
+    if (fs::equivalent(out, name, missing))
+      throw error(fmt::format("--out '{}' was given, which is read as '{}'; expected another name",
+                              out, name));
+}
+
+namespace {
+
+io::picture_shape shape_of(std::size_t count, networks::unet_config const& c) {
+  auto const size = static_cast<std::size_t>(c.size);
+  return {count, static_cast<std::size_t>(c.channels), size, size};
+}
+io::grid_layout layout_of(std::size_t columns) { return {.columns = columns, .upscale = 2}; }
+
+std::string in_gigabytes(double bytes) { return fmt::format("{:.3g} GB", bytes / 1e9); }
+
+/// x.part.npy beside x.png or x.npy: all the bits of the pictures that are finished.
+std::string part_of(std::string const& out) {
+  return fs::path(out).replace_extension(".part.npy").string();
+}
+
+}  // namespace
+
+void check_room(std::string const& out, std::size_t count, networks::unet_config const& c,
+                std::size_t columns) {
+  auto const shape = shape_of(count, c);
+  double const bytes = 4.0 * static_cast<double>(count) *
+                       static_cast<double>(shape.channels * shape.height * shape.width);
+  double const memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (memory > 0 && bytes > memory)
+    throw error(fmt::format("{} pictures take {}, this machine's memory has {}; expected fewer",
+                            count, in_gigabytes(bytes), in_gigabytes(memory)));
+  if (fs::path(out).extension() == ".png") return io::check_png(shape, layout_of(columns), out);
+  std::error_code unknown;
+  auto const folder = fs::absolute(out).parent_path();
+  auto const room = static_cast<double>(fs::space(folder, unknown).available);
+  if (!unknown && bytes > room)
+    throw error(fmt::format("--out '{}' would take {}, '{}' has room for {}", out,
+                            in_gigabytes(bytes), folder.string(), in_gigabytes(room)));
 }
 
 void write_pictures(std::string const& out, images const& pictures, std::size_t columns) {
-  if (std::filesystem::path(out).extension() == ".npy") {
-    io::write_npy(out, pictures.shape, pictures.data);
-    return;
-  }
-  io::grid_layout layout;
-  layout.upscale = 2;
-  layout.columns = columns;
-  auto const& shape = pictures.shape;
-  io::write_png(out, pictures.data, {shape[0], shape[1], shape[2], shape[3]}, layout);
+  auto const& s = pictures.shape;
+  if (fs::path(out).extension() == ".npy") io::write_npy(out, s, pictures.data);
+  else io::write_png(out, pictures.data, {s[0], s[1], s[2], s[3]}, layout_of(columns));
+}
+
+void add_loop_options(CLI::App& app, loop_options& o) {
+  add_whole(app, "--batch", o.batch, 1, 65536, "pictures at a time");
+  add_whole(app, "--threads", o.threads, 1, 1024, "threads");
+  app.add_option("--continue", o.finished,
+                 "x.part.npy, which an interrupted command leaves: the same command again with it "
+                 "makes the rest");
+}
+
+images read_finished(loop_options const& o, std::size_t count, networks::unet_config const& c) {
+  if (o.finished.empty()) return {};
+  auto finished = read_latents("--continue", o.finished, c);
+  if (finished.count() >= count)
+    throw error(
+        fmt::format("--continue '{}' was given, which has {} pictures of {}; expected fewer",
+                    o.finished, finished.count(), count));
+  return finished;
 }
 
 namespace {
@@ -89,56 +157,172 @@ images test_pictures(char const* option, std::string const& list) {
   return r;
 }
 
+/// Bytes of 0 and 1 alone are truth values to whoever wrote them, and nearly black as a picture.
+void expect_all_shades(char const* option, std::string const& path,
+                       std::vector<float> const& bytes) {
+  if (!bytes.empty() && std::ranges::max(bytes) == 1)
+    throw error(
+        fmt::format("{} '{}' holds bytes (uint8) of which none is above 1; expected 0 to 255 as in "
+                    "a PNG, or truth values (bool)",
+                    option, path));
+}
+
+/// The one channel of gray pixels, or a sentence: a colour has no gray that all agree on.
+std::vector<float> gray_of(char const* option, std::string const& path, io::picture const& from) {
+  std::size_t const size = from.shape.height * from.shape.width;
+  std::vector<float> r(from.values.begin(),
+                       from.values.begin() + static_cast<std::ptrdiff_t>(size));
+  if (from.shape.channels == 1) return r;
+  constexpr float shade = 8 / 127.5f;  // what a program's conversion of colours may leave
+  for (std::size_t i = 0; i < size; ++i) {
+    float const red = from.values[i], green = from.values[size + i],
+                blue = from.values[2 * size + i];
+    auto const [least, most] = std::minmax({red, green, blue});
+    if (most - least > shade)
+      throw error(fmt::format("{} '{}' has a colour at row {}, column {}; expected shades of gray",
+                              option, path, i / from.shape.width, i % from.shape.width));
+    r[i] = red == green && green == blue ? red : (red + green + blue) / 3;
+  }
+  return r;
+}
+
+/// A PNG as a network of so many channels takes it: RGB that is gray as one, gray as three alike.
+images pictures_of_png(char const* option, std::string const& path, std::size_t channels) {
+  auto picture = io::read_png(path);
+  auto const& [count, given, height, width] = picture.shape;
+  if (given == 3 && channels == 1) return {{1, 1, height, width}, gray_of(option, path, picture)};
+  images r{{1, given, height, width}, picture.values};
+  if (given == 1 && channels == 3) {
+    r.shape[1] = 3;
+    for (int copy = 0; copy < 2; ++copy)
+      r.data.insert(r.data.end(), picture.values.begin(), picture.values.end());
+  }
+  return r;
+}
+
+images array_of(io::npy_array const& array) {
+  images r{{array.shape.begin(), array.shape.end()}, array.floats()};
+  if (r.shape.size() == 2) r.shape.insert(r.shape.begin(), 1);
+  if (r.shape.size() == 3) r.shape.insert(r.shape.begin(), 1);
+  return r;
+}
+
+/// Bytes are those of a PNG, 0 to 255; floats are in [-1, 1].
+images pictures_of_npy(char const* option, std::string const& path) {
+  auto const array = io::read_npy(path);
+  images r = array_of(array);
+  if (std::holds_alternative<std::vector<io::truth>>(array.data))
+    for (float& v : r.data) v = 2 * v - 1;
+  if (std::holds_alternative<std::vector<std::uint8_t>>(array.data)) {
+    expect_all_shades(option, path, r.data);
+    for (float& v : r.data) v = (2 * v - 255) / 255;
+  }
+  constexpr float most = 2;  // a sampler without a clip goes a little beyond 1
+  for (std::size_t i = 0; i < r.data.size(); ++i)
+    if (std::abs(r.data[i]) > most && std::isfinite(r.data[i]))
+      throw error(fmt::format(
+          "{} '{}': value {} is {}; expected floats in [-1, 1], or bytes (uint8) from 0 to 255",
+          option, path, i, r.data[i]));
+  return r;
+}
+
+void check_pictures(char const* option, std::string const& text, images const& given,
+                    networks::unet_config const& c) {
+  std::vector<std::size_t> const expected{static_cast<std::size_t>(c.channels),
+                                          static_cast<std::size_t>(c.size),
+                                          static_cast<std::size_t>(c.size)};
+  auto const& shape = given.shape;
+  if (shape.size() != 4 || shape[0] == 0 ||
+      !std::equal(expected.begin(), expected.end(), shape.begin() + 1))
+    throw error(
+        fmt::format("{} '{}' has pictures of shape {{{}}}; expected {{count, {}}}, the network's",
+                    option, text, fmt::join(shape, ", "), fmt::join(expected, ", ")));
+  auto const bad = std::ranges::find_if(given.data, [](float v) { return !std::isfinite(v); });
+  if (bad != given.data.end())
+    throw error(fmt::format("{} '{}': value {} is {}; expected finite ones", option, text,
+                            bad - given.data.begin(), *bad));
+}
+
+/// A mask that a paint program wrote: what is transparent was not painted.
+images mask_of_png(char const* option, std::string const& path) {
+  auto const picture = io::read_png(path, {.may_be_transparent = true});
+  images r{{1, picture.shape.height, picture.shape.width}, {}};
+  auto seen = picture;
+  for (std::size_t i = 0; i < picture.values.size(); ++i)
+    if (!picture.opacity.empty())
+      seen.values[i] = (picture.values[i] + 1) * picture.opacity[i % picture.opacity.size()] - 1;
+  r.data = gray_of(option, path, seen);
+  for (float& v : r.data) v = (v + 1) / 2;
+  return r;
+}
+
+images mask_of_npy(char const* option, std::string const& path) {
+  auto const array = io::read_npy(path);
+  images r{{array.shape.begin(), array.shape.end()}, array.floats()};
+  while (r.shape.size() > 3 && r.shape[0] == 1) r.shape.erase(r.shape.begin());
+  if (r.shape.size() == 2) r.shape.insert(r.shape.begin(), 1);
+  if (std::holds_alternative<std::vector<std::uint8_t>>(array.data)) {
+    expect_all_shades(option, path, r.data);
+    for (float& v : r.data) v /= 255;
+  }
+  for (std::size_t i = 0; i < r.data.size(); ++i)
+    if (!(r.data[i] >= 0 && r.data[i] <= 1))
+      throw error(
+          fmt::format("{} '{}': value {} is {}; expected floats from 0 to 1, truth values, or "
+                      "bytes (uint8) from 0 to 255",
+                      option, path, i, r.data[i]));
+  return r;
+}
+
 }  // namespace
 
 images read_pictures(char const* option, std::string const& text, networks::unet_config const& c) {
-  auto const channels = static_cast<std::size_t>(c.channels),
-             size = static_cast<std::size_t>(c.size);
   images r;
   std::string const ending = std::filesystem::path(text).extension().string();
   if (text.rfind("test:", 0) == 0) {
     r = test_pictures(option, text.substr(5));
   } else if (ending == ".npy") {
-    auto const array = io::read_npy(text);
-    r = {{array.shape.begin(), array.shape.end()}, array.floats()};
-    if (r.shape.size() == 3) r.shape.insert(r.shape.begin(), 1);
+    r = pictures_of_npy(option, text);
   } else if (ending == ".png") {
-    auto const picture = io::read_png(text);
-    r = {{1, picture.shape.channels, picture.shape.height, picture.shape.width}, picture.values};
+    r = pictures_of_png(option, text, static_cast<std::size_t>(c.channels));
   } else {
     throw error(fmt::format(
         "{} '{}' was given; expected a name that ends in .png or .npy, or test:0,1", option, text));
   }
-  if (r.shape.size() != 4 || r.shape[0] == 0 || r.shape[1] != channels || r.shape[2] != size ||
-      r.shape[3] != size)
-    throw error(fmt::format(
-        "{} '{}' has pictures of shape {{{}}}; expected {{count, {}, {}, {}}}, the network's",
-        option, text, fmt::join(r.shape, ", "), channels, size, size));
-  auto const bad = std::ranges::find_if(r.data, [](float v) { return !std::isfinite(v); });
-  if (bad != r.data.end())
-    throw error(fmt::format("{} '{}': value {} is {}; expected finite ones", option, text,
-                            bad - r.data.begin(), *bad));
+  check_pictures(option, text, r, c);
+  return r;
+}
+
+images read_latents(char const* option, std::string const& path, networks::unet_config const& c) {
+  if (std::filesystem::path(path).extension() != ".npy")
+    throw error(fmt::format("{} '{}' was given; expected a name that ends in .npy", option, path));
+  auto const array = io::read_npy(path);
+  if (!std::holds_alternative<std::vector<float>>(array.data) &&
+      !std::holds_alternative<std::vector<double>>(array.data))
+    throw error(fmt::format("{} '{}' holds bytes; expected floats as they were written here",
+                            option, path));
+  images const r = array_of(array);
+  check_pictures(option, path, r, c);
   return r;
 }
 
 images read_mask(char const* option, std::string const& path, networks::unet_config const& c) {
+  std::string const ending = std::filesystem::path(path).extension().string();
+  if (ending != ".png" && ending != ".npy")
+    throw error(
+        fmt::format("{} '{}' was given; expected a name that ends in .png or .npy", option, path));
+  images const r = ending == ".png" ? mask_of_png(option, path) : mask_of_npy(option, path);
   auto const size = static_cast<std::size_t>(c.size);
-  auto const picture = io::read_png(path);
-  if (picture.shape.channels != 1 || picture.shape.height != size || picture.shape.width != size)
-    throw error(fmt::format(
-        "{} '{}' is of {} channel(s) and {}x{} pixels; expected a gray picture of {}x{}, white "
-        "where the pictures are known",
-        option, path, picture.shape.channels, picture.shape.width, picture.shape.height, size,
-        size));
-  images r{{1, size, size}, picture.values};
-  for (float& v : r.data) {
-    if (v != -1 && v != 1)
-      throw error(
-          fmt::format("{} '{}' has a gray pixel; expected white where the pictures are "
-                      "known, black where not",
-                      option, path));
-    v = (v + 1) / 2;
-  }
+  if (r.shape != std::vector<std::size_t>{1, size, size})
+    throw error(
+        fmt::format("{} '{}' is a mask of shape {{{}}}; expected {{1, {}, {}}}, white where the "
+                    "pictures are known, black where not",
+                    option, path, fmt::join(r.shape, ", "), size, size));
+  if (std::ranges::all_of(r.data, [](float v) { return v == 0; }))
+    throw error(
+        fmt::format("{} '{}' is black everywhere, so that nothing would be kept; expected white "
+                    "where the pictures are known",
+                    option, path));
   return r;
 }
 
@@ -151,20 +335,42 @@ images slice(images const& all, std::size_t begin, std::size_t count) {
   return r;
 }
 
+namespace {
+
+/// Keeps what was finished before Ctrl-C, and says how to go on.
+void keep(images const& finished, loop const& o) {
+  auto const counts = fmt::format("interrupted after {} of {} pictures", finished.count(), o.count);
+  if (o.out.empty() || finished.count() == 0) {
+    say("{}: nothing was written\n", counts);
+    return;
+  }
+  auto const part = part_of(o.out);
+  write_pictures(part, finished, 0);
+  say("{}: '{}' has them, the same command with --continue '{}' makes the rest\n", counts, part,
+      part);
+}
+
+}  // namespace
+
 std::optional<images> run_plan(char const* what, any_plan const& plan,
-                               networks::unet_config const& c, loop_options const& o,
+                               networks::unet_config const& c, loop const& o,
                                start_function const& start, double& seconds) {
-  auto const size = static_cast<std::size_t>(c.size);
-  images result{{o.count, static_cast<std::size_t>(c.channels), size, size}, {}};
+  auto const shape = shape_of(o.count, c);
+  images result{
+      {o.finished.data.empty() ? 0 : o.finished.count(), shape.channels, shape.height, shape.width},
+      {}};
+  std::size_t const elements = shape.channels * shape.height * shape.width;
+  result.data.reserve(o.count * elements);  // before the work, not in its middle
+  result.data.insert(result.data.end(), o.finished.data.begin(), o.finished.data.end());
   catch_interrupts();
-  progress bar(what, o.count * plan.steps());
-  for (std::size_t begin = 0; begin < o.count; begin += o.batch) {
+  progress bar(what, o.count * plan.steps(), result.count() * plan.steps());
+  while (result.count() < o.count) {
+    std::size_t const begin = result.count();
     std::size_t const here = std::min(o.batch, o.count - begin);
     labels const given(o.labels.begin() + static_cast<std::ptrdiff_t>(begin),
                        o.labels.begin() + static_cast<std::ptrdiff_t>(begin + here));
     request r;
-    r.shape = result.shape;
-    r.shape[0] = here;
+    r.shape = {here, shape.channels, shape.height, shape.width};
     r.seed = o.seed;
     r.first_id = begin;
     auto const before = progress::clock::now();
@@ -172,8 +378,7 @@ std::optional<images> run_plan(char const* what, any_plan const& plan,
     for (std::size_t step = 1; !plan.finished(s); ++step) {
       if (interrupted()) {
         bar.clear();
-        fmt::print(stderr, "interrupted after {} of {} pictures: nothing was written\n", begin,
-                   o.count);
+        keep(result, o);
         return std::nullopt;
       }
       plan.advance(s);
@@ -184,13 +389,14 @@ std::optional<images> run_plan(char const* what, any_plan const& plan,
     }
     auto const done = take(s);
     seconds += std::chrono::duration<double>(progress::clock::now() - before).count();
+    if (!std::ranges::all_of(done.data, [](float v) { return std::isfinite(v); }))
+      throw error(
+          "the pictures have values that are not finite: nothing was written; expected a smaller "
+          "guidance, or --clip 1");
     result.data.insert(result.data.end(), done.data.begin(), done.data.end());
+    result.shape[0] += here;
   }
   bar.clear();
-  if (!std::ranges::all_of(result.data, [](float v) { return std::isfinite(v); }))
-    throw error(
-        "the pictures have values that are not finite: nothing was written; expected a smaller "
-        "guidance, or --clip 1");
   return result;
 }
 

@@ -19,8 +19,9 @@ namespace {
 
 struct options {
   pipeline_options pipeline;
+  loop_options loop;
   std::string model, in, out, label = "none";
-  long long batch = 50, threads = 1, count = 10;
+  long long count = 10;
 };
 
 /// A model ready to encode and decode with the same options.
@@ -32,19 +33,19 @@ struct both_ways {
   std::optional<any_plan> encoder, decoder;
 
   explicit both_ways(options const& o) : m(networks::load_model(o.model)) {
-    check_whole("--batch", o.batch, 1, 65536);
-    check_whole("--threads", o.threads, 1, 1024);
     labels = labels_of(o.label, m);
     bool const labelled = labels[0] != no_label;
     guidance = o.pipeline.guidance.value_or(0);
     if (guidance != 0 && !labelled)
       throw error(fmt::format("--guidance {} was given for pictures without a label; expected 0",
                               guidance));
-    networks::unet::set_threads(static_cast<int>(o.threads));
+    networks::unet::set_threads(static_cast<int>(o.loop.threads));
     recipe = recipe_of(o.pipeline, guidance);
+    check_labelled(o.pipeline, recipe, labelled);
     auto const schedule = schedule_of(m.schedule, o.model);
     auto const predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
     check_model(recipe, o.model, schedule, predicts);
+    check_ends(o.pipeline.grid, schedule);
     auto const plan = [&](bool encoding) {
       return ready::make_plan(recipe, schedule.which, predicts,
                               forget_network(networks::unet_network{m.network}), encoding);
@@ -71,11 +72,20 @@ struct both_ways {
     return r;
   }
 
+  /// Pictures along the flow. Those that are finished when it is interrupted are kept beside `out`,
+  /// where it is given.
   std::optional<images> go(char const* what, any_plan const& plan, images const& from,
-                           std::vector<int> const& given, std::size_t batch) {
+                           std::vector<int> const& given, options const& o,
+                           std::string const& out = "") {
+    auto const& config = m.network->config();
     double seconds = 0;
     return run_plan(
-        what, plan, m.network->config(), {.count = from.count(), .batch = batch, .labels = given},
+        what, plan, config,
+        {.count = from.count(),
+         .batch = static_cast<std::size_t>(o.loop.batch),
+         .labels = given,
+         .out = out,
+         .finished = out.empty() ? images{} : read_finished(o.loop, from.count(), config)},
         [&](any_plan const& p, request r, std::size_t begin, tweedie::labels const& one) {
           return p.start_at(slice(from, begin, r.shape[0]), r, one);
         },
@@ -86,11 +96,12 @@ struct both_ways {
 int encode(options const& o) {
   if (std::filesystem::path(o.out).extension() != ".npy")
     throw error(fmt::format("--out '{}' was given; expected a name that ends in .npy", o.out));
-  check_output(o.out);
+  check_output(o.out, {o.model, o.in});
   both_ways both(o);
   auto const pictures = read_pictures("--in", o.in, both.m.network->config());
-  auto const latents = both.go("encode", *both.encoder, pictures, both.labels_for(pictures.count()),
-                               static_cast<std::size_t>(o.batch));
+  check_room(o.out, pictures.count(), both.m.network->config(), 0);
+  auto const latents =
+      both.go("encode", *both.encoder, pictures, both.labels_for(pictures.count()), o, o.out);
   if (!latents) return interrupted_exit_code();
   write_pictures(o.out, *latents, 0);
   fmt::print("'{}': {} picture{} encoded by {}\n", o.out, latents->count(),
@@ -99,19 +110,18 @@ int encode(options const& o) {
 }
 
 int interpolate(options const& o) {
-  check_output(o.out);
-  check_whole("--count", o.count, 2, 10'000);
+  check_output(o.out, {o.model, o.in});
   both_ways both(o);
   auto const ends = read_pictures("--between", o.in, both.m.network->config());
   if (ends.count() != 2)
     throw error(fmt::format("--between '{}' has {} picture(s); expected two", o.in, ends.count()));
   auto const given = both.labels_for(2);
-  auto const latents =
-      both.go("encode", *both.encoder, ends, given, static_cast<std::size_t>(o.batch));
+  auto const count = static_cast<std::size_t>(o.count);
+  check_room(o.out, count, both.m.network->config(), count);
+  auto const latents = both.go("encode", *both.encoder, ends, given, o);
   if (!latents) return interrupted_exit_code();
   images between{latents->shape, {}};
   std::vector<int> labels;
-  auto const count = static_cast<std::size_t>(o.count);
   between.shape[0] = count;
   for (std::size_t i = 0; i < count; ++i) {
     double const share = static_cast<double>(i) / static_cast<double>(count - 1);
@@ -119,8 +129,7 @@ int interpolate(options const& o) {
     between.data.insert(between.data.end(), one.data.begin(), one.data.end());
     labels.push_back(given[share < 0.5 ? 0 : 1]);
   }
-  auto const pictures =
-      both.go("decode", *both.decoder, between, labels, static_cast<std::size_t>(o.batch));
+  auto const pictures = both.go("decode", *both.decoder, between, labels, o, o.out);
   if (!pictures) return interrupted_exit_code();
   write_pictures(o.out, *pictures, count);
   fmt::print("'{}': {} pictures between two, by {}\n", o.out, count, words_of(both.recipe));
@@ -129,12 +138,11 @@ int interpolate(options const& o) {
 
 void add_shared(CLI::App& app, options& o) {
   app.add_option("--model", o.model, "the model file of tweedie train")->required();
-  o.pipeline.clip = 0;  // a clipped flow has no way back
-  add_pipeline_options(app, o.pipeline);
+  o.pipeline.usual_clip = 0;  // a clipped flow has no way back
+  add_pipeline_options(app, o.pipeline, "0", "0");
   app.add_option("--label", o.label, "none, or the classes of the pictures, one for all or each")
       ->capture_default_str();
-  app.add_option("--batch", o.batch, "pictures at a time")->capture_default_str();
-  app.add_option("--threads", o.threads, "threads")->capture_default_str();
+  add_loop_options(app, o.loop);
 }
 
 }  // namespace
@@ -143,7 +151,10 @@ action add_encode(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   add_shared(app, *o);
   app.add_option("--in", o->in, "x.png, x.npy or test:3,7 (pictures of the test set)")->required();
-  app.add_option("--out", o->out, "x.npy: what `tweedie sample --from` decodes")->required();
+  app.add_option(
+         "--out", o->out,
+         "x.npy: what `tweedie sample --from` decodes, with the same sampler, grid and steps")
+      ->required();
   return [o] { return encode(*o); };
 }
 
@@ -152,7 +163,7 @@ action add_interpolate(CLI::App& app, std::string const&) {
   add_shared(app, *o);
   app.add_option("--between", o->in, "two pictures: x.npy or test:3,7 (of the test set)")
       ->required();
-  app.add_option("--count", o->count, "pictures, the two ends among them")->capture_default_str();
+  add_whole(app, "--count", o->count, 2, 10'000, "pictures, the two ends among them");
   app.add_option("--out", o->out, "x.png, one row, or x.npy, floats in [-1, 1]")->required();
   return [o] { return interpolate(*o); };
 }

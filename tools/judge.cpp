@@ -25,7 +25,9 @@
 
 #include "checks.hpp"
 #include "classifier.hpp"
+#include "command_line.hpp"
 #include "interrupt.hpp"
+#include "say.hpp"
 
 namespace tweedie::tool {
 namespace {
@@ -52,17 +54,17 @@ void save(fs::path const& path, classifier const& c,
 }
 
 classifier load(fs::path const& path) {
-  auto const file = io::read_safetensors(path);
-  auto const format = file.metadata.find("format");
-  if (format == file.metadata.end() || format->second != format_name)
+  io::safetensors_file const file(path);
+  auto const format = file.metadata().find("format");
+  if (format == file.metadata().end() || format->second != format_name)
     throw error(
         fmt::format("'{}' is no classifier; expected a file of judge train", path.string()));
   classifier c;
   std::vector<std::string> names;
   for (auto const& t : c.tensors()) names.push_back(t.name);
-  io::expect_names(file, names);
+  file.expect_names(names);
   for (auto const& t : c.tensors()) {
-    auto const values = io::floats(file, t.name, io::extents(t.shape.begin(), t.shape.end()));
+    auto const values = file.floats(t.name, io::extents(t.shape.begin(), t.shape.end()));
     std::copy(values.begin(), values.end(), c.parameters() + t.offset);
   }
   return c;
@@ -88,11 +90,6 @@ double accuracy(classifier const& c, io::labelled_images const& pictures) {
   return share(right, pictures.count);
 }
 
-void check_share(char const* option, std::optional<double> given) {
-  if (given && !(*given >= 0 && *given <= 1))
-    throw error(fmt::format("{} {} was given; expected 0 to 1", option, *given));
-}
-
 struct training {
   std::string out, data{io::fashion_mnist_folder};
   long long epochs = 8, batch = 100, threads = 1;
@@ -107,11 +104,6 @@ void shuffle(std::vector<std::size_t>& order, std::mt19937_64& random) {
 
 int train(training const& o) {
   check_writable("--out", o.out);
-  check_whole("--epochs", o.epochs, 1, 1000);
-  check_whole("--batch", o.batch, 1, 10'000);
-  check_whole("--threads", o.threads, 1, 1024);
-  if (!(o.rate > 0 && std::isfinite(o.rate)))
-    throw error(fmt::format("--rate {} was given; expected a number above 0", o.rate));
   auto const data = read_data(io::fashion_mnist_part::train, o.data);
   auto const test = read_data(io::fashion_mnist_part::test, o.data);
 
@@ -130,8 +122,7 @@ int train(training const& o) {
     double loss = 0;
     for (std::size_t step = 0; step < per_epoch; ++step) {
       if (interrupted()) {
-        fmt::print(stderr, "interrupted in epoch {} of {}: nothing was written\n", epoch + 1,
-                   epochs);
+        say("interrupted in epoch {} of {}: nothing was written\n", epoch + 1, epochs);
         return interrupted_exit_code();
       }
       for (std::size_t row = 0; row < batch; ++row) {
@@ -145,8 +136,7 @@ int train(training const& o) {
       double const rate = o.rate * std::min(20 * done + 0.01, (1 - done) / 0.95);
       loss += c.train_step(pictures.data(), labels.data(), batch, rate, random());
     }
-    fmt::print(stderr, "epoch {} of {}: loss {:.4f}\n", epoch + 1, epochs,
-               loss / static_cast<double>(per_epoch));
+    say("epoch {} of {}: loss {:.4f}\n", epoch + 1, epochs, loss / static_cast<double>(per_epoch));
   }
 
   double const right = accuracy(c, test);
@@ -168,7 +158,6 @@ struct testing {
 };
 
 int test(testing const& o) {
-  check_share("--require-accuracy", o.require_accuracy);
   auto const c = load(o.classifier);
   auto const pictures = read_data(io::fashion_mnist_part::test, o.data);
   set_torch_threads(1);
@@ -176,7 +165,7 @@ int test(testing const& o) {
   fmt::print("'{}': {:.2f} % of the {} test pictures are named right\n", o.classifier, 100 * right,
              pictures.count);
   if (o.require_accuracy && right < *o.require_accuracy) {
-    fmt::print(stderr, "judge: {:.2f} % were required\n", 100 * *o.require_accuracy);
+    say("judge: {:.2f} % were required\n", 100 * *o.require_accuracy);
     return falls_short;
   }
   return 0;
@@ -219,8 +208,8 @@ std::size_t class_of(std::string const& word) {
   if (name != names.end()) return static_cast<std::size_t>(name - names.begin());
   if (word.size() == 1 && word[0] >= '0' && word[0] <= '9')
     return static_cast<std::size_t>(word[0] - '0');
-  throw error(fmt::format("--labels '{}' was given; expected all, a .npy file, or from 0 to 9: {}",
-                          word, fmt::join(names, ", ")));
+  throw error(fmt::format("--labels '{}' was given; expected all, a .npy file, or from 0 to 9; {}",
+                          word, expected_one_of(word, {names.begin(), names.end()})));
 }
 
 /// The labels of `--labels`, not yet shared out among the samples.
@@ -242,6 +231,11 @@ std::vector<std::size_t> read_labels(std::string const& text, std::size_t count)
     }
   } else {
     for (auto const& word : CLI::detail::split(text, ',')) labels.push_back(class_of(word));
+    if (labels.size() > count)
+      throw error(
+          fmt::format("--labels {} was given, {} labels for {} samples; expected a sample "
+                      "or more for each",
+                      text, labels.size(), count));
   }
   return labels;
 }
@@ -281,8 +275,6 @@ double median_distance(std::vector<float> const& pictures, io::labelled_images c
 }
 
 int judge(judging const& o) {
-  check_whole("--threads", o.threads, 1, 1024);
-  check_share("--require-accuracy", o.require_accuracy);
   auto const c = load(o.classifier);
   auto const samples = read_samples(o.samples);
   auto const chosen = read_labels(o.labels, samples.count);
@@ -320,36 +312,40 @@ int judge(judging const& o) {
 
   int code = 0;
   if (o.require_accuracy && accepted < *o.require_accuracy) {
-    fmt::print(stderr,
-               "judge: {:.1f} % of the samples are of the class asked for; {:.1f} % were "
-               "required\n",
-               100 * accepted, 100 * *o.require_accuracy);
+    say("judge: {:.1f} % of the samples are of the class asked for; {:.1f} % were "
+        "required\n",
+        100 * accepted, 100 * *o.require_accuracy);
     code = falls_short;
   }
   if (o.require_distance && closer) {
-    fmt::print(stderr,
-               "judge: the samples are closer to the training pictures than test pictures "
-               "are; no closer was required\n");
+    say("judge: the samples are closer to the training pictures than test pictures "
+        "are; no closer was required\n");
     code = falls_short;
   }
   return code;
 }
 
+void add_share(CLI::App& app, std::optional<double>& share, std::string const& what) {
+  add_number(
+      app, "--require-accuracy", share, "0 to 1", [](double s) { return s >= 0 && s <= 1; }, what);
+}
+
 void add_train(CLI::App& app, training& o) {
   app.add_option("--out", o.out, "the classifier, a safetensors file")->required();
-  app.add_option("--epochs", o.epochs, "times through all training pictures")
-      ->capture_default_str();
-  app.add_option("--batch", o.batch, "pictures per step")->capture_default_str();
-  app.add_option("--rate", o.rate, "Adam's largest learning rate")->capture_default_str();
-  app.add_option("--seed", o.seed, "of everything random")->capture_default_str();
-  app.add_option("--threads", o.threads, "threads")->capture_default_str();
+  add_whole(app, "--epochs", o.epochs, 1, 1000, "times through all training pictures");
+  add_whole(app, "--batch", o.batch, 1, 10'000, "pictures per step");
+  add_number(
+      app, "--rate", o.rate, "a number above 0", [](double r) { return r > 0; },
+      "Adam's largest learning rate");
+  add_seed(app, o.seed, "of everything random");
+  add_whole(app, "--threads", o.threads, 1, 1024, "threads");
   app.add_option("--data", o.data, "the folder of Fashion-MNIST")->capture_default_str();
 }
 
 void add_test(CLI::App& app, testing& o) {
   app.add_option("--classifier", o.classifier, "the file of judge train")->required();
-  app.add_option("--require-accuracy", o.require_accuracy,
-                 "exit code 2 where a smaller part is named right, such as 0.91");
+  add_share(app, o.require_accuracy,
+            "exit code 2 where a smaller part is named right, such as 0.91");
   app.add_option("--data", o.data, "the folder of Fashion-MNIST")->capture_default_str();
 }
 
@@ -364,12 +360,12 @@ void add_samples(CLI::App& app, judging& o) {
                  "name with commas between, where sample i of n is of the class at floor(i k / n); "
                  "or a .npy file of n numbers")
       ->capture_default_str();
-  app.add_option("--require-accuracy", o.require_accuracy,
-                 "exit code 2 where a smaller part is of the class asked for, such as 0.9");
+  add_share(app, o.require_accuracy,
+            "exit code 2 where a smaller part is of the class asked for, such as 0.9");
   app.add_flag("--require-distance", o.require_distance,
                "exit code 2 where the samples are closer to the training pictures than test "
                "pictures are");
-  app.add_option("--threads", o.threads, "threads")->capture_default_str();
+  add_whole(app, "--threads", o.threads, 1, 1024, "threads");
   app.add_option("--data", o.data, "the folder of Fashion-MNIST")->capture_default_str();
 }
 
@@ -377,6 +373,7 @@ int run(int argc, char** argv) {
   CLI::App app{"Samples of Fashion-MNIST judged: are they of the class asked for, are they new?",
                "judge"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "judge " TWEEDIE_VERSION);
   app.get_formatter()->column_width(34);
   training to_train;
   testing to_test;
@@ -391,17 +388,19 @@ int run(int argc, char** argv) {
   add_test(*test_command, to_test);
   add_samples(*samples_command, to_judge);
   try {
+    check_words(app, {argv + 1, argv + argc});
     app.parse(argc, argv);
     if (train_command->parsed()) return train(to_train);
     if (test_command->parsed()) return test(to_test);
     return judge(to_judge);
   } catch (CLI::ParseError const& stop) {
     if (stop.get_exit_code() == 0) return app.exit(stop);  // --help
-    fmt::print(stderr, "judge: {} (see --help)\n", stop.what());
+    say("judge: {}\n", sentence_of(stop));
   } catch (std::bad_alloc const&) {
-    fmt::print(stderr, "judge: there is not enough memory; give fewer samples\n");
+    say("judge: there is not enough memory; give fewer samples\n");
   } catch (std::exception const& sentence) {
-    fmt::print(stderr, "judge: {}\n", sentence.what());
+    if (std::ferror(stdout)) return 0;  // which close_streams says
+    say("judge: {}\n", sentence.what());
   }
   return 1;
 }
@@ -409,4 +408,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace tweedie::tool
 
-int main(int argc, char** argv) { return tweedie::tool::run(argc, argv); }
+int main(int argc, char** argv) {
+  tweedie::tool::open_streams();
+  return tweedie::tool::close_streams("judge", tweedie::tool::run(argc, argv));
+}

@@ -1,16 +1,21 @@
 // tweedie: train a network, draw pictures with it, read a pipeline's formula.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <string>
+#include <vector>
 
 #include <tweedie/dsl/error.hpp>
 
+#include "command_line.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace {
+
+using tweedie::tool::say;
 
 /// What was typed, quoted where a shell needs it, without the program's folder.
 std::string as_typed(int argc, char** argv) {
@@ -31,13 +36,12 @@ std::string as_typed(int argc, char** argv) {
   return line;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{
       "Diffusion models whose samplers are formulas: one evaluation of the network, one kernel.",
       "tweedie"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "tweedie " TWEEDIE_VERSION);
   app.get_formatter()->column_width(34);
   std::map<CLI::App*, tweedie::tool::action> actions;
   auto const command = as_typed(argc, argv);
@@ -57,26 +61,26 @@ int main(int argc, char** argv) {
     add(tweedie::tool::add_recipes, "recipes", "list, show or validate pipelines as text");
     add(tweedie::tool::add_explain, "explain",
         "print what a pipeline compiles to: formulas with their numbers, buffers, kernels");
-    // CLI11 would say that a subcommand is required, not that this one is none.
-    auto const is_first_word = [&](auto const& entry) {
-      return entry.first->get_name() == argv[1];
-    };
-    if (argc > 1 && argv[1][0] != '-' && !std::ranges::any_of(actions, is_first_word))
-      throw tweedie::error(
-          fmt::format("'{}' was given; expected one of: train, sample, encode, interpolate, "
-                      "likelihood, plot, recipes, explain",
-                      argv[1]));
+    tweedie::tool::check_words(app, {argv + 1, argv + argc});
     app.parse(argc, argv);
     return actions.at(app.get_subcommands().front())();
   } catch (CLI::ParseError const& stop) {
-    if (stop.get_exit_code() == 0) return app.exit(stop);  // --help
-    fmt::print(stderr, "tweedie: {} (see --help)\n", stop.what());
+    if (stop.get_exit_code() == 0) return app.exit(stop);  // --help, --version
+    say("tweedie: {}\n", tweedie::tool::sentence_of(stop));
   } catch (tweedie::error const& sentence) {
-    fmt::print(stderr, "tweedie: {}\n", sentence.what());
+    say("tweedie: {}\n", sentence.what());
   } catch (std::bad_alloc const&) {
-    fmt::print(stderr, "tweedie: there is not enough memory; ask for a smaller batch or network\n");
+    say("tweedie: there is not enough memory; ask for a smaller batch or network\n");
   } catch (std::exception const& other) {
-    fmt::print(stderr, "tweedie: {}\n", other.what());
+    if (std::ferror(stdout)) return 0;  // which close_streams says
+    say("tweedie: {}\n", other.what());
   }
   return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  tweedie::tool::open_streams();
+  return tweedie::tool::close_streams("tweedie", run(argc, argv));
 }

@@ -1,8 +1,5 @@
 #include "pipeline_options.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "checks.hpp"
 
 namespace tweedie::tool {
@@ -49,7 +46,9 @@ ready::sampler_choice sampler_of(pipeline_options const& o) {
 
 }  // namespace
 
-void add_pipeline_options(CLI::App& app, pipeline_options& o) {
+void add_pipeline_options(CLI::App& app, pipeline_options& o, std::string const& clip_without,
+                          std::string const& guidance_without) {
+  auto const any = [](double) { return true; };
   auto* file = app.add_option("--recipe", o.file,
                               "x.toml or x.json, or the name of a shipped recipe: the pipeline, in "
                               "place of the options from --sampler to --rescale");
@@ -59,22 +58,24 @@ void add_pipeline_options(CLI::App& app, pipeline_options& o) {
   add_grid_options(app, o.grid);
   for (char const* name : {"--steps", "--grid", "--sigma-min", "--sigma-max"})
     add(app.get_option(name));
-  add(app.add_option("--guidance", o.guidance,
-                     fmt::format("w of (1 + w) conditional - w unconditional; 0: the conditional "
-                                 "network alone (with a label: {})",
-                                 usual_guidance)));
-  add(app.add_option("--eta", o.eta,
-                     "noise of ddim_eta and sde_dpmpp_2m: 0 none, 1 as ancestral (1)"));
+  add(add_number(app, "--guidance", o.guidance, "a finite number", any,
+                 "w of (1 + w) conditional - w unconditional; 0: the conditional network alone (" +
+                     guidance_without + ")"));
+  add(add_number(
+      app, "--eta", o.eta, "a number of 0 or more", [](double eta) { return eta >= 0; },
+      "noise of ddim_eta and sde_dpmpp_2m: 0 none, 1 as ancestral (1)"));
   add(app.add_option("--variance", o.variance,
                      "of ancestral's noise: " + list_of(variance_choices) + " (beta_tilde)"));
-  add(app.add_option("--clip", o.clip, "x0 is clipped to [-clip, clip]; 0: not")
-          ->capture_default_str());
-  add(app.add_option(
-      "--dynamic", o.dynamic,
+  add(add_number(
+      app, "--clip", o.clip, "a number above 0, or 0 for none", [](double c) { return c >= 0; },
+      "x0 is clipped to [-clip, clip]; 0: not (" + clip_without + ")"));
+  add(add_number(
+      app, "--dynamic", o.dynamic, "a quantile above 0, at most 1",
+      [](double q) { return q > 0 && q <= 1; },
       "dynamic thresholding in place of the clip, at this quantile of |x0|; 0.995 in "
       "Imagen"));
-  add(app.add_option(
-      "--rescale", o.rescale,
+  add(add_number(
+      app, "--rescale", o.rescale, "0 to 1", [](double p) { return p >= 0 && p <= 1; },
       "phi: how far the guided output gets the conditional one's deviation; 0: not"));
 }
 
@@ -95,24 +96,31 @@ ready::recipe recipe_of(pipeline_options const& o, double guidance) {
   r.sampler = sampler_of(o);
   r.grid = grid_of(o.grid);
   r.steps = static_cast<int>(o.grid.steps);
-  if (!std::isfinite(guidance))
-    throw error(fmt::format("--guidance {} was given; expected a finite number", guidance));
-  if (!(o.clip >= 0 && std::isfinite(o.clip)))
-    throw error(
-        fmt::format("--clip {} was given; expected a number above 0, or 0 for none", o.clip));
-  if (o.dynamic && !(*o.dynamic > 0 && *o.dynamic <= 1))
-    throw error(
-        fmt::format("--dynamic {} was given; expected a quantile above 0, at most 1", *o.dynamic));
-  if (!(o.rescale >= 0 && o.rescale <= 1))
-    throw error(fmt::format("--rescale {} was given; expected 0 to 1", o.rescale));
+  if (o.dynamic && o.clip)
+    throw error(fmt::format("--dynamic {} and --clip {} were given; expected one of them",
+                            *o.dynamic, *o.clip));
   if (o.rescale != 0 && guidance == 0)
     throw error(fmt::format("--rescale {} was given without a guidance; expected --guidance too",
                             o.rescale));
   if (o.rescale != 0) r.guidance = guidance::rescaled{.s = 1 + guidance, .phi = o.rescale};
   else if (guidance != 0) r.guidance = guidance::classifier_free{.w = guidance};
   if (o.dynamic) r.threshold = thresholds::dynamic{*o.dynamic};
-  else if (o.clip != 0) r.threshold = thresholds::clip{o.clip};
+  else if (double const c = o.clip.value_or(o.usual_clip)) r.threshold = thresholds::clip{c};
   return r;
+}
+
+void check_conditional(double guidance, std::string const& name, networks::model const& m) {
+  if (guidance != 0 && m.network->config().classes == 0)
+    throw error(
+        fmt::format("--guidance {} was given, but the network of '{}' is unconditional; expected 0",
+                    guidance, name));
+}
+
+void check_labelled(pipeline_options const& o, ready::recipe const& r, bool labelled) {
+  if (!o.file.empty() && r.guidance.index() != 0 && !labelled)
+    throw error(fmt::format(
+        "--recipe {} was given, which guides, for pictures without a label; expected --label",
+        o.file));
 }
 
 void check_model(ready::recipe const& r, std::string const& model, any_schedule const& schedule,

@@ -15,10 +15,12 @@
 #include <tweedie/networks/unet_file.hpp>
 
 #include "checks.hpp"
+#include "command_line.hpp"
 #include "gnuplot.hpp"
 #include "grid_options.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -77,11 +79,10 @@ void set_parameter(any_schedule& schedule, std::string const& name, std::string 
       },
       schedule.which);
   if (known) return;
-  std::string list;
-  for (auto const& [key, value] : describe(name, schedule).parameters)
-    list += (list.empty() ? "" : ", ") + key;
-  throw error(fmt::format("--set {} was given, but the parameters of {} are: {}", word, name,
-                          list.empty() ? "none" : list));
+  std::vector<std::string> names;
+  for (auto const& [key, value] : describe(name, schedule).parameters) names.push_back(key);
+  throw error(fmt::format("--set {} was given for the schedule {}; {}", word, name,
+                          expected_one_of(word.substr(0, equals), names)));
 }
 
 /// Where an axis of the time's logarithm begins: at the least noisy level, and three decades or more
@@ -275,8 +276,7 @@ std::optional<io::labelled_images> test_pictures(options const& o) {
   constexpr auto part = io::fashion_mnist_part::test;
   bool const usual = o.data == "fashion-mnist";
   if (usual && !io::has_fashion_mnist(part)) {
-    fmt::print(stderr,
-               "no loss was drawn: Fashion-MNIST was not found (Debian: dataset-fashion-mnist)\n");
+    say("no loss was drawn: Fashion-MNIST was not found (Debian: dataset-fashion-mnist)\n");
     return std::nullopt;
   }
   auto data =
@@ -291,8 +291,6 @@ int run(options const& o) {
     throw error(fmt::format(
         "--out '{}' was given; expected a name that ends in .svg, .png or .json", o.out));
   check_writable("--out", o.out);
-  check_whole("--steps", o.grid.steps, 1, 1000);  // more marks than pixels
-  check_whole("--threads", o.threads, 1, 1024);
 
   figure f;
   any_schedule schedule;
@@ -336,7 +334,7 @@ int run(options const& o) {
       networks::unet::set_threads(static_cast<int>(o.threads));
       auto losses = losses_of(m, predicted, f.levels, *data, static_cast<std::size_t>(o.count));
       if (!losses) {
-        fmt::print(stderr, "interrupted: nothing was written\n");
+        say("interrupted: nothing was written\n");
         return interrupted_exit_code();
       }
       f.losses = std::move(*losses);
@@ -363,19 +361,17 @@ action add_plot(CLI::App& app, std::string const&) {
                  "the schedule's parameters, name=value with commas between: s=0.02,steps=500")
       ->delimiter(',')
       ->excludes(model);
-  add_grid_options(app, o->grid);
+  add_grid_options(app, o->grid, 1000);  // more marks than pixels
   auto* loss = app.add_flag("--loss", o->loss,
                             "draw the mean squared error of what the network predicts, on test "
                             "pictures at the grid's levels")
                    ->needs(model);
-  app.add_option("--count", o->count, "test pictures of the loss")
-      ->capture_default_str()
-      ->needs(loss);
+  add_whole(app, "--count", o->count, 2, 1'000'000, "test pictures of the loss")->needs(loss);
   app.add_option("--data", o->data,
                  "'fashion-mnist' (Debian's dataset-fashion-mnist), or a folder with its files")
       ->capture_default_str()
       ->needs(loss);
-  app.add_option("--threads", o->threads, "threads")->capture_default_str();
+  add_whole(app, "--threads", o->threads, 1, 1024, "threads of the loss")->needs(loss);
   app.add_option("--out", o->out, "x.svg or x.png, drawn by gnuplot, or x.json, the numbers")
       ->required();
   return [o] { return run(*o); };

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <string>
 
+#include "say.hpp"
+
 namespace tweedie::tool {
 
 /// "1 h 02 min", "3 min 20 s", "12 s"
@@ -46,20 +48,20 @@ class progress {
     std::string const tail = fmt::format("{}/{}  {}  {} left", done, total_, facts(),
                                          done > first_ ? duration_text(left) : "?");
     if (!terminal_) {
-      fmt::print(stderr, "{}: {}\n", what_, tail);
+      say("{}: {}\n", what_, tail);
       return;
     }
     std::size_t const width = 24, full = total_ ? done * width / total_ : width;
     std::string bar;
     for (std::size_t i = 0; i < width; ++i) bar += i < full ? "█" : "░";
-    fmt::print(stderr, "\r{} {} {}\033[K", what_, bar, tail);
+    say("\r{} {} {}\033[K", what_, bar, tail);
     std::fflush(stderr);
     drawn_ = true;
   }
 
   /// Takes the bar away, so that a sentence can be printed.
   void clear() {
-    if (drawn_) fmt::print(stderr, "\r\033[K");
+    if (drawn_) say("\r\033[K");
     drawn_ = false;
   }
 

@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <cmath>
+#include <fstream>
 #include <memory>
 #include <numbers>
 #include <numeric>
@@ -22,6 +23,8 @@
 #include "gnuplot.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "say.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -35,14 +38,14 @@ constexpr std::uint32_t dropout_stream = first_reserved_stream + 0x12;
 
 /// The options, as they are typed.
 struct options {
-  std::string data = "fashion-mnist", predicts = "v", schedule = "cosine", weight = "uniform";
-  std::string decay = "none", config = "small";
+  std::string data = "fashion-mnist", schedule = "cosine", decay = "none";
+  std::string predicts, weight, times, config;  // empty: what suits the schedule, or --from
   long long epochs = 0, steps = 0, batch = 128, warmup = 0, threads = 1, limit = 0;
   long long checkpoint_every = 1000;
   std::uint64_t seed = 0;
   double rate = 2e-4, ema = 0.999, label_dropout = 0.1, dropout = 0.1, clip = 1;
   bool unconditional = false;
-  std::string out, checkpoint, loss;
+  std::string from, out, checkpoint, loss;
   std::string command;
 };
 
@@ -63,6 +66,16 @@ struct decay {
 };
 std::initializer_list<named<decay>> const decay_choices{
     {"none", {decay::none}}, {"linear", {decay::linear}}, {"cosine", {decay::cosine}}};
+
+/// What the options name.
+struct setup {
+  any_schedule schedule;
+  any_weight weight;
+  any_times times;
+  decay down;
+  networks::unet_config config;
+  std::shared_ptr<networks::unet> from;  // whose weights it begins with, or null
+};
 
 /// The pictures in an order of their own for each epoch, by Fisher & Yates.
 class picture_order {
@@ -97,6 +110,7 @@ struct state {
   networks::unet network;
   buffer average;              // of the weights
   std::vector<double> losses;  // one per step done
+  any_times times;             // with what it has seen of the losses
 
   std::size_t steps() const { return losses.size(); }
 };
@@ -104,9 +118,21 @@ struct state {
 /// What a checkpoint must agree on with the command that continues it.
 using settings = std::vector<std::pair<std::string, std::string>>;
 
+/// 1 had no checksum.
+std::string const checkpoint_format = "tweedie checkpoint 2";
+
+std::string const& value_of(settings const& chosen, std::string_view name) {
+  return std::ranges::find(chosen, name, &settings::value_type::first)->second;
+}
+
+constexpr char const* memory_name = "times.memory";
+
+/// A setting in a sentence; an option that was not given is empty.
+std::string in_words(std::string const& value) { return value.empty() ? "none" : value; }
+
 void write_checkpoint(fs::path const& path, state const& s, settings const& chosen) {
   io::tensor_file file;
-  file.metadata["format"] = "tweedie checkpoint 1";
+  file.metadata["format"] = checkpoint_format;
   file.metadata["step"] = std::to_string(s.steps());
   for (auto const& [name, value] : chosen) file.metadata["setting " + name] = value;
   networks::append_weights(file.tensors, s.network, "weights.", s.network.parameters().data());
@@ -114,11 +140,35 @@ void write_checkpoint(fs::path const& path, state const& s, settings const& chos
   networks::append_weights(file.tensors, s.network, "moment1.", s.network.first_moment().data());
   networks::append_weights(file.tensors, s.network, "moment2.", s.network.second_moment().data());
   file.tensors.push_back(io::make_tensor("losses", {s.steps()}, std::span<double const>(s.losses)));
+  if (auto const* by_loss = s.times.by_loss())
+    file.tensors.push_back(io::make_tensor(memory_name, {by_loss->memory.size()},
+                                           std::span<double const>(by_loss->memory)));
+  io::seal(file);
   io::write_safetensors(path, file);
 }
 
+/// Throws unless a training whose checkpoint is after `done` steps of `there` is one of `steps` as
+/// well: only a rate that decays knows how many there are.
+void check_steps(fs::path const& path, std::size_t done, std::string const& there,
+                 settings const& chosen) {
+  auto const& steps = value_of(chosen, "steps");
+  auto const& decay = value_of(chosen, "decay");
+  if (there == steps) return;
+  if (decay != "none")
+    throw error(fmt::format(
+        "'{}' is a checkpoint of a training of {} steps, over which --decay {} takes the rate to "
+        "0: "
+        "with --steps {} other rates would have led there; give --steps {}, or train the finished "
+        "model further with --from and another --out",
+        path.string(), there, decay, steps, there));
+  if (std::to_string(done) != steps && done > std::stoull(steps))
+    throw error(
+        fmt::format("'{}' is after step {} already; expected --steps {} or more, {} was given",
+                    path.string(), done, done, steps));
+}
+
 void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
-  auto const file = io::read_safetensors(path);
+  io::safetensors_file const opened(path);  // its header alone, until it is known to be the one
   auto const refuse = [&](std::string const& why) {
     throw error(fmt::format(
         "'{}' is a checkpoint of another training: {}; give the settings it was begun with, or "
@@ -126,26 +176,42 @@ void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
         path.string(), why));
   };
   auto const text_of = [&](std::string const& key) {
-    auto const found = file.metadata.find(key);
-    return found == file.metadata.end() ? std::string() : found->second;
+    auto const found = opened.metadata().find(key);
+    return found == opened.metadata().end() ? std::string() : found->second;
   };
-  if (text_of("format") != "tweedie checkpoint 1")
-    throw error(fmt::format("'{}' is no checkpoint of tweedie train", path.string()));
+  if (text_of("format") != checkpoint_format)
+    throw error(
+        fmt::format("'{}' has the format {}; expected a checkpoint of this release's train, "
+                    "'{}'",
+                    path.string(), io::in_quotes(text_of("format")), checkpoint_format));
   for (auto const& [name, value] : chosen)
-    if (auto const there = text_of("setting " + name); there != value)
-      refuse(fmt::format("its {} is {}, but {} was given", name, there, value));
+    if (auto const there = text_of("setting " + name); there != value && name != "steps")
+      refuse(fmt::format("its {} is {}, but {} was given", name, in_words(there), in_words(value)));
 
   std::vector<std::string> names{"losses"};
+  auto* const by_loss = s.times.by_loss();
+  if (by_loss) names.push_back(memory_name);
   for (auto prefix : {"weights.", "average.", "moment1.", "moment2."})
     networks::append_names(names, s.network, prefix);
-  io::expect_names(file, names);
-  std::size_t count = 0;
-  for (auto const& t : file.tensors)
-    if (t.name == "losses") count = t.bytes.size() / sizeof(double);
+  opened.expect_names(names);
+  auto const file = opened.read_all();
+  io::expect_sealed(file);
+  auto const numbers = [&](char const* name) {
+    auto const found = std::ranges::find(file.tensors, name, &io::tensor::name);
+    return io::values<double>(file, name, {found->bytes.size() / sizeof(double)});
+  };
+  s.losses = numbers("losses");
+  std::size_t const count = s.losses.size();
   if (text_of("step") != std::to_string(count))
     throw error(fmt::format("'{}' has {} losses for step {}; expected one per step", path.string(),
                             count, text_of("step")));
-  s.losses = io::values<double>(file, "losses", {count});
+  check_steps(path, count, text_of("setting steps"), chosen);
+  if (by_loss) {
+    by_loss->memory = numbers(memory_name);
+    if (!by_loss->is_sound())
+      throw error(fmt::format("'{}': {} is not what --times {} keeps of the losses", path.string(),
+                              memory_name, value_of(chosen, "times")));
+  }
   networks::extract_weights(file, s.network, "weights.", s.network.parameters().data());
   networks::extract_weights(file, s.network, "average.", s.average.data());
   networks::extract_weights(file, s.network, "moment1.", s.network.first_moment().data());
@@ -162,14 +228,35 @@ double running_mean(std::vector<double> const& losses, std::size_t end) {
   return sum / static_cast<double>(std::max<std::size_t>(end - begin, 1));
 }
 
+constexpr std::string_view losses_heading = "step,loss,mean\n";
+
 void write_losses(fs::path const& path, std::vector<double> const& losses) {
-  std::string text = "step,loss,mean\n";
+  std::string text(losses_heading);
   for (std::size_t i = 0; i < losses.size(); ++i)
     text += fmt::format("{},{:.9g},{:.9g}\n", i + 1, losses[i], running_mean(losses, i + 1));
   io::write_file(path, text);
 }
 
 fs::path plot_of(fs::path const& csv) { return fs::path(csv).replace_extension(".png"); }
+
+/// Throws where a file would be written over that no training made: the table of the losses is known
+/// by its first line, and their plot lies beside it.
+void check_own(fs::path const& csv) {
+  if (fs::exists(csv)) {
+    std::ifstream in(csv);
+    std::string line;
+    if (std::getline(in, line) && line + '\n' == losses_heading) return;
+    throw error(
+        fmt::format("'{}' is there and is no table of losses, which would be written over "
+                    "it; expected another --loss or --out",
+                    csv.string()));
+  }
+  if (auto const plot = plot_of(csv); fs::exists(plot))
+    throw error(
+        fmt::format("'{}' is there, and the plot of the loss would be written over it; "
+                    "expected another --loss or --out",
+                    plot.string()));
+}
 
 /// The losses as a picture beside their table, where gnuplot is found.
 void plot_losses(fs::path const& csv) {
@@ -182,13 +269,11 @@ void plot_losses(fs::path const& csv) {
         quoted(csv.string()), mean_over);
     io::write_file(plot_of(csv), gnuplot(script, end_of_png));
   } catch (error const& why) {
-    fmt::print(stderr, "no plot of the loss was made: {}\n", why.what());
+    say("no plot of the loss was made: {}\n", why.what());
   }
 }
 
-template <class Predicts>
-int train(options const& o, Predicts predicted, any_schedule const& schedule,
-          any_weight const& weight, decay const& down, networks::unet_config const& config) {
+template <class Predicts> int train(options const& o, Predicts predicted, setup const& with) {
   auto const folder =
       o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
   auto data = io::read_fashion_mnist(io::fashion_mnist_part::train, folder);
@@ -204,9 +289,11 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
     throw error(fmt::format("{} steps were asked for; expected at most 100000000", steps));
 
   settings const chosen{{"predicts", o.predicts},
-                        {"schedule", networks::to_json(describe(o.schedule, schedule))},
+                        {"schedule", networks::to_json(describe(o.schedule, with.schedule))},
                         {"weight", o.weight},
-                        {"network", networks::to_json(config)},
+                        {"times", o.times},
+                        {"network", networks::to_json(with.config)},
+                        {"from", o.from},
                         {"data", o.data},
                         {"pictures", std::to_string(data.count)},
                         {"steps", std::to_string(steps)},
@@ -220,31 +307,32 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
                         {"seed", std::to_string(o.seed)}};
 
   networks::unet::set_threads(static_cast<int>(o.threads));
-  networks::unet fresh(config, o.seed);
+  networks::unet fresh(with.config, o.seed);
   std::size_t const parameters = fresh.parameters().size(), elements = fresh.elements();
-  state s{std::move(fresh), buffer(parameters), {}};
+  if (with.from)
+    std::copy_n(std::as_const(*with.from).parameters().data(), parameters,
+                fresh.parameters().data());
+  state s{std::move(fresh), buffer(parameters), {}, with.times};
   std::copy_n(s.network.parameters().data(), parameters, s.average.data());
   if (fs::exists(o.checkpoint)) {
     read_checkpoint(o.checkpoint, s, chosen);
-    fmt::print(stderr, "continuing after step {} of {} from '{}'\n", s.steps(), steps,
-               o.checkpoint);
-  }
-  fmt::print(stderr, "training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n",
-             o.predicts, data.count, parameters, steps, batch, o.threads,
-             o.threads == 1 ? "" : "s");
+    say("continuing after step {} of {} from '{}'\n", s.steps(), steps, o.checkpoint);
+  } else if (with.from) say("begun with the weights of '{}'\n", o.from);
+  say("training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n", o.predicts,
+      data.count, parameters, steps, batch, o.threads, o.threads == 1 ? "" : "s");
 
-  auto const save = [&] {
-    write_checkpoint(o.checkpoint, s, chosen);
-    write_losses(o.loss, s.losses);
-  };
-
-  objective const goal{schedule, predicted, weight};
+  objective goal{with.schedule, predicted, with.weight, s.times};
   picture_order order(o.seed, data.count);
   buffer clean(batch * elements), noisy(batch * elements), target(batch * elements);
   std::vector<sample_key> keys(batch);
   std::vector<int> labels(batch);
-  std::vector<double> times(batch);
+  std::vector<double> times(batch), errors(batch);
   std::vector<float> factors(batch);
+  auto const save = [&] {
+    s.times = goal.times;
+    write_checkpoint(o.checkpoint, s, chosen);
+    write_losses(o.loss, s.losses);
+  };
   catch_interrupts();
   progress bar("train", steps, s.steps());
   while (s.steps() < steps && !interrupted()) {
@@ -255,7 +343,7 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
       std::size_t const picture = order(position);
       std::copy_n(data.images.data() + picture * elements, elements, clean.data() + row * elements);
       bool const dropped = uniform(keys[row], label_stream) < o.label_dropout;
-      labels[row] = config.classes == 0 || dropped ? no_label : data.labels[picture];
+      labels[row] = with.config.classes == 0 || dropped ? no_label : data.labels[picture];
     }
     auto const drawn = goal(keys, clean.data(), noisy.data(), target.data(), elements);
     for (std::size_t row = 0; row < batch; ++row) {
@@ -265,7 +353,7 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
 
     auto const done = static_cast<double>(step);
     networks::adam adam;
-    adam.rate = o.rate * down(done / static_cast<double>(steps));
+    adam.rate = o.rate * with.down(done / static_cast<double>(steps));
     if (o.warmup > 0) adam.rate *= std::min(1.0, (done + 1) / static_cast<double>(o.warmup));
     adam.clip = o.clip;
     // One draw per step: its bits are the seed of the network's own dropout.
@@ -273,7 +361,8 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
         uniform({o.seed, 0, static_cast<std::uint32_t>(step)}, dropout_stream));
     s.losses.push_back(s.network.train_step(noisy.data(), target.data(), times.data(),
                                             labels.data(), factors.data(), batch, dropout_seed,
-                                            adam));
+                                            adam, errors.data()));
+    goal.observe(drawn, errors);
     // The average begins short, so that it forgets the first weights.
     average_weights(s.average.data(), s.network.parameters().data(), parameters,
                     std::min(o.ema, (1 + done) / (10 + done)));
@@ -288,27 +377,28 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
 
   save();
   if (s.steps() < steps) {
-    fmt::print(stderr,
-               "interrupted after step {} of {}: '{}' holds it, the same command continues\n",
-               s.steps(), steps, o.checkpoint);
+    say("interrupted after step {} of {}: '{}' holds it, the same command continues\n", s.steps(),
+        steps, o.checkpoint);
     return interrupted_exit_code();
   }
 
   networks::model m;
-  m.network = std::make_shared<networks::unet>(config, o.seed);
+  m.network = std::make_shared<networks::unet>(with.config, o.seed);
   std::copy_n(s.average.data(), parameters, m.network->parameters().data());
   m.predicts = o.predicts;
-  m.schedule = describe(o.schedule, schedule);
-  if (config.classes > 0)
+  m.schedule = describe(o.schedule, with.schedule);
+  if (with.config.classes > 0)
     m.labels.assign(io::fashion_mnist_classes.begin(), io::fashion_mnist_classes.end());
   m.notes = {{"command", o.command},
              {"steps", std::to_string(steps)},
              {"batch", std::to_string(batch)},
-             {"weight", o.weight + ", in epsilon space"},
+             {"weight", o.weight},
+             {"times", o.times},
              {"weights", "exponential moving average, decay " + fmt::format("{}", o.ema)},
              {"data", o.data + ", " + std::to_string(data.count) + " training pictures"},
              {"loss", fmt::format("{:.6g}, mean of the last {} steps",
                                   running_mean(s.losses, steps), mean_over)}};
+  if (with.from) m.notes["from"] = o.from;
   networks::save_model(o.out, m);
   plot_losses(o.loss);
   fmt::print("'{}': {} steps, loss {:.4f}, {}\n", o.out, steps, running_mean(s.losses, steps),
@@ -316,12 +406,44 @@ int train(options const& o, Predicts predicted, any_schedule const& schedule,
   return 0;
 }
 
+/// The network of --config, or of the model that it begins with. Throws where the two differ.
+networks::unet_config config_of(options const& o, networks::unet const* from) {
+  auto const asked = [&](networks::unet_config config) {
+    config.dropout = static_cast<float>(o.dropout);
+    if (o.unconditional) config.classes = 0;
+    return config;
+  };
+  if (!from)
+    return asked(choose("--config", o.config.empty() ? "small" : o.config, config_choices));
+  auto const there = asked(from->config());
+  auto config = o.config.empty() ? there : asked(choose("--config", o.config, config_choices));
+  config.time_scale = there.time_scale;  // the schedule's affair
+  if (networks::to_json(config) != networks::to_json(there) ||
+      there.classes != from->config().classes)
+    throw error(fmt::format(
+        "--from '{}' holds the network {}, which is not the one asked for, {}; expected --from "
+        "without --config and --unconditional",
+        o.from, networks::to_json(from->config()), networks::to_json(config)));
+  return config;
+}
+
 int run(options o) {
+  setup with{.schedule = {ready::choose("--schedule", o.schedule, ready::schedules)},
+             .weight = {},
+             .times = {},
+             .down = choose("--decay", o.decay, decay_choices),
+             .config = {},
+             .from = {}};
+  // Where alpha is 1 at the noisy end too, the noise is many times larger than a network can read:
+  // it is given c_in x.
+  bool const explodes = with.schedule.at(with.schedule.end()).alpha == 1;
+  if (o.predicts.empty()) o.predicts = explodes ? predicts::edm::name : predicts::v::name;
+  if (o.weight.empty()) o.weight = explodes ? weights::edm::name : weights::plain::name;
+  if (o.times.empty()) o.times = o.schedule == "edm" ? "stratified_log_normal" : "stratified";
   auto const predicted = choose("--predicts", o.predicts, trained_choices);
-  any_schedule const schedule{ready::choose("--schedule", o.schedule, ready::schedules)};
-  auto const weight = choose("--weight", o.weight, weight_choices);
-  auto const down = choose("--decay", o.decay, decay_choices);
-  auto config = choose("--config", o.config, config_choices);
+  with.weight = choose("--weight", o.weight, weight_choices);
+  with.times = choose("--times", o.times, times_choices);
+  if (!o.from.empty()) with.from = networks::load_model(o.from).network;
 
   if (o.steps == 0 && o.epochs == 0) o.epochs = 20;
   check_whole("--batch", o.batch, 1, 65536);
@@ -337,9 +459,8 @@ int run(options o) {
   if (!(o.label_dropout >= 0 && o.label_dropout <= 1))
     throw error(fmt::format("--label-dropout {} was given; expected 0 to 1", o.label_dropout));
 
-  config.dropout = static_cast<float>(o.dropout);
-  if (o.unconditional) config.classes = 0;
-  if (!schedule.table_steps()) config.time_scale = 1000 / schedule.end();
+  with.config = config_of(o, with.from.get());
+  with.config.time_scale = with.schedule.table_steps() ? 1 : 1000 / with.schedule.end();
   auto const beside = [&](char const* ending) {
     return fs::path(o.out).replace_extension(ending).string();
   };
@@ -357,10 +478,11 @@ int run(options o) {
           "'{}' would be written for two purposes (the model, the checkpoint, the table of "
           "the loss and its plot); expected other --out, --checkpoint and --loss",
           name.string()));
+  check_own(o.loss);
   std::visit(
       [&](auto p) {
         // What sampling from the noisiest level would refuse is not trained for an hour first.
-        level const end = schedule.at(schedule.end());
+        level const end = with.schedule.at(with.schedule.end());
         for (double c : lift(p.x0_of(end)).c)
           if (!std::isfinite(static_cast<float>(c)))
             throw error(
@@ -369,7 +491,7 @@ int run(options o) {
                             o.predicts, o.schedule, end.alpha));
       },
       predicted);
-  return std::visit([&](auto p) { return train(o, p, schedule, weight, down, config); }, predicted);
+  return std::visit([&](auto p) { return train(o, p, with); }, predicted);
 }
 
 }  // namespace
@@ -394,14 +516,19 @@ action add_train(CLI::App& app, std::string const& command) {
   whole("--limit", o->limit, "only the first so many pictures", 1);
   app.add_option("--predicts", o->predicts,
                  "what the network predicts: " + list_of(trained_choices))
-      ->capture_default_str();
+      ->default_str("v; edm where alpha is 1");
   app.add_option("--schedule", o->schedule, "levels of noise: " + names_of_list(ready::schedules))
       ->capture_default_str();
   app.add_option("--weight", o->weight,
-                 "weight of a level's loss, in epsilon space: " + list_of(weight_choices))
-      ->capture_default_str();
+                 "weight of a level's loss: that of what is predicted (plain), else stated for the "
+                 "error of epsilon: " +
+                     list_of(weight_choices))
+      ->default_str("plain; edm where alpha is 1");
+  app.add_option("--times", o->times, "how a batch's times are drawn: " + list_of(times_choices))
+      ->default_str("stratified; stratified_log_normal on edm");
   app.add_option("--config", o->config, "the network: " + list_of(config_choices))
-      ->capture_default_str();
+      ->default_str("small, or that of --from");
+  app.add_option("--from", o->from, "a model whose weights the training begins with");
   app.add_flag("--unconditional", o->unconditional, "a network without labels");
   auto* epochs = whole("--epochs", o->epochs, "times through all pictures (20)", 1);
   whole("--steps", o->steps, "steps of Adam, instead of epochs", 1)->excludes(epochs);
@@ -426,7 +553,7 @@ action add_train(CLI::App& app, std::string const& command) {
   app.add_option("--out", o->out, "the model, a safetensors file")->required();
   app.add_option("--checkpoint", o->checkpoint,
                  "where it is kept how far the training is (the model's name with .checkpoint); "
-                 "the same command continues from it");
+                 "the same command continues from it, and without --decay one with more --steps");
   whole("--checkpoint-every", o->checkpoint_every, "steps between checkpoints", 1);
   app.add_option("--loss", o->loss,
                  "table of the losses (the model's name with .csv), with a plot beside it");

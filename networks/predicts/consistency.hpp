@@ -51,8 +51,9 @@ struct consistency {
     return share * left(t) / m(t) * x - t.alpha * sigma_data * share / std::sqrt(n(t)) * raw;
   }
   auto input_of(level t) const { return x / std::sqrt(n(t)); }
-  /// What a network embeds in place of t; -infinity at sigma = 0, infinity at alpha = 0.
-  double noise_of(level t) const { return -t.lambda() / 4; }
+  /// What the authors' networks embed in place of t, 1000 ln(rho) / 4; -infinity at sigma = 0,
+  /// infinity at alpha = 0.
+  double noise_of(level t) const { return -250 * t.lambda(); }
 
  private:
   double left(level t) const { return std::max(t.sigma - t.alpha * rho_min, 0.0); }

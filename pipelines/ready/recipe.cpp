@@ -114,7 +114,8 @@ run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
       .at_rho =
           [on](double rho) {
             return std::visit([rho](auto const& s) { return s.at(s.t_of_rho(rho)); }, on);
-          }};
+          },
+      .noisiest = std::visit([](auto const& s) { return s.at(s.end()).rho(); }, on)};
   auto const prediction = std::visit([](auto const& p) { return forget_prediction(p); },
                                      r.predicts ? *r.predicts : predicts);
   run_time_plan plan({prediction, guidance_of(r, end), threshold_of(r), sampler_of(r)}, network,

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
-#include <set>
+#include <cstring>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <tweedie/io/file.hpp>
+#include <tweedie/io/nearest.hpp>
 
 // What toml++ expects of a text and does not check, at "[[[[=" for one, it asserts; under NDEBUG it
 // tells the compiler that it cannot happen. Here it is an exception, or the end where toml++ promised
@@ -31,22 +31,6 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-/// Insertions, deletions and replacements from one word to the other (Levenshtein 1966).
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      std::size_t const changed = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
-    }
-  }
-  return row.back();
-}
-
 /// What a file says, as part of a sentence: printable, and not longer than a line.
 std::string shown(std::string_view text) {
   constexpr std::size_t most = 100;
@@ -56,9 +40,26 @@ std::string shown(std::string_view text) {
   return text.size() > most ? r + "..." : r;
 }
 
+/// A number keeps the digits that the file has for it, so that a sentence can quote them: as json's
+/// binary, the value and then its text.
+json number(double value, std::string_view text) {
+  json::binary_t::container_type bytes(sizeof value + text.size());
+  std::memcpy(bytes.data(), &value, sizeof value);
+  std::ranges::copy(text, bytes.begin() + sizeof value);
+  return json::binary(std::move(bytes));
+}
+double value_of(json const& number) {
+  double value;
+  std::memcpy(&value, number.get_binary().data(), sizeof value);
+  return value;
+}
+std::string text_of(json const& number) {
+  return {number.get_binary().begin() + sizeof(double), number.get_binary().end()};
+}
+
 char const* type_of(json const& j) {
   return j.is_string()    ? "a text"
-         : j.is_number()  ? "a number"
+         : j.is_binary()  ? "a number"
          : j.is_boolean() ? "true or false"
          : j.is_object()  ? "a table"
          : j.is_array()   ? "a list"
@@ -69,16 +70,17 @@ char const* type_of(json const& j) {
 
 [[noreturn]] void refuse(std::string const& where, json const& given, std::string const& expected) {
   std::string const what =
-      given.is_structured() ? type_of(given) : shown(given.dump(-1, ' ', true));
+      given.is_structured() ? type_of(given)
+                            : shown(given.is_binary() ? text_of(given) : given.dump(-1, ' ', true));
   throw error(fmt::format("{}: {} was given; expected {}", where, what, expected));
 }
 
 void read(std::string const& where, json const& j, double& to) {
-  if (!j.is_number()) refuse(where, j, "a number");
-  to = j.get<double>();
+  if (!j.is_binary()) refuse(where, j, "a number");
+  to = value_of(j);
 }
 void read(std::string const& where, json const& j, int& to) {
-  double const value = j.is_number() ? j.get<double>() : std::nan("");
+  double const value = j.is_binary() ? value_of(j) : std::nan("");
   if (!(value == std::floor(value) && std::abs(value) <= 1'000'000))
     refuse(where, j, "a whole number of at most 1000000");
   to = static_cast<int>(value);
@@ -192,20 +194,43 @@ std::string from_ascii(std::string_view part) {
   return r;
 }
 
-json to_json(toml::node const& node) {
+constexpr std::size_t longest_text = 1 << 16, longest_title = 1000;
+constexpr std::size_t deepest = 8;  // a recipe has three levels
+
+[[noreturn]] void too_deep(std::string const& source) {
+  throw error(fmt::format(
+      "recipe '{}': tables and lists are nested deeper than {}; expected a list in a table at most",
+      source, deepest));
+}
+
+/// What a value of `text` is written as.
+std::string_view text_at(toml::source_region const& where, std::string_view text) {
+  for (toml::source_index line = 1; line < where.begin.line && !text.empty(); ++line)
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  if (where.begin.line != where.end.line || where.begin.column == 0 ||
+      where.begin.column > text.size() || where.end.column <= where.begin.column)
+    return "";
+  return text.substr(where.begin.column - 1, where.end.column - where.begin.column);
+}
+
+json to_json(toml::node const& node, std::string_view text, std::string const& source,
+             std::size_t depth = 0) {
+  if (depth > deepest) too_deep(source);
   if (auto const* table = node.as_table()) {
     json r = json::object();
-    for (auto const& [key, value] : *table) r[from_ascii(key.str())] = to_json(value);
+    for (auto const& [key, value] : *table)
+      r[from_ascii(key.str())] = to_json(value, text, source, depth + 1);
     return r;
   }
   if (auto const* array = node.as_array()) {
     json r = json::array();
-    for (auto const& value : *array) r.push_back(to_json(value));
+    for (auto const& value : *array) r.push_back(to_json(value, text, source, depth + 1));
     return r;
   }
   if (auto const* v = node.as_string()) return from_ascii(v->get());
-  if (auto const* v = node.as_integer()) return v->get();
-  if (auto const* v = node.as_floating_point()) return v->get();
+  std::string const given = from_ascii(text_at(node.source(), text));
+  if (auto const* v = node.as_integer()) return number(static_cast<double>(v->get()), given);
+  if (auto const* v = node.as_floating_point()) return number(v->get(), given);
   if (auto const* v = node.as_boolean()) return v->get();
   return fmt::format("{}", "a date or a time");
 }
@@ -233,15 +258,29 @@ void check_characters(std::string_view text, std::string const& source) {
   }
 }
 
+/// toml++ bounds how deep lists are nested, and not how many parts a key has: a.a.a.a = 1 is a table
+/// in a table in a table.
+void check_dots(std::string_view text, std::string const& source) {
+  std::size_t line = 1, dots = 0;
+  for (char const c : text) {
+    if (c == '\n') dots = 0, ++line;
+    if (c == '.' && ++dots > longest_title)
+      throw error(fmt::format("recipe '{}': line {} has more than {} dots; expected a key of fewer",
+                              source, line, longest_title));
+  }
+}
+
 json parse_toml(std::string_view text, std::string const& source) {
   check_characters(text, source);
+  check_dots(text, source);
   for (std::string_view const q : {"\\u0071", "\\U00000071", "\\x71"})
     if (text.find(q) != text.npos)
       throw error(fmt::format("recipe '{}': line {}: {} was given; expected the letter q itself",
                               source, 1 + std::ranges::count(text.substr(0, text.find(q)), '\n'),
                               q));
   try {
-    return to_json(toml::parse(to_ascii(text)));
+    std::string const ascii = to_ascii(text);
+    return to_json(toml::parse(ascii), ascii, source);
   } catch (toml::parse_error const& e) {
     throw error(fmt::format("recipe '{}': line {}: {}", source, e.source().begin.line,
                             shown(from_ascii(e.description()))));
@@ -251,28 +290,70 @@ json parse_toml(std::string_view text, std::string const& source) {
   }
 }
 
-/// JSON in which no key is there twice.
-json parse_json(std::string_view text, std::string const& source) {
-  std::vector<std::set<std::string>> open;
-  std::string twice;
-  auto const see = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) open.emplace_back();
-    if (event == json::parse_event_t::object_end) open.pop_back();
-    if (event == json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second)
-      twice = value.get<std::string>();
+/// Makes a tree of JSON in which no key is there twice, and which is not deep.
+class tree_of_json final : public nlohmann::json_sax<json> {
+ public:
+  explicit tree_of_json(std::string const& source) : source_(source) {}
+
+  json root;
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(std::int64_t value) override { return put_number(value); }
+  bool number_unsigned(std::uint64_t value) override { return put_number(value); }
+  bool number_float(double value, std::string const& text) override {
+    return put(number(value, text));
+  }
+  bool string(std::string& value) override { return put(std::move(value)); }
+  bool binary(json::binary_t&) override { return false; }  // JSON has none
+  bool start_array(std::size_t) override { return open(json::array()); }
+  bool start_object(std::size_t) override { return open(json::object()); }
+  bool end_array() override { return close(); }
+  bool end_object() override { return close(); }
+  bool key(std::string& name) override {
+    if (open_.back()->contains(name))
+      throw error(fmt::format("recipe '{}': the key '{}' is given twice; expected it once", source_,
+                              shown(name)));
+    key_ = name;
     return true;
-  };
-  try {
-    json j = json::parse(text, see);
-    if (!twice.empty())
-      throw error(fmt::format("recipe '{}': the key '{}' is given twice; expected it once", source,
-                              shown(twice)));
-    return j;
-  } catch (json::exception const& e) {
+  }
+  bool parse_error(std::size_t, std::string const&, json::exception const& e) override {
     std::string what = e.what();  // "[json.exception.parse_error.101] parse error at line 1, ..."
     if (auto const at = what.find("] "); at != std::string::npos) what.erase(0, at + 2);
-    throw error(fmt::format("recipe '{}': {}", source, shown(what)));
+    throw error(fmt::format("recipe '{}': {}", source_, shown(what)));
   }
+
+ private:
+  bool put(json value) {
+    last_ = open_.empty()              ? &(root = std::move(value))
+            : open_.back()->is_array() ? &open_.back()->emplace_back(std::move(value))
+                                       : &((*open_.back())[key_] = std::move(value));
+    return true;
+  }
+  bool put_number(auto value) {
+    return put(number(static_cast<double>(value), fmt::format("{}", value)));
+  }
+  bool open(json value) {
+    if (open_.size() > deepest) too_deep(source_);
+    put(std::move(value));
+    open_.push_back(last_);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string const& source_;
+  std::string key_;
+  json* last_ = nullptr;
+  std::vector<json*> open_;  ///< the lists and tables that are not at their ends
+};
+
+json parse_json(std::string_view text, std::string const& source) {
+  tree_of_json tree(source);
+  json::sax_parse(text, &tree);
+  return std::move(tree.root);
 }
 
 recipe recipe_of(json const& j, std::string const& source) {
@@ -290,6 +371,9 @@ recipe recipe_of(json const& j, std::string const& source) {
   if (j.contains("title")) {
     if (!j["title"].is_string()) refuse(at("title"), j["title"], "a text");
     r.title = j["title"].get<std::string>();
+    if (r.title.size() > longest_title)
+      throw error(fmt::format("{} has {} bytes; expected at most {}", at("title"), r.title.size(),
+                              longest_title));
   }
   if (!j.contains("sampler"))
     throw error(fmt::format("{}: the key 'sampler' is missing; expected one of: {}", where,
@@ -389,15 +473,15 @@ template <class List, class Any> std::string words(List const& list, Any const& 
 
 std::string expected_names(std::string_view given, std::vector<std::string_view> const& there) {
   if (there.empty()) return "expected none";
-  auto const nearest = *std::ranges::min_element(
-      there, {}, [&](std::string_view name) { return distance(given, name); });
   std::string r = fmt::format("expected one of: {}", fmt::join(there, ", "));
-  if (distance(given, nearest) <= std::max<std::size_t>(2, nearest.size() / 3))
-    r += fmt::format("; did you mean {}?", nearest);
+  if (auto const meant = io::nearest(given, there)) r += fmt::format("; did you mean {}?", *meant);
   return r;
 }
 
 recipe parse_recipe(std::string_view text, recipe_format format, std::string const& source) {
+  if (text.size() > longest_text)
+    throw error(fmt::format("recipe '{}' has {} bytes; expected at most {}", source, text.size(),
+                            longest_text));
   return recipe_of(
       format == recipe_format::toml ? parse_toml(text, source) : parse_json(text, source), source);
 }

@@ -30,6 +30,7 @@
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/heun_in_rho.hpp>
 #include <tweedie/samplers/lms_3.hpp>
 #include <tweedie/samplers/runge_kutta.hpp>
 #include <tweedie/samplers/sde_dpmpp_2m.hpp>
@@ -74,7 +75,8 @@ inline auto const schedules =
                named{"sub_variance_preserving", tweedie::schedules::sub_variance_preserving{}},
                named{"edm", tweedie::schedules::edm{}}};
 
-inline auto const grids = std::tuple{named{"uniform", tweedie::grids::uniform{}},
+inline auto const grids = std::tuple{named{"usual", tweedie::grids::usual{}},
+                                     named{"uniform", tweedie::grids::uniform{}},
                                      named{"quadratic", tweedie::grids::quadratic{}},
                                      named{"quadratic_ddim", tweedie::grids::quadratic_ddim{}},
                                      named{"leading", tweedie::grids::leading{}},
@@ -112,6 +114,7 @@ inline auto const samplers =
                named{"ancestral", tweedie::samplers::ancestral{}},
                named{"euler", tweedie::samplers::euler{}},
                named{"heun", tweedie::samplers::heun{}},
+               named{"heun_in_rho", tweedie::samplers::heun_in_rho{}},
                named{"midpoint", tweedie::samplers::runge_kutta<tableaux::midpoint>{}},
                named{"ralston", tweedie::samplers::runge_kutta<tableaux::ralston>{}},
                named{"kutta_3", tweedie::samplers::runge_kutta<tableaux::kutta_3>{}},
@@ -119,6 +122,7 @@ inline auto const samplers =
                named{"dpm_solver_2", tweedie::samplers::dpm_solver_2{}},
                named{"dpmpp_2m", tweedie::samplers::dpmpp_2m{}},
                named{"dpmpp_3m", tweedie::samplers::dpmpp_3m{}},
+               named{"dpmpp_3m_published", tweedie::samplers::dpmpp_3m_published{}},
                named{"unipc_2", tweedie::samplers::unipc_2{}},
                named{"lms_3", tweedie::samplers::lms_3{}},
                named{"sde_dpmpp_2m", tweedie::samplers::sde_dpmpp_2m{}},

@@ -2,6 +2,7 @@
 // to the smallest, then the clean level.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string_view>
@@ -14,8 +15,13 @@ struct rho_range {
   double low, high;
 };
 
-/// The given ends, else the schedule's: its noisiest level, and its `sigma_min`, level 1 of a table
-/// or time 1 / 1000.
+/// Where data of unit size can no longer be told from noise: sigma_max of Karras et al. 2022, table 1.
+/// A schedule may go on beyond it, the cosine table to 20,291 and a flow without end, and a grid in
+/// rho would spend its first steps there.
+inline constexpr double pure_noise = 80;
+
+/// The given ends, else the schedule's: its `sigma_max`, or its noisiest level, at most pure_noise;
+/// and its `sigma_min`, level 1 of a table or time 1 / 1000.
 template <schedule S>
 rho_range range_of_rho(std::string_view name, S const& schedule, std::optional<double> low,
                        std::optional<double> high) {
@@ -23,10 +29,10 @@ rho_range range_of_rho(std::string_view name, S const& schedule, std::optional<d
     if constexpr (requires { double{schedule.sigma_min}; }) low = schedule.sigma_min;
     else low = schedule.at(schedule.table_steps() ? 1 : schedule.end() / 1000).rho();
   }
-  if (!high) high = schedule.at(schedule.end()).rho();
-  if (std::isinf(*high))
-    throw error(
-        fmt::format("{}: rho is infinite at the schedule's noisy end, expected a sigma_max", name));
+  if (!high) {
+    high = schedule.at(schedule.end()).rho();
+    if constexpr (!requires { double{schedule.sigma_max}; }) high = std::min(*high, pure_noise);
+  }
   if (!(*low > 0 && *low < *high))
     throw error(fmt::format(
         "{}: sigma_min = {} and sigma_max = {} were given, expected 0 < sigma_min < sigma_max",

@@ -1,7 +1,8 @@
 """A wrong composition stops at one sentence.
 
     check.py --commands FILE SOURCE          with -DMISTAKE the first line that has `error:` holds the sentence of the
-                                             source's `// expect:` comment, and no other line has `error:`
+                                             source's `// expect:` comment, and no other line has `error:`; where the
+                                             sentence is the compiler's own, `// expect g++:`, `clang++:` and `nvcc:`
     check.py --commands FILE --twins SOURCE...   without it all sources compile, in one go, each in a namespace of its
                                              own: the twins, so that a typo cannot pass for a mistake
 
@@ -100,8 +101,9 @@ def main():
         print(f"{len(args.sources)} twins compile")
         return
 
+    compiler = "nvcc" if args.nvcc else "clang++" if "clang" in os.path.basename(command[0]) else "g++"
     with open(source) as f:
-        expected = re.findall(r"//\s*expect:\s*(.+?)\s*$", f.read(), re.M)
+        expected = re.findall(rf"//\s*expect(?: {re.escape(compiler)})?:\s*(.+?)\s*$", f.read(), re.M)
     if len(expected) != 1:
         sys.exit(f"{source}: one comment `// expect: <sentence>` is needed, {len(expected)} found")
     code, text = compile_it("-DMISTAKE", source)

@@ -7,6 +7,7 @@
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/heun_in_rho.hpp>
 #include <tweedie/samplers/runge_kutta.hpp>
 #include <tweedie/samplers/sde_dpmpp_2m.hpp>
 #include <tweedie/samplers/unipc_2.hpp>
@@ -28,6 +29,7 @@ using code_of = typename decltype((schedules::edm{} | predicts::epsilon{} |
                                    std::declval<Sampler>() | free_network{})
                                       .plan(1))::code;
 template <class Tableau> using by = code_of<samplers::runge_kutta<Tableau>>;
+template <class Tableau> using in_rho = code_of<samplers::runge_kutta<Tableau, samplers::in_rho>>;
 
 struct fact {
   std::size_t reads, writes, noises = 0;
@@ -44,25 +46,33 @@ template <class Code, std::size_t N> constexpr bool is(fact const (&expected)[N]
   return true;
 }
 
-// first; one kernel for each slope of a step; last. Every slope's kernel but the first reads u,
-// every one reads the network's output (the slope itself) and the slopes that have a weight there.
-
-// No slope is kept; the second kernel reads u and the second slope alone.
-static_assert(is<by<tableaux::midpoint>>({{2, 1}, {2, 2}, {2, 1}, {2, 1}}));
-static_assert(is<by<tableaux::ralston>>({{2, 1}, {2, 3}, {3, 1}, {2, 1}}));
-static_assert(is<by<tableaux::kutta_3>>({{2, 1}, {2, 3}, {3, 2}, {4, 1}, {2, 1}}));
-// Each slope starts from the one before alone; three are kept for the end.
-static_assert(is<by<tableaux::rk4>>({{2, 1}, {2, 3}, {2, 2}, {2, 2}, {5, 1}, {2, 1}}));
-// Three of four slopes: the last one's weight is 0.
-static_assert(is<by<tableaux::bogacki_shampine>>({{2, 1}, {2, 3}, {2, 2}, {4, 1}, {2, 1}}));
-// Six of seven; the second slope has no weight at the end.
-static_assert(is<by<tableaux::dormand_prince>>(
-    {{2, 1}, {2, 3}, {3, 2}, {4, 2}, {5, 2}, {6, 2}, {6, 1}, {2, 1}}));
-
+// In theta: one kernel for each slope of a step; last. Every slope's kernel reads x and the network's
+// output, which make the slope, all but the first the y that the step began with, and the slopes that
+// have a weight there.
+static_assert(is<by<tableaux::midpoint>>({{2, 2}, {3, 1}, {2, 1}}));
+static_assert(is<by<tableaux::rk4>>({{2, 3}, {3, 2}, {3, 2}, {6, 1}, {2, 1}}));
 static_assert(by<tableaux::midpoint>::keeps == 1);
 static_assert(by<tableaux::rk4>::keeps == 4);
-static_assert(std::is_same_v<by<tableaux::euler>::programs, code_of<samplers::euler>::programs>);
 static_assert(std::is_same_v<by<tableaux::heun>::programs, code_of<samplers::heun>::programs>);
+
+// In rho: first; the same; last. A network that predicts eps gives the slope itself.
+
+// No slope is kept; the second kernel reads u and the second slope alone.
+static_assert(is<in_rho<tableaux::midpoint>>({{2, 1}, {2, 2}, {2, 1}, {2, 1}}));
+static_assert(is<in_rho<tableaux::ralston>>({{2, 1}, {2, 3}, {3, 1}, {2, 1}}));
+static_assert(is<in_rho<tableaux::kutta_3>>({{2, 1}, {2, 3}, {3, 2}, {4, 1}, {2, 1}}));
+// Each slope starts from the one before alone; three are kept for the end.
+static_assert(is<in_rho<tableaux::rk4>>({{2, 1}, {2, 3}, {2, 2}, {2, 2}, {5, 1}, {2, 1}}));
+// Three of four slopes: the last one's weight is 0.
+static_assert(is<in_rho<tableaux::bogacki_shampine>>({{2, 1}, {2, 3}, {2, 2}, {4, 1}, {2, 1}}));
+// Six of seven; the second slope has no weight at the end.
+static_assert(is<in_rho<tableaux::dormand_prince>>(
+    {{2, 1}, {2, 3}, {3, 2}, {4, 2}, {5, 2}, {6, 2}, {6, 1}, {2, 1}}));
+
+static_assert(
+    std::is_same_v<in_rho<tableaux::euler>::programs, code_of<samplers::euler>::programs>);
+static_assert(
+    std::is_same_v<in_rho<tableaux::heun>::programs, code_of<samplers::heun_in_rho>::programs>);
 
 static_assert(tableaux::first_same_as_last<tableaux::bogacki_shampine>());
 static_assert(tableaux::first_same_as_last<tableaux::dormand_prince>());

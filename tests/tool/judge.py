@@ -102,6 +102,8 @@ def bad_input():
     refused_samples("bytes", ["--samples", as_bytes], "expected floats in [-1, 1]")
     refused_samples("half a file", ["--samples", cut("half.npy", good)], "half.npy")
     refused_samples("an unknown class", ["--samples", good, "--labels", "7,hat"], "'hat' was given")
+    refused_samples("a name that is nearly right", ["--samples", good, "--labels", "boots"], "did you mean boot?")
+    refused_samples("a label without a sample", ["--samples", good, "--labels", "3,5"], "2 labels for 1 samples")
     labels = write_npy("labels.npy", [10], (1,), "|u1")
     refused_samples("a label out of range", ["--samples", good, "--labels", labels], "the label 10")
     labels = write_npy("labels.npy", [1, 2], (2,), "|u1")
@@ -113,7 +115,7 @@ def bad_input():
     refused_samples("a share above 1", ["--samples", good, "--require-accuracy", "90"], "0 to 1")
     refused("no classifier", ["test", "--classifier", "none.safetensors"], "none.safetensors")
     refused("half a classifier", ["test", "--classifier", cut("half", CLASSIFIER)], "half")
-    refused("no such command", ["guess"], "subcommand")
+    refused("no such command", ["tets"], "did you mean test?")
     refused("no folder", ["train", "--out", "nowhere/x.safetensors"], "there is no folder")
     words = ["train", "--out", "x.safetensors", "--epochs", "0"]
     refused("no epochs", words, "--epochs 0 was given")

@@ -1,7 +1,7 @@
 """Bad input of tweedie train: one sentence each, exit code 1, nothing written."""
 import os
 
-from _tool import fresh, pictures, refused, run
+from _tool import content, fresh, pictures, refused, run
 
 folder = fresh("work")
 pictures(os.path.join(folder, "pictures"))
@@ -25,7 +25,8 @@ def bad(expected, *changes):
 
 bad(["--predicts", "epsilon, x0, score, velocity"], "--predicts", "noise")
 bad(["--schedule", "cosine, linear"], "--schedule", "square")
-bad(["--weight", "min_snr"], "--weight", "heavy")
+bad(["--weight", "plain, uniform, snr_plus_1"], "--weight", "heavy")
+bad(["--times", "stratified_log_normal"], "--times", "often")
 bad(["--decay", "none, linear, cosine"], "--decay", "never")
 bad(["--config", "small, tiny"], "--config", "huge")
 for number in ["0", "-3", "x", "1e99"]:
@@ -62,6 +63,42 @@ refused("draw", "draw", cwd=folder)
 
 assert run("--help", cwd=folder).returncode == 0
 assert "--predicts" in run("train", "--help", cwd=folder).stdout
+
+# Pictures and tables that no training made are not written over.
+for name, text, expected in [("m.png", "a picture", "m.png"), ("m.csv", "name,age\n", "m.csv")]:
+    with open(os.path.join(folder, name), "w") as f:
+        f.write(text)
+    refused([expected, "is there"], *BASE, cwd=folder)
+    assert content(os.path.join(folder, name)).decode() == text
+    os.remove(os.path.join(folder, name))
+
 done = run(*BASE, cwd=folder)
 assert done.returncode == 0, done.stderr
+os.remove(os.path.join(folder, "m.checkpoint"))
+done = run(*BASE, cwd=folder)  # over its own table and plot
+assert done.returncode == 0, done.stderr
+
+# Every weight, every way to draw times, and what is trained by default where alpha is 1.
+CHANGED = [word for word in BASE if word not in ("--out", "m.safetensors")]
+for number, words in enumerate([("--weight", w) for w in ["uniform", "snr_plus_1", "truncated_snr", "min_snr", "p2", "edm",
+                                                          "flow_matching", "sigmoid"]] +
+                               [("--times", t) for t in ["uniform", "log_normal", "logit_normal", "by_loss",
+                                                         "stratified_by_loss"]] +
+                               [("--schedule", "edm"), ("--schedule", "variance_exploding"),
+                                ("--schedule", "rectified_flow", "--predicts", "velocity")]):
+    done = run(*CHANGED, *words, "--out", "n%d.safetensors" % number, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    said = content(os.path.join(folder, "n%d.safetensors" % number))
+    if words[0] in ("--weight", "--times"):
+        assert words[1].encode() in said, words
+    if words == ("--schedule", "edm"):
+        assert b"stratified_log_normal" in said and b'"predicts":"edm"' in said.replace(b": ", b":"), said[:3000]
+
+# From another model's weights: of the same network, whatever it was trained to.
+refused(["--from", "the network"], *BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--unconditional", cwd=folder)
+refused(["--from", "small"], *[word if word != "tiny" else "small" for word in BASE[:-1]], "o.safetensors", "--from",
+        "m.safetensors", cwd=folder)
+refused("nowhere", *BASE[:-1], "o.safetensors", "--from", "nowhere.safetensors", cwd=folder)
+done = run(*BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--predicts", "epsilon", cwd=folder)
+assert done.returncode == 0 and "begun with the weights of 'm.safetensors'" in done.stderr, done.stderr
 print("every bad input is one sentence")

@@ -1,8 +1,9 @@
 """A training that is killed, or stopped by Ctrl-C, and continued has the bits of one that ran through."""
 import os
 import signal
+import subprocess
 
-from _tool import begin, content, fresh, pictures, refused, run, wait_for
+from _tool import TWEEDIE, begin, content, fresh, pictures, refused, run, wait_for
 
 TRAIN = ["train", "--data", "pictures", "--config", "tiny", "--steps", "150", "--batch", "5",
          "--rate", "1e-3", "--decay", "cosine", "--warmup", "10", "--weight", "min_snr", "--seed", "3",
@@ -55,9 +56,10 @@ assert "interrupted after step" in said and "m.safetensors" not in os.listdir(st
 
 # Another training does not continue from it, and says which setting differs.
 before = content(os.path.join(stopped, "m.checkpoint"))
-for option, value, name in [("--seed", "4", "seed"), ("--batch", "6", "batch"), ("--steps", "160", "steps"),
+for option, value, name in [("--seed", "4", "seed"), ("--batch", "6", "batch"),
                             ("--predicts", "epsilon", "predicts"), ("--rate", "2e-3", "rate"),
                             ("--schedule", "linear", "schedule"), ("--weight", "uniform", "weight"),
+                            ("--times", "uniform", "times"),
                             ("--config", "small", "network"), ("--limit", "40", "pictures"),
                             ("--ema", "0.9", "ema"), ("--label-dropout", "0.2", "label-dropout")]:
     words = TRAIN.copy()
@@ -81,6 +83,31 @@ os.remove(os.path.join(stopped, "m.safetensors"))
 done = run(*TRAIN, cwd=stopped)
 assert done.returncode == 0, done.stderr
 same(outcome(stopped), expected, "a second run")
+
+# A rate that decays to 0 over 150 steps is not that of 160.
+longer = [word if word != "150" else "160" for word in TRAIN]
+refused(["a training of 150 steps", "--decay cosine", "--steps 150", "--from"], *longer, cwd=stopped)
+
+# One that does not decay goes on for more steps, with the bits of one that had them from the beginning, and what the
+# times know of the losses is in the checkpoint.
+STEADY = ["train", "--data", "pictures", "--config", "tiny", "--batch", "16", "--times", "stratified_by_loss",
+          "--checkpoint-every", "13", "--out", "m.safetensors", "--steps"]
+steady, at_once = place("steady"), place("at_once")
+for steps in ["150", "210"]:
+    done = run(*STEADY, steps, cwd=steady)
+    assert done.returncode == 0, done.stderr
+assert "continuing after step 150 of 210" in done.stderr, done.stderr
+done = run(*STEADY, "210", cwd=at_once)
+assert done.returncode == 0, done.stderr
+same(outcome(steady), outcome(at_once), "60 steps more")
+refused(["after step 210 already", "--steps 210 or more"], *STEADY, "190", cwd=steady)
+
+# Standard error that cannot be written stops no training.
+with open("/dev/full", "w") as full:
+    deaf = place("deaf")
+    done = subprocess.run([TWEEDIE, *TRAIN], cwd=deaf, stdout=subprocess.PIPE, stderr=full, timeout=300)
+assert done.returncode == 0, done.returncode
+same(outcome(deaf), expected, "a full standard error")
 
 # A broken checkpoint is refused and kept.
 path = os.path.join(stopped, "m.checkpoint")

@@ -40,7 +40,8 @@ inline std::vector<double> exact_flow(std::vector<double> const& start, level co
 inline double runge_kutta(any_schedule const& schedule, gaussian_mixture const& m, double x,
                           double from, double to, int steps) {
   auto const slope = [&](double at, double t) {
-    return answer<predicts::velocity>(m, std::vector{at}, schedule.at(t))[0];
+    level const here = schedule.at(t);
+    return answer<predicts::velocity>(m, std::vector{at}, here)[0] / here.steps;
   };
   double const h = (to - from) / steps;
   for (int i = 0; i < steps; ++i) {

@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(boundary_condition) {
         BOOST_TEST(std::abs(of(p.x0_of(t), sym::raw{}) - scale) < 1e-14);
         BOOST_TEST(std::abs(alpha * of(p.input_of(t), sym::x{}) - 1 / std::hypot(rho, 0.7)) <
                    1e-14);
-        BOOST_TEST(std::abs(p.noise_of(t) - std::log(rho) / 4) < 1e-14);
+        BOOST_TEST(std::abs(p.noise_of(t) - 1000 * std::log(rho) / 4) < 1e-11);
         // x = alpha x0 + sigma eps
         BOOST_TEST(std::abs(alpha * of(p.x0_of(t), sym::x{}) + t.sigma * of(p.eps_of(t), sym::x{}) -
                             1) < 1e-14);

@@ -204,8 +204,9 @@ BOOST_AUTO_TEST_CASE(all_targets_are_of_one_posterior) {
   check_target<predicts::score>([](level const& t, double, double eps) { return -eps / t.sigma; });
   check_target<predicts::v>(
       [](level const& t, double x0, double eps) { return t.alpha * eps - t.sigma * x0; });
-  check_target<predicts::velocity>(
-      [](level const& t, double x0, double eps) { return t.dalpha * x0 + t.dsigma * eps; });
+  check_target<predicts::velocity>([](level const& t, double x0, double eps) {
+    return t.steps * (t.dalpha * x0 + t.dsigma * eps);
+  });
 }
 
 BOOST_AUTO_TEST_CASE(velocity_at_the_clean_end_is_the_limit_from_above) {

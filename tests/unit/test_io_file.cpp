@@ -10,6 +10,7 @@
 #include <vector>
 
 using namespace io_test;
+namespace io = tweedie::io;
 using tweedie::io::read_file;
 using tweedie::io::write_file;
 
@@ -156,4 +157,58 @@ BOOST_AUTO_TEST_CASE(a_reader_sees_one_whole_file_while_others_write) {
   for (auto& writer : writers) writer.join();
   BOOST_TEST(is_whole);
   BOOST_TEST(place.count() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_part_of_a_file_is_read) {
+  folder place;
+  io::write_file(place / "a", "0123456789");
+  io::input_file const file(place / "a");
+  BOOST_TEST(file.size() == 10u);
+  buffer part(3);
+  file.read(4, part);
+  BOOST_TEST(text_of(part) == "456");
+  file.read(10, {});
+  check_error([&] { file.read(8, part); }, {"cannot read", "it ends before byte 11"});
+  check_error([&] { file.read(~std::uint64_t{0} >> 1, part); }, {"cannot read"});
+  fs::resize_file(place / "a", 5);
+  check_error([&] { file.read(4, part); }, {"expected its 10 bytes to stay"});
+  check_error([&] { io::input_file(place / "a", 4); }, {"more than the 4 bytes"});
+  check_error([&] { io::input_file(place.path); }, {"it is a folder"});
+  check_error([&] { io::input_file(place / "none"); }, {"cannot read", "none"});
+  BOOST_TEST(io::input_file("/dev/null").size() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_name_that_is_nearly_right_gets_the_nearest) {
+  folder place;
+  io::write_file(place / "fashion-v.safetensors", "a");
+  io::write_file(place / "other.png", "a");
+  auto const meant = "did you mean '" + (place / "fashion-v.safetensors").string() + "'?";
+  check_error([&] { io::read_file(place / "fashion_v.safetensors"); }, {meant});
+  check_error([&] { io::input_file(place / "Fashion-V.safetensor"); }, {meant});
+  try {
+    io::read_file(place / "cat.jpeg");
+  } catch (tweedie::error const& e) {
+    BOOST_TEST((std::string_view(e.what()).find("mean") == std::string_view::npos));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_written_is_said_before) {
+  folder place;
+  io::write_file(place / "a", "old");
+  fs::create_directory(place / "folder");
+  fs::create_symlink("nowhere", place / "link");
+  BOOST_CHECK_NO_THROW(io::expect_writable(place / "a"));
+  BOOST_CHECK_NO_THROW(io::expect_writable(place / "new"));
+  for (auto const& [name, part] :
+       {std::pair<fs::path, std::string_view>{place / "folder", "not a regular file"},
+        {place / "link", "a link that leads nowhere"},
+        {place / "none" / "a", "expected a name in a folder that can be written to"},
+        {place / "a" / "b", "Not a directory"},
+        {place / std::string(300, 'a'), "expected a name that a file may have"},
+        {"/dev/null", "not a regular file"}}) {
+    check_error([&] { io::expect_writable(name); }, {"cannot write", part});
+    check_error([&] { io::write_file(name, "new"); }, {"cannot write", part});
+  }
+  BOOST_TEST(text_of(io::read_file(place / "a")) == "old");
+  BOOST_TEST(place.count() == 3);
 }

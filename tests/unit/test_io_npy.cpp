@@ -59,6 +59,11 @@ BOOST_AUTO_TEST_CASE(other_types_and_versions) {
   BOOST_TEST(
       (std::get<std::vector<std::uint8_t>>(bytes.data) == std::vector<std::uint8_t>{1, 2, 255}));
   BOOST_TEST((bytes.floats() == std::vector<float>{1, 2, 255}));
+  auto const truths =
+      parse(with_header(header_of("'|b1'", "False", "(2,)"), std::string("\1\0", 2)));
+  BOOST_TEST((truths.floats() == std::vector<float>{1, 0}));
+  check_error([] { parse(with_header(header_of("'|b1'", "False", "(1,)"), "\x02")); },
+              {"neither 0 nor 1"});
   std::string const half("\0\0\0\0\0\0\xe0\x3f", 8);
   for (int version : {1, 2, 3}) {
     auto const wide = parse(with_header(header_of("'<f8'", "False", "()"), half, version));
@@ -115,4 +120,16 @@ BOOST_AUTO_TEST_CASE(what_is_not_written) {
               {"given 3 elements", "[2]"});
   check_error([] { io::to_npy(io::extents(30000, 1), std::vector<float>(1)); }, {"at most 65535"});
   BOOST_TEST(place.count() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_header_is_judged_before_the_elements_are_read) {
+  folder place;
+  io::write_file(place / "a", with_header(header_of("'<f4'", "False", "(2,)"), "12345678"));
+  BOOST_TEST(io::read_npy(place / "a").floats().size() == 2u);
+  // 3 GiB that no disk holds.
+  fs::resize_file(place / "a", std::uintmax_t{3} << 30);
+  check_error([&] { io::read_npy(place / "a"); }, {"bytes of data; expected 8"});
+  io::write_file(place / "b", "no array");
+  fs::resize_file(place / "b", std::uintmax_t{3} << 30);
+  check_error([&] { io::read_npy(place / "b"); }, {"'" + (place / "b").string(), "begin with"});
 }

@@ -137,8 +137,8 @@ BOOST_AUTO_TEST_CASE(what_is_not_written) {
   refuse({}, {0, 1, 1, 1}, {}, {"0 pictures", "expected none of these to be 0"});
   refuse({1}, {1, 1, 1, 1}, {.upscale = 0}, {"none of these to be 0"});
   refuse({1, 1}, {1, 1, 1, 3}, {}, {"2 values; expected 1 pictures of 1x1x3"});
-  refuse({1}, {1, 1, most, most}, {}, {"1 values; expected"});
-  refuse({1}, {most, 3, 1, 1}, {}, {"1 values; expected"});
+  refuse({1}, {1, 1, most, most}, {}, {"too many"});
+  refuse({1}, {most, 3, 1, 1}, {}, {"too many"});
   refuse({1, 1, 1}, {3, 1, 1, 1}, {.rows = 1, .columns = 2}, {"at most 1 rows of 2"});
   refuse({1}, {1, 1, 1, 1}, {.columns = most}, {"too many"});
   refuse({1}, {1, 1, 1, 1}, {.rows = most, .padding = most}, {"too many"});
@@ -180,7 +180,7 @@ BOOST_AUTO_TEST_CASE(sound_checksums_around_a_wrong_header) {
   refuse({1, 0, 0}, "1x0 pixels; expected at least 1");
   refuse({20000, 20000, 0}, "20000x20000 pixels; expected at least 1 and at most 67108864");
   refuse({-1, -1, 0}, "4294967295x4294967295 pixels");
-  for (int colour : {4, 6}) refuse({1, 1, colour}, "transparency; expected gray or RGB");
+  refuse({1, 1, 4}, "transparency, first at row 0, column 0; expected gray or RGB");
   for (int colour : {1, 5, 7, 9, 255})
     refuse({2, 1, colour}, "colour type " + std::to_string(colour));
   for (int depth : {0, 3, 7, 12, 32}) refuse({2, 1, 0, depth}, std::to_string(depth) + " bits");
@@ -190,10 +190,14 @@ BOOST_AUTO_TEST_CASE(sound_checksums_around_a_wrong_header) {
   refuse({2, 1, 0, 8, 2}, "interlaced by a method that is not known");
   check_error(
       [&] {
-        io::parse_png(png_of({2, 1, 0}, row), "given", 1);
+        io::parse_png(png_of({2, 1, 0}, row), "given", {.max_pixels = 1});
       },
       {"2x1 pixels; expected at least 1 and at most 1"});
-  check_error([&] { io::parse_png(png_of({2, 1, 0}, row), "given", 0); }, {"at most 0"});
+  check_error(
+      [&] {
+        io::parse_png(png_of({2, 1, 0}, row), "given", {.max_pixels = 0});
+      },
+      {"at most 0"});
 }
 
 BOOST_AUTO_TEST_CASE(rows_are_as_long_as_the_header_says) {
@@ -300,4 +304,38 @@ BOOST_AUTO_TEST_CASE(depths_and_passes) {
   std::vector<float> expected;
   for (int byte = 1; byte <= 9; ++byte) expected.push_back(value_of(byte));
   BOOST_TEST((parse(png_of({3, 3, 0, 8, 1}, passes)).values == expected));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_transparent_is_read_where_it_may_be) {
+  auto const read = [](buffer const& content) {
+    return io::parse_png(content, "given", {.may_be_transparent = true});
+  };
+  auto const check = [&](buffer const& content, std::vector<int> const& bytes,
+                         std::vector<float> const& opacity) {
+    std::vector<float> values;
+    for (int byte : bytes) values.push_back(value_of(byte));
+    auto const back = read(content);
+    BOOST_TEST((back.values == values));
+    BOOST_TEST((back.opacity == opacity));
+    if (opacity.empty()) BOOST_TEST((parse(content).values == values));
+    else check_error([&] { parse(content); }, {"transparency, first at row 0, column 1"});
+  };
+  float const fifth = 51 / 255.0f;
+  check(png_of({2, 1, 4}, bytes_of({0, 7, 255, 9, 51})), {7, 9}, {1, fifth});
+  check(png_of({2, 1, 4}, bytes_of({0, 7, 255, 9, 255})), {7, 9}, {});
+  check(png_of({2, 1, 6}, bytes_of({0, 1, 2, 3, 255, 4, 5, 6, 0})), {1, 4, 2, 5, 3, 6}, {1, 0});
+  check(png_of({2, 1, 6}, bytes_of({0, 1, 2, 3, 255, 4, 5, 6, 255})), {1, 4, 2, 5, 3, 6}, {});
+  check(png_of({2, 1, 4, 16}, bytes_of({0, 7, 0, 255, 0, 9, 0, 51, 0})), {7, 9}, {1, fifth});
+  check(png_of({2, 1, 0}, bytes_of({0, 7, 9}), chunk("tRNS", bytes_of({0, 9}))), {7, 9}, {1, 0});
+  auto const palette = chunk("PLTE", bytes_of({1, 2, 3, 4, 5, 6}));
+  auto const some = joined(palette, chunk("tRNS", bytes_of({255, 51})));
+  check(png_of({2, 1, 3}, bytes_of({0, 0, 1}), some), {1, 4, 2, 5, 3, 6}, {1, fifth});
+  auto const first = joined(palette, chunk("tRNS", bytes_of({0})));
+  check(png_of({2, 1, 3}, bytes_of({0, 1, 1}), first), {4, 4, 5, 5, 6, 6}, {});
+  check_error([&] { read(png_of({2, 1, 3}, bytes_of({0, 0, 2}), some)); }, {"palette of 2 lacks"});
+  check_error(
+      [&] {
+        read(png_of({2, 1, 3}, bytes_of({0, 0, 1}), joined(palette, chunk("tRNS", buffer(3)))));
+      },
+      {"not a usable PNG"});
 }

@@ -78,10 +78,13 @@ using code_of =
     typename decltype(pipeline_of(std::declval<any_schedule>(), Sampler{}).plan(1))::code;
 using corrected = samplers::predictor_corrector<samplers::ancestral>;
 
-// A predictor's step is one kernel, a corrector's two: the norms lie between them.
+using corrected_by_norms = samplers::predictor_corrector<samplers::ancestral, samplers::by_norms>;
+
+// A predictor's step is one kernel, and so is a corrector's; two where norms lie between them.
 static_assert(code_of<corrected>::facts.size() == 3);
 static_assert(code_of<corrected>::facts[0].kernels == 1);
-static_assert(code_of<corrected>::facts[1].kernels == 2);
+static_assert(code_of<corrected>::facts[1].kernels == 1);
+static_assert(code_of<corrected_by_norms>::facts[1].kernels == 2);
 static_assert(code_of<corrected>::facts[2].kernels == 1 &&
               code_of<corrected>::facts[2].deterministic());
 // A Langevin step; that of the last level, and what takes its noise off.
@@ -118,33 +121,42 @@ BOOST_AUTO_TEST_CASE(a_correctors_steps_by_their_formula) {
   std::size_t const n = 37;
   double const r = 0.2;
   for (auto const& schedule : vp_ve_and_sub_vp()) {
-    auto const plan = pipeline_of(schedule, samplers::predictor_corrector{stay{}, 3, r})
-                          .plan(grids::custom{{0.8, 0.5}}, 1);
-    BOOST_TEST(plan.network_evaluations() == 4u);
-    level const t = plan.levels()[0], s = plan.levels()[1];
-    state const start = plan.start({.shape = {5, n}, .seed = 6, .first_id = 40});
-    auto const samples = plan.run(start);
-    double const a = s.alpha == 1 ? 1 : std::pow(t.alpha / s.alpha, 2);
-    double worst = 0;
-    for (std::size_t k = 0; k < 5; ++k) {
-      std::vector<double> x(start.x.data() + k * start.pitch, start.x.data() + k * start.pitch + n);
-      for (double& v : x) v *= s.alpha / t.alpha;
-      for (std::uint64_t step = 1; step <= 3; ++step) {
-        sample_key key{.seed = 6, .id = 40 + k};
-        key.step = static_cast<decltype(key.step)>(step);
-        auto const z = normals(key, n);
-        std::vector<double> g;
-        for (double v : x) g.push_back((s.alpha * exact_x0(v, s) - v) / (s.sigma * s.sigma));
-        double const e = 2 * a * std::pow(r * norm_of(z) / norm_of(g), 2);
-        for (std::size_t i = 0; i < n; ++i) x[i] += e * g[i] + std::sqrt(2 * e) * z[i];
+    for (bool by_norms : {false, true}) {
+      grids::custom const one_step{{0.8, 0.5}};
+      auto const corrector_plan = [&](auto length) {
+        return any_plan(pipeline_of(schedule, samplers::predictor_corrector{stay{}, 3, r, length})
+                            .plan(one_step, 1));
+      };
+      any_plan const plan =
+          by_norms ? corrector_plan(samplers::by_norms{}) : corrector_plan(samplers::by_level{});
+      BOOST_TEST(plan.network_evaluations() == 4u);
+      level const t = plan.levels()[0], s = plan.levels()[1];
+      state const start = plan.start({.shape = {5, n}, .seed = 6, .first_id = 40});
+      auto const samples = plan.run(start);
+      double worst = 0;
+      for (std::size_t k = 0; k < 5; ++k) {
+        std::vector<double> x(start.x.data() + k * start.pitch,
+                              start.x.data() + k * start.pitch + n);
+        for (double& v : x) v *= s.alpha / t.alpha;
+        for (std::uint64_t step = 1; step <= 3; ++step) {
+          sample_key key{.seed = 6, .id = 40 + k};
+          key.step = static_cast<decltype(key.step)>(step);
+          auto const z = normals(key, n);
+          std::vector<double> g;
+          for (double v : x) g.push_back((s.alpha * exact_x0(v, s) - v) / (s.sigma * s.sigma));
+          double const ratio = by_norms ? norm_of(z) / norm_of(g) : s.sigma;
+          double const e = std::min(2 * std::pow(r * ratio, 2), std::pow(s.sigma / 2, 2));
+          for (std::size_t i = 0; i < n; ++i) x[i] += e * g[i] + std::sqrt(2 * e) * z[i];
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+          double const d =
+              std::abs(static_cast<double>(samples[k][i]) - x[i]) / (1 + std::abs(x[i]));
+          worst = d <= worst ? worst : d;
+        }
       }
-      for (std::size_t i = 0; i < n; ++i) {
-        double const d = std::abs(static_cast<double>(samples[k][i]) - x[i]) / (1 + std::abs(x[i]));
-        worst = d <= worst ? worst : d;
-      }
+      BOOST_TEST_MESSAGE(schedule.called << ": " << worst);
+      BOOST_TEST(worst < 1e-5, schedule.called << " " << worst);
     }
-    BOOST_TEST_MESSAGE(schedule.called << ": " << worst);
-    BOOST_TEST(worst < 1e-5, schedule.called << " " << worst);
   }
 }
 
@@ -182,7 +194,7 @@ BOOST_AUTO_TEST_CASE(annealed_langevin_by_its_formula) {
 BOOST_AUTO_TEST_CASE(annealed_langevin_finds_the_weights) {
   double largest = 0;
   samplers::annealed_langevin const sampler{.n = 100, .epsilon = 0.4, .sigma_last = 1};
-  grids::karras const grid{.sigma_min = 0.1, .sigma_max = 2};
+  grids::karras const grid{.sigma_min = 0.1, .sigma_max = 3};
   for (auto const& schedule : vp_ve_and_sub_vp()) {
     auto const samples =
         pipeline_of(schedule, sampler).plan(grid, 10).sample({.shape = {4, 1024}, .seed = 1});
@@ -199,7 +211,7 @@ BOOST_AUTO_TEST_CASE(annealed_langevin_finds_the_weights) {
 // rescales, 100 steps of r = 0.3 a level; with the ancestral one and Euler-Maruyama, 10.
 BOOST_AUTO_TEST_CASE(predictor_corrector_finds_the_weights) {
   double largest = 0;
-  grids::karras const grid{.sigma_min = 0.1, .sigma_max = 2};
+  grids::karras const grid{.sigma_min = 0.1, .sigma_max = 3};
   for (auto const& schedule : vp_ve_and_sub_vp()) {
     auto const check = [&](char const* called, auto sampler) {
       auto const samples =
@@ -229,7 +241,7 @@ BOOST_AUTO_TEST_CASE(a_corrector_improves_on_its_predictor) {
         return distance(pipeline_of(schedule, sampler).plan(steps).sample(r));
       };
       double const alone = of(samplers::ancestral{});
-      double const with = of(samplers::predictor_corrector{samplers::ancestral{}, 2, 0.16});
+      double const with = of(samplers::predictor_corrector{samplers::ancestral{}, 2, 0.3});
       BOOST_TEST_MESSAGE(schedule.called << ", " << steps << " steps: ancestral " << alone
                                          << ", with a corrector " << with);
       BOOST_TEST(with < 0.9 * alone, schedule.called << " " << steps);

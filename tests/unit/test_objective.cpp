@@ -3,7 +3,10 @@
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <limits>
+#include <numeric>
+#include <tweedie/networks/predicts/edm.hpp>
 #include <tweedie/pipelines/objective.hpp>
+#include <tweedie/schedules/edm.hpp>
 
 #include "laws_common.hpp"
 #include "numbers.hpp"
@@ -101,7 +104,7 @@ BOOST_AUTO_TEST_CASE(examples_by_their_formulas) {
         else if constexpr (std::is_same_v<P, predicts::x0>) expected = x0;
         else if constexpr (std::is_same_v<P, predicts::score>) expected = -z / t.sigma;
         else if constexpr (std::is_same_v<P, predicts::v>) expected = t.alpha * z - t.sigma * x0;
-        else expected = t.dalpha * x0 + t.dsigma * z;
+        else expected = t.steps * (t.dalpha * x0 + t.dsigma * z);
         close(static_cast<double>(target[i * pitch + j]), expected, 1e-6);
         double const back = (static_cast<double>(noisy[i * pitch + j]) - t.alpha * x0) / t.sigma;
         sum += back;
@@ -113,6 +116,71 @@ BOOST_AUTO_TEST_CASE(examples_by_their_formulas) {
     BOOST_TEST(std::abs(squares / count - 1) < 3 * std::sqrt(2 / count));
     record("training", "variance of the noise in x_t", squares / count);
   });
+}
+
+// 2-D data are rows of two floats: the same bits as in rows of whole groups of four.
+BOOST_AUTO_TEST_CASE(rows_of_any_pitch) {
+  std::size_t const n = 37, padded = 8;
+  auto const keys = keys_of(n, 5, 2);
+  objective const o{schedules::cosine{}, predicts::v{}};
+  std::vector<float> clean(n * padded), noisy(n * padded), target(n * padded);
+  for (std::size_t i = 0; i < clean.size(); ++i) clean[i] = 0.1f * static_cast<float>(i % 23) - 1;
+  o(keys, clean.data(), noisy.data(), target.data(), padded);
+  for (std::size_t pitch : {1u, 2u, 3u, 4u, 5u, 6u, 7u}) {
+    std::vector<float> rows(n * pitch), seen(n * pitch + 1, 77.0f), wanted(n * pitch + 1, 77.0f);
+    for (std::size_t i = 0; i < n; ++i)
+      std::copy_n(clean.data() + i * padded, pitch, rows.data() + i * pitch);
+    o(keys, rows.data(), seen.data(), wanted.data(), pitch);
+    bool all = true;
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < pitch; ++j)
+        all = all && seen[i * pitch + j] == noisy[i * padded + j] &&
+              wanted[i * pitch + j] == target[i * padded + j];
+    BOOST_TEST(all, "pitch " << pitch);
+    BOOST_TEST((seen.back() == 77.0f && wanted.back() == 77.0f));
+  }
+}
+
+// What a network sees in training is what it sees in sampling: c_in x for predicts::edm.
+BOOST_AUTO_TEST_CASE(edm_is_given_its_own_input) {
+  std::size_t const n = 50, pitch = 4;
+  std::vector<float> clean(n * pitch, 0.3f), noisy(n * pitch), target(n * pitch);
+  predicts::edm const f;
+  auto const check = [&](auto const& schedule) {
+    objective const o{schedule, f, weights::edm{}, times::log_normal{}};
+    auto const keys = keys_of(n, 8);
+    auto const e = o(keys, clean.data(), noisy.data(), target.data(), pitch);
+    for (std::size_t i = 0; i < n; ++i) {
+      level const t = e.levels[i];
+      double const in = coefficient<sym::x>(lift(f.input_of(t)));
+      close(e.weights[i], 1, 1e-12);  // the paper's weight makes the loss of F plain
+      float eps[4];
+      fill_normals(eps, 0, 1, keys[i], training_noise_stream);
+      for (std::size_t j = 0; j < pitch; ++j) {
+        double const z = static_cast<double>(eps[j]), x0 = static_cast<double>(clean[0]);
+        close(static_cast<double>(noisy[i * pitch + j]), in * (t.alpha * x0 + t.sigma * z), 1e-6);
+        close(static_cast<double>(target[i * pitch + j]), target_of(f, t, x0, z), 1e-6);
+      }
+    }
+  };
+  check(schedules::edm{});
+  check(schedules::cosine{});
+}
+
+// The derivative per step of a table is T times smaller: targets of 1.6e-3.
+BOOST_AUTO_TEST_CASE(velocity_on_a_table_is_that_of_continuous_time) {
+  predicts::velocity const u;
+  for (int k : {50, 300, 500, 800, 950}) {
+    level const table = schedules::cosine{}.at(k),
+                continuous = schedules::continuous::cosine{}.at(k / 1000.0);
+    double const ratio = target_of(u, table, 0.4, -1.1) / target_of(u, continuous, 0.4, -1.1);
+    BOOST_TEST(std::abs(ratio - 1) < 0.01, "t = " << k << ": " << ratio);
+    // and says the same x0 and eps
+    double const x = table.alpha * 0.4 - table.sigma * 1.1, raw = target_of(u, table, 0.4, -1.1);
+    auto const x0 = collapse(lift(u.x0_of(table))), eps = collapse(lift(u.eps_of(table)));
+    close(coefficient<sym::x>(x0) * x + coefficient<sym::raw>(x0) * raw, 0.4, 1e-12);
+    close(coefficient<sym::x>(eps) * x + coefficient<sym::raw>(eps) * raw, -1.1, 1e-12);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(examples_do_not_depend_on_their_batch) {
@@ -153,6 +221,35 @@ BOOST_AUTO_TEST_CASE(a_weight_is_the_same_loss_whatever_is_predicted) {
   check(weights::uniform{});
   check(weights::min_snr{5});
   check(weights::p2{});
+  check(weights::snr_plus_1{});
+  check(weights::truncated_snr{});
+  check(weights::edm{});
+  check(weights::flow_matching{});
+  check(weights::sigmoid{});
+}
+
+BOOST_AUTO_TEST_CASE(the_plain_loss_has_no_weight) {
+  level const ends[] = {{.t = 1, .alpha = 0, .sigma = 1, .dalpha = -1, .dsigma = 1},
+                        {.t = 1, .alpha = 1, .sigma = 80, .dalpha = 0, .dsigma = 1}};
+  for_each_parameterization([&](auto predicts) {
+    objective const o{schedules::cosine{}, predicts};  // by default
+    for (int t : {1, 2, 500, 999, 1000}) BOOST_TEST(o.weight_of(o.schedule.at(t)) == 1);
+    for (level const& t : ends) BOOST_TEST(o.weight_of(t) == 1);
+  });
+  // A tenth of the table has a tenth of the loss; the same loss of eps gives v next to nothing there.
+  auto const above_900 = [](auto weight) {
+    objective const o{schedules::cosine{}, predicts::v{}, weight};
+    double late = 0, all = 0;
+    for (int t = 1; t <= 1000; ++t) {
+      double const w = o.weight_of(o.schedule.at(t));
+      all += w;
+      if (t > 900) late += w;
+    }
+    return late / all;
+  };
+  close(above_900(weights::plain{}), 0.1, 1e-12);
+  close(above_900(weights::snr_plus_1{}), 0.1, 1e-9);
+  BOOST_TEST(std::abs(above_900(weights::uniform{}) - 0.0016) < 0.0001);
 }
 
 BOOST_AUTO_TEST_CASE(weights_by_their_papers) {
@@ -167,6 +264,28 @@ BOOST_AUTO_TEST_CASE(weights_by_their_papers) {
   // Choi et al. 2022, eq. 8: lambda_t / (k + snr)^gamma.
   close(weights::p2{}(noisy), 1 / (1 + snr), 1e-12);
   close(weights::p2{.k = 2, .gamma = 0.5}(clear), 1 / std::sqrt(2 + high), 1e-12);
+  // Salimans & Ho 2022, section 4: snr + 1 and max(snr, 1) for the error of x0.
+  close(weights::snr_plus_1{}(noisy), (snr + 1) / snr, 1e-12);
+  close(weights::truncated_snr{}(noisy), 1 / snr, 1e-12);
+  close(weights::truncated_snr{}(clear), 1, 1e-15);
+  // Karras et al. 2022, table 1: (sigma^2 + sd^2) / (sigma sd)^2 for the error of x0, alpha = 1.
+  level const loud{.t = 3, .alpha = 1, .sigma = 3, .dalpha = 0, .dsigma = 1};
+  close(weights::edm{}(loud), (9 + 0.25) / (9 * 0.25) * 9, 1e-12);
+  // Lipman et al. 2022, eq. 9: |network - (eps - x0)|^2 on the straight path.
+  close(weights::flow_matching{}(schedules::rectified_flow{}.at(0.75)), 16, 1e-12);
+  for (auto const& schedule : all_schedules())
+    for (double share : {0.02, 0.3, 0.71, 0.95}) {
+      double const time = share * schedule.end();
+      objective const o{schedule, predicts::velocity{}, weights::flow_matching{}};
+      close(o.weight_of(schedule.at(schedule.table_steps() ? std::floor(time) : time)), 1, 1e-9);
+    }
+  // Kingma & Gao 2023: w(l) = sigmoid(2 - l) over l = ln snr, per t by -dl/dt.
+  schedules::continuous::cosine const cosine;
+  for (double t : {0.1, 0.4, 0.9}) {
+    double const l = 2 * cosine.at(t).lambda(), h = 1e-5;
+    double const slope = -(cosine.at(t + h).lambda() - cosine.at(t - h).lambda()) / h;
+    close(weights::sigmoid{}(cosine.at(t)), slope / (1 + std::exp(l - 2)), 1e-6);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(weights_that_are_not_finite_are_refused) {
@@ -207,4 +326,149 @@ BOOST_AUTO_TEST_CASE(averages_of_any_count) {
       BOOST_TEST(alone == average[n - 1]);
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(quantiles_of_the_normal_distribution) {
+  BOOST_TEST(tweedie::detail::normal_quantile(0.5) == 0);
+  for (double z : {-8.1, -6.0, -3.0, -1.0, -1e-3, 0.3, 1.96, 5.0}) {
+    double const u = std::erfc(-z / std::sqrt(2.0)) / 2;
+    close(tweedie::detail::normal_quantile(u), z, 1e-9);
+  }
+  for (double u : {0x1p-53, 1 - 0x1p-53})
+    BOOST_TEST(std::abs(std::abs(tweedie::detail::normal_quantile(u)) - 8.2) < 0.1);
+}
+
+BOOST_AUTO_TEST_CASE(stratified_times_cover_every_batch) {
+  std::size_t const rows = 50;
+  auto const check = [&](auto const& o, auto part_of) {
+    for (std::uint32_t step = 0; step < 20; ++step) {
+      auto const keys = keys_of(rows, 4, step);
+      for (std::size_t i = 0; i < rows; ++i) BOOST_REQUIRE(part_of(o.draw(keys[i], i, rows)) == i);
+    }
+  };
+  auto const by_time = [](double end) {
+    return
+        [end](level t) { return static_cast<std::size_t>(std::ceil(t.t / end * 50 - 1e-9)) - 1; };
+  };
+  check(objective{schedules::cosine{}, predicts::v{}, weights::plain{}, times::stratified{}},
+        by_time(1000));
+  check(objective{schedules::rectified_flow{}, predicts::velocity{}, weights::plain{},
+                  times::stratified{}},
+        by_time(1));
+  check(objective{schedules::edm{}, predicts::edm{}, weights::edm{},
+                  times::stratified{times::log_normal{}}},
+        [](level t) {
+          double const z = (std::log(t.rho()) + 1.2) / 1.2;
+          return static_cast<std::size_t>(std::erfc(-z / std::sqrt(2.0)) / 2 * 50);
+        });
+  // Every row is drawn within its part, and the last one keeps to the schedule.
+  double const last = times::stratified<>::spread(1 - 0x1p-53, 9, 10);
+  BOOST_TEST((last < 1 && last > 0.99));
+}
+
+// ln sigma ~ N(-1.2, 1.2^2), and ln(t / (1 - t)) ~ N(0, 1): mean and variance.
+BOOST_AUTO_TEST_CASE(times_by_their_papers) {
+  int const n = 40000;
+  auto const check = [&](auto const& o, auto normal_of, double mean, double sd) {
+    double sum = 0, squares = 0;
+    for (auto const& key : keys_of(n, 21)) {
+      double const z = normal_of(o.draw(key));
+      sum += z;
+      squares += (z - mean) * (z - mean);
+    }
+    BOOST_TEST(std::abs(sum / n - mean) < 3 * sd / std::sqrt(n));
+    BOOST_TEST(std::abs(squares / n / (sd * sd) - 1) < 3 * std::sqrt(2.0 / n));
+  };
+  auto const log_rho = [](level t) { return std::log(t.rho()); };
+  auto const logit = [](level t) { return std::log(t.t / (1 - t.t)); };
+  using times::log_normal, times::logit_normal;
+  check(objective{schedules::edm{}, predicts::edm{}, weights::edm{}, log_normal{}}, log_rho, -1.2,
+        1.2);
+  check(objective{schedules::continuous::cosine{}, predicts::v{}, weights::plain{}, log_normal{}},
+        log_rho, -1.2, 1.2);
+  check(objective{schedules::rectified_flow{}, predicts::velocity{}, weights::plain{},
+                  logit_normal{}},
+        logit, 0, 1);
+  check(objective{schedules::rectified_flow{}, predicts::velocity{}, weights::plain{},
+                  logit_normal{.mean = 0.5, .sd = 0.6}},
+        logit, 0.5, 0.6);
+  // A table has its steps, and where a schedule ends sooner its end is drawn.
+  objective const table{schedules::linear{}, predicts::v{}, weights::plain{},
+                        log_normal{.mean = 4, .sd = 3}};
+  objective const near{schedules::edm{.sigma_max = 1}, predicts::edm{}, weights::edm{},
+                       log_normal{}};
+  bool end_was_drawn = false;
+  for (auto const& key : keys_of(2000, 22)) {
+    double const t = table.draw(key).t;
+    BOOST_REQUIRE((t == std::floor(t) && t >= 1 && t <= 1000));
+    double const sigma = near.draw(key).sigma;
+    BOOST_REQUIRE((sigma > 0 && sigma <= 1));
+    end_was_drawn = end_was_drawn || sigma == 1;
+  }
+  BOOST_TEST(end_was_drawn);
+}
+
+// Parts whose losses are larger are drawn more often and weigh less: the loss remains what it is.
+BOOST_AUTO_TEST_CASE(times_by_their_loss) {
+  std::size_t const parts = 8, n = 40000, pitch = 4;
+  auto const loss_at = [&](double share) {
+    return 1 + std::floor(share * static_cast<double>(parts));
+  };
+  objective o{schedules::linear{}, predicts::epsilon{}, weights::plain{},
+              times::by_loss{.parts = parts, .kept = 3}};
+  std::vector<float> clean(n * pitch), noisy(n * pitch), target(n * pitch);
+  std::uint32_t step = 0;
+  auto const batch = [&](std::size_t rows) {
+    auto const e = o(keys_of(rows, 6, step++), clean.data(), noisy.data(), target.data(), pitch);
+    return e;
+  };
+  std::vector<double> errors;
+  auto const told = [&](examples const& e) {
+    errors.clear();
+    for (double share : e.shares) errors.push_back(loss_at(share));
+    o.observe(e, errors);
+  };
+  auto const first = batch(20);
+  told(first);
+  for (double w : first.weights) BOOST_TEST(w == 1);  // until every part was seen
+  told(batch(500));
+
+  auto const e = batch(n);
+  std::vector<double> drawn(parts);
+  double loss = 0, weight = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    ++drawn[static_cast<std::size_t>(e.shares[i] * static_cast<double>(parts))];
+    loss += e.weights[i] * loss_at(e.shares[i]) / static_cast<double>(n);
+    weight += e.weights[i] / static_cast<double>(n);
+  }
+  for (std::size_t k = 0; k < parts; ++k) {
+    double const expected = 0.999 * static_cast<double>(k + 1) / 36 + 0.001 / 8;
+    BOOST_TEST(std::abs(drawn[k] / static_cast<double>(n) - expected) <
+               4 * std::sqrt(expected / static_cast<double>(n)));
+  }
+  close(loss, 4.5, 0.002);  // of uniform times, and with hardly any variance
+  close(weight, 1, 0.02);
+
+  // What it knows is plain numbers: another that is given them draws the same.
+  auto again = o;
+  again.times = times::by_loss{.parts = parts, .kept = 3, .memory = o.times.memory};
+  BOOST_TEST(again.times.is_sound());
+  for (auto const& key : keys_of(50, 7)) BOOST_TEST(again.draw(key).t == o.draw(key).t);
+  again.times.memory.pop_back();
+  BOOST_TEST(!again.times.is_sound());
+
+  errors.pop_back();
+  BOOST_TEST(
+      contains(sentence([&] { o.observe(first, {}); }), "0 errors were given for 20 examples"));
+  errors.assign(20, std::numeric_limits<double>::quiet_NaN());
+  BOOST_TEST(contains(sentence([&] { o.observe(first, errors); }), "a loss of nan was given"));
+
+  // A loss of 0 everywhere is no reason to divide by it.
+  errors.assign(20, 0);
+  for (int i = 0; i < 100; ++i) o.observe(batch(20), errors);
+  for (double w : batch(100).weights) BOOST_TEST(std::isfinite(w));
+  // Within strata too.
+  objective const both{schedules::linear{}, predicts::epsilon{}, weights::plain{},
+                       times::stratified{o.times}};
+  BOOST_TEST(both.draw(keys_of(1)[0], 0, 2).t <= 500);
 }

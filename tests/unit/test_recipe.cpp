@@ -251,3 +251,62 @@ BOOST_AUTO_TEST_CASE(stages_print_as_they_are_written) {
   BOOST_TEST(fmt::format("{}", samplers::ancestral{}) ==
              "samplers::ancestral{.variance = beta_tilde}");
 }
+
+BOOST_AUTO_TEST_CASE(what_is_nested_without_end_is_refused) {
+  auto const repeated = [](std::string const& part, int count) {
+    std::string r;
+    for (int i = 0; i < count; ++i) r += part;
+    return r;
+  };
+  auto const says = [](std::string const& what, std::string const& part) {
+    BOOST_TEST(what.find(part) != std::string::npos, what << " does not say " << part);
+  };
+  for (int depth : {10, 1000, 32'000, 65'500}) {
+    says(sentence([&] { json(repeated("[", depth)); }), "nested deeper than 8");
+    says(sentence(
+             [&] { json("{\"sampler\":" + repeated("[", depth) + repeated("]", depth) + "}"); }),
+         depth > 32'000 ? "bytes; expected at most 65536" : "nested deeper than 8");
+  }
+  says(sentence([&] { json(repeated("{\"a\":", 10'000)); }), "nested deeper than 8");
+  says(sentence([&] { toml("sampler = " + repeated("[", 100) + repeated("]", 100)); }),
+       "deeper than 8");
+  says(sentence([&] { toml("sampler = " + repeated("[", 30'000) + repeated("]", 30'000)); }),
+       "recipe 'r.toml': line 1");
+  for (int parts : {10, 900})
+    says(sentence([&] { toml("a" + repeated(".a", parts) + " = 1"); }), "deeper than 8");
+  says(sentence([&] { toml("[a" + repeated(".a", 900) + "]\nb" + repeated(".b", 900) + " = 1"); }),
+       "deeper than 8");
+  says(sentence([&] { toml("a" + repeated(".a", 30'000) + " = 1"); }), "more than 1000 dots");
+  says(sentence([&] { toml("[a" + repeated(".a", 30'000) + "]"); }), "more than 1000 dots");
+  says(sentence([&] { toml("title = \"" + repeated("a", 70'000) + "\""); }), "at most 65536");
+  says(sentence([&] { toml("title = \"" + repeated("a", 1001) + "\"\nsampler = \"ddim\""); }),
+       "title has 1001 bytes; expected at most 1000");
+  auto const dots = toml("title = \"" + repeated(".", 1000) + "\"\nsampler = \"ddim\"");
+  BOOST_TEST(toml(ready::to_toml(dots)).title == dots.title);
+}
+
+BOOST_AUTO_TEST_CASE(numbers_are_quoted_as_they_were_given) {
+  auto const of_toml = [](std::string const& number) {
+    return sentence([&] { toml("sampler = \"ddim\"\nsteps = " + number); });
+  };
+  auto const of_json = [](std::string const& number) {
+    return sentence([&] { json("{\"sampler\": \"ddim\", \"steps\":" + number + "}"); });
+  };
+  auto const check = [](std::string const& said, std::string const& number) {
+    BOOST_TEST(said.find(" " + number + " was given") != said.npos, number << ": " << said);
+  };
+  for (char const* number : {"1e25", "2.50", "-3", "123456789012", "0.1e-400", "1000001"}) {
+    check(of_json(number), number);
+    if (std::string(number) != "0.1e-400") check(of_toml(number), number);
+  }
+  for (char const* number : {"1_000_001", "0x7fffffff", "+2.5", "inf", "nan", "0"})
+    check(of_toml(number), number);
+  check(of_json("123456789012345678901234567890"), "123456789012345678901234567890");
+  BOOST_TEST(of_json("1e400").find("1e400") != std::string::npos, of_json("1e400"));
+  BOOST_TEST(of_toml("99999999999999999999").find("99999999999999999999") != std::string::npos,
+             of_toml("99999999999999999999"));
+  check(sentence(
+            [] { toml("sampler = { name = \"ddim\" }\ngrid = \"karras\"\nsteps = 1e9 # many"); }),
+        "1e9");
+  BOOST_TEST(json("{\"sampler\": \"ddim\", \"steps\": 1e2}").steps == 100);
+}

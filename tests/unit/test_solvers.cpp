@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/heun_in_rho.hpp>
 #include <tweedie/samplers/runge_kutta.hpp>
 #include <tweedie/samplers/unipc_2.hpp>
 #include <tweedie/schedules/edm.hpp>
@@ -145,18 +146,21 @@ BOOST_AUTO_TEST_CASE(tableaux_satisfy_butchers_conditions) {
 
 BOOST_AUTO_TEST_CASE(euler_and_heun_are_runge_kutta_with_their_tableaux) {
   for (auto const& schedule : all_schedules()) {
-    auto const compare = [&](auto sampler, auto tableau) {
-      auto const grid = grids::uniform{};
+    auto const compare = [&](auto sampler, auto runge_kutta) {
+      auto const grid = grids::karras{};
       auto const a = (schedule | predicts::v{} | sampler | silent).plan(grid, 20);
-      auto const b =
-          (schedule | predicts::v{} | samplers::runge_kutta<decltype(tableau)>{} | silent)
-              .plan(grid, 20);
+      auto const b = (schedule | predicts::v{} | runge_kutta | silent).plan(grid, 20);
       static_assert(same_programs<decltype(a), decltype(b)>);
       double const d = numbers_differ(a, b, mixed_difference);
       BOOST_TEST(d < 1e-14, schedule.called << " " << d);
+      return d;
     };
-    compare(samplers::euler{}, tableaux::euler{});
-    compare(samplers::heun{}, tableaux::heun{});
+    using samplers::runge_kutta;
+    compare(samplers::heun{}, runge_kutta<tableaux::heun>{});
+    compare(samplers::euler{}, runge_kutta<tableaux::euler, samplers::in_rho>{});
+    record_largest(
+        "heun_in_rho", "largest difference from its tableau in rho",
+        compare(samplers::heun_in_rho{}, runge_kutta<tableaux::heun, samplers::in_rho>{}));
   }
 }
 
@@ -166,9 +170,9 @@ BOOST_AUTO_TEST_CASE(runge_kutta_methods_have_their_orders_on_the_exponential) {
     std::vector<int> const steps{8, 16, 32, 64};
     std::vector<double> errors;
     for (int n : steps) {
-      auto const plan =
-          (any_schedule(schedules::edm{}) | predicts::v{} | samplers::runge_kutta<T>{} | silent)
-              .plan(evenly(2, 0.5, n), n);
+      auto const plan = (any_schedule(schedules::edm{}) | predicts::v{} |
+                         samplers::runge_kutta<T, samplers::in_rho>{} | silent)
+                            .plan(evenly(2, 0.5, n), n);
       BOOST_TEST(plan.network_evaluations() ==
                  static_cast<std::size_t>(n * samplers::runge_kutta<T>::stages));
       // v = alpha eps - sigma x0, with eps = u = x and x0 = x - sigma eps.
@@ -216,8 +220,8 @@ BOOST_AUTO_TEST_CASE(the_midpoint_rule_has_order_3_for_one_gaussian) {
   for (auto const& schedule : continuous_ones()) {
     auto const start = starts(one, schedule.at(0.95));
     auto const truth = ends(schedule, one, start, 0.95, 0.05);
-    auto const r = order_of(samplers::runge_kutta<tableaux::midpoint>{}, schedule, one, 0.95, 0.05,
-                            {40, 80, 160, 320}, start, truth);
+    auto const r = order_of(samplers::runge_kutta<tableaux::midpoint, samplers::in_rho>{}, schedule,
+                            one, 0.95, 0.05, {40, 80, 160, 320}, start, truth);
     BOOST_TEST(std::abs(r.order - 3) < 0.2, schedule.called << " has order " << r.order);
   }
 }

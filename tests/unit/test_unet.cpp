@@ -92,6 +92,27 @@ unet trained(unet_config const& c) {
 
 }  // namespace
 
+// Each sample's error is that of its picture, whatever its weight.
+BOOST_AUTO_TEST_CASE(errors_of_a_training_step) {
+  unet net(small(), 3);  // tiny(): no dropout
+  toy const data(net, 5);
+  auto const out = data.evaluate(net);
+  std::vector<double> errors(5);
+  double const loss =
+      net.train_step(data.x.data(), data.target.data(), data.times.data(), data.labels.data(),
+                     data.weights.data(), 5, 0, {}, errors.data());
+  double mean = 0;
+  for (std::size_t i = 0; i < 5; ++i) {
+    double expected = 0;
+    for (std::size_t k = i * net.elements(); k < (i + 1) * net.elements(); ++k)
+      expected += std::pow(double{out[k]} - double{data.target[k]}, 2) /
+                  static_cast<double>(net.elements());
+    BOOST_TEST(std::abs(errors[i] / expected - 1) < 1e-4);
+    mean += double{data.weights[i]} * errors[i] / 5;
+  }
+  BOOST_TEST(std::abs(loss / mean - 1) < 1e-5);
+}
+
 BOOST_AUTO_TEST_CASE(a_configuration_that_does_not_fit_is_refused) {
   auto c = unet_config::tiny();
   c.groups = 3;

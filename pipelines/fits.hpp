@@ -1,0 +1,509 @@
+// Whether each stage of a pipeline is what its kind says: what is asked of it is there, in the form
+// in which it is called, and its formulas read what is there to be read. The first thing that is not
+// so is one sentence.
+//
+// Each answer depends on one stage's type, so that it costs a program once and not once a pipeline.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <tweedie/dsl/batch.hpp>
+#include <tweedie/pipelines/reads.hpp>
+#include <tweedie/pipelines/steps.hpp>
+#include <tweedie/pipelines/structure.hpp>
+
+namespace tweedie::detail {
+
+/// Whether all symbols of a list are allowed: `allowed` is asked for the rank of each.
+template <class Allowed, class... S>
+constexpr bool only(list<S...>, [[maybe_unused]] Allowed allowed) {
+  return (allowed(S::rank) && ...);
+}
+/// The symbols that a value of a stage mentions.
+template <assignable Value> constexpr auto symbols_of() {
+  if constexpr (symbol<Value>) return list<Value>{};
+  else return decltype(mentioned(std::declval<Value>())){};
+}
+
+// What a stage is asked, as the type of its answer; void where it has none.
+
+template <class S> constexpr auto x0_of() {
+  if constexpr (requires(S const& s, level t) { s.x0_of(t); })
+    return std::type_identity<decltype(std::declval<S const&>().x0_of(level{}))>{};
+  else return std::type_identity<void>{};
+}
+template <class S> constexpr auto eps_of() {
+  if constexpr (requires(S const& s, level t) { s.eps_of(t); })
+    return std::type_identity<decltype(std::declval<S const&>().eps_of(level{}))>{};
+  else return std::type_identity<void>{};
+}
+template <class S> constexpr auto raw_of() {
+  if constexpr (requires(S const& s, level t) { s.raw_of(t); })
+    return std::type_identity<decltype(std::declval<S const&>().raw_of(level{}))>{};
+  else return std::type_identity<void>{};
+}
+template <class S> using x0_value = typename decltype(x0_of<S>())::type;
+template <class S> using eps_value = typename decltype(eps_of<S>())::type;
+template <class S> using raw_value = typename decltype(raw_of<S>())::type;
+
+template <class S> constexpr bool schedule_fits() {
+  constexpr bool at = requires(S const& s, double t) {
+    { s.at(t) } -> std::same_as<level>;
+  };
+  constexpr bool end = requires(S const& s) {
+    { s.end() } -> std::same_as<double>;
+  };
+  constexpr bool steps = requires(S const& s) {
+    { s.table_steps() } -> std::same_as<int>;
+  };
+  constexpr bool inverse = requires(S const& s, double rho) {
+    { s.t_of_rho(rho) } -> std::same_as<double>;
+  };
+  constexpr bool clean = requires(S const& s) {
+    { s.clean() } -> std::same_as<level>;
+  };
+  constexpr int first = !at ? 0 : !end ? 1 : !steps ? 2 : !inverse ? 3 : !clean ? 4 : 5;
+  static_assert(first != 0,
+                "a schedule needs level at(double t) const: alpha, sigma and their derivatives "
+                "at the time t");
+  static_assert(first != 1, "a schedule needs double end() const: its largest time");
+  static_assert(first != 2,
+                "a schedule needs int table_steps() const: the steps of a table, 0 in continuous "
+                "time");
+  static_assert(first != 3,
+                "a schedule needs double t_of_rho(double rho) const: the time at which sigma / "
+                "alpha is rho");
+  static_assert(first != 4,
+                "a schedule needs level clean() const: the level of clean samples, alpha = 1 and "
+                "sigma = 0");
+  return first == 5;
+}
+
+template <class P> constexpr bool prediction_fits() {
+  constexpr bool named = requires(P const& p) { std::string(p.name); };
+  constexpr bool both = !std::is_void_v<x0_value<P>> && !std::is_void_v<eps_value<P>>;
+  constexpr bool forms = linear<x0_value<P>> && linear<eps_value<P>>;
+  constexpr bool of_raw = [] {
+    if constexpr (both && forms)
+      return only(symbols_of<x0_value<P>>(), of_x_and_raw) &&
+             only(symbols_of<eps_value<P>>(), of_x_and_raw);
+    else return true;
+  }();
+  constexpr bool sees_x = [] {
+    if constexpr (scales_input<P>) {
+      using input = decltype(std::declval<P const&>().input_of(level{}));
+      if constexpr (linear<input>)
+        return only(symbols_of<input>(), [](int rank) { return rank == sym::x::rank; });
+      else return false;
+    } else return true;
+  }();
+  constexpr int first = !named ? 0 : !both ? 1 : !forms ? 2 : !of_raw ? 3 : !sees_x ? 4 : 5;
+  static_assert(first != 0,
+                "a parameterization needs a name, which errors call it by: static constexpr char "
+                "const* name");
+  static_assert(first != 1,
+                "a parameterization needs x0_of(level) const and eps_of(level) const, forms over x "
+                "and raw: neither follows from the other where alpha or sigma is 0");
+  static_assert(
+      first != 2,
+      "a parameterization's x0_of(level) and eps_of(level) are forms, linear in x and raw: "
+      "what limits x0 is a threshold");
+  static_assert(first != 3,
+                "a parameterization's x0_of(level) and eps_of(level) may use only x and raw");
+  static_assert(first != 4,
+                "a parameterization's input_of(level), what the network sees, is a number times x");
+  return first == 5;
+}
+
+/// Whether a parameterization says what its network is trained on.
+template <class P> constexpr bool target_fits() {
+  constexpr bool there = requires(P const& p, level t) { p.target(t); };
+  constexpr bool of_both = [] {
+    if constexpr (there) {
+      using target = decltype(std::declval<P const&>().target(level{}));
+      if constexpr (linear<target>) return only(symbols_of<target>(), of_x0_and_eps);
+      else return false;
+    } else return true;
+  }();
+  static_assert(there,
+                "an objective trains a network on target(level) const, a form over x0 and eps, "
+                "which this parameterization lacks");
+  static_assert(of_both,
+                "a parameterization's target(level) is a form over x0 and eps, and over score, v "
+                "and velocity, which follow from them");
+  return there && of_both;
+}
+
+template <class G> constexpr bool guidance_formulas_fit();
+
+template <class G> constexpr bool guidance_fits() {
+  constexpr bool counted = requires { typename std::integral_constant<int, G::branches>; };
+  constexpr bool guides = !std::is_void_v<raw_value<G>> || !std::is_void_v<x0_value<G>> ||
+                          !std::is_void_v<eps_value<G>>;
+  constexpr bool values = (std::is_void_v<raw_value<G>> || assignable<raw_value<G>>)&&(
+      std::is_void_v<x0_value<G>> || assignable<x0_value<G>>)&&(std::is_void_v<eps_value<G>> ||
+                                                                assignable<eps_value<G>>);
+  // Called on what is not const, what is left out as never called.
+  constexpr bool changes = (!guides_raw<G> && requires(G & g, level t) { g.raw_of(t); }) ||
+                           (!guides_x0<G> && requires(G & g, level t) { g.x0_of(t); }) ||
+                           (!guides_eps<G> && requires(G & g, level t) { g.eps_of(t); }) ||
+                           (!remembers<G> && requires(G & g, level t) { g.remember(t); });
+  constexpr bool asks = extras_of<G>() == 0 || requires(G const& g, batch const& b) {
+    g.evaluate(b);
+  };
+  constexpr bool asked = extras_of<G>() > 0 || !requires(G const& g, batch const& b) {
+    g.evaluate(b);
+  };
+  constexpr int first = !counted  ? 0
+                        : changes ? 1
+                        : !guides ? 2
+                        : !values ? 3
+                        : !asks   ? 4
+                        : !asked  ? 5
+                                  : 6;
+  static_assert(first != 0,
+                "a guidance says how many branches of the network it takes: static constexpr int "
+                "branches = 2 are the conditional and the unconditional one");
+  static_assert(
+      first != 1,
+      "a guidance's raw_of, x0_of, eps_of and remember are const, this one has one that is "
+      "not and would never be called");
+  static_assert(
+      first != 2,
+      "a guidance needs raw_of(level) const, or x0_of(level) const or eps_of(level) const: "
+      "without one of these names it guides nothing");
+  static_assert(first != 3,
+                "a guidance's raw_of, x0_of and eps_of return a form or a node, as out<1> + s * "
+                "(out<0> - out<1>) or pointwise(f, out<0>, out<1>)");
+  static_assert(
+      first != 4,
+      "a guidance with extras asks for them: void evaluate(batch const&) const, called as "
+      "a network is");
+  static_assert(first != 5,
+                "a guidance with evaluate(batch const&) says how many outputs that writes: static "
+                "constexpr int extras = 1");
+  if constexpr (first == 6) return guidance_formulas_fit<G>();
+  else return false;
+}
+
+/// Whether a guidance's remember(level) is a step of one evaluation.
+template <class G> constexpr bool remembers_by_a_step() {
+  if constexpr (remembers<G>) {
+    using step = decltype(std::declval<G const&>().remember(level{}));
+    if constexpr (is_step<step>) return evaluations_in(static_cast<step*>(nullptr)) == 1;
+    else return false;
+  } else return true;
+}
+
+template <class G>
+inline constexpr guidance_reads there_for{
+    .branches = G::branches, .outputs = G::branches + extras_of<G>(), .memories = [] {
+      if constexpr (remembers_by_a_step<G>())
+        return static_cast<int>(decltype(remembered_by<G>())::size);
+      else return 0;
+    }()};
+
+template <class Value> constexpr auto symbols_if_any() {
+  if constexpr (std::is_void_v<Value>) return list<>{};
+  else return symbols_of<Value>();
+}
+template <class G> constexpr auto symbols_remembered() {
+  if constexpr (remembers<G> && remembers_by_a_step<G>())
+    return decltype(mentioned(std::declval<G const&>().remember(level{}))){};
+  else return list<>{};
+}
+template <class G> constexpr bool keeps_memories_alone() {
+  if constexpr (remembers_by_a_step<G>())
+    return only(decltype(remembered_by<G>()){}, [](int rank) { return there_for<G>.memory(rank); });
+  else return false;
+}
+
+template <class G> constexpr bool guidance_formulas_fit() {
+  constexpr auto const& there = there_for<G>;
+  using early = decltype(concat(symbols_if_any<raw_value<G>>(), symbols_remembered<G>()));
+  using late = decltype(concat(symbols_if_any<x0_value<G>>(), symbols_if_any<eps_value<G>>()));
+  using all = decltype(concat(early{}, late{}));
+  constexpr bool sized = there.branches >= 1 && there.outputs <= 20 && conditions_of<G>() >= 1;
+  constexpr bool written = only(all{}, [](int rank) {
+    return there_for<G>.output(rank) || !guidance_reads::is_output(rank);
+  });
+  constexpr bool kept = only(all{}, [](int rank) {
+    return there_for<G>.memory(rank) || !guidance_reads::is_memory(rank);
+  });
+  using heeded = decltype(concat(symbols_if_any<raw_value<G>>(), late{}));
+  constexpr bool heeds =
+      there.memories == 0 || !only(heeded{}, [](int rank) { return !there_for<G>.memory(rank); });
+  constexpr bool first_known = only(early{}, [](int rank) { return there_for<G>.early(rank); });
+  constexpr bool then_known = only(late{}, [](int rank) { return there_for<G>.late(rank); });
+  constexpr int first = !sized                                ? 0
+                        : conditions_of<G>() > there.branches ? 1
+                        : !keeps_memories_alone<G>()          ? 2
+                        : !written                            ? 3
+                        : !kept                               ? 4
+                        : !first_known                        ? 5
+                        : !then_known                         ? 6
+                        : !heeds                              ? 7
+                                                              : 8;
+  static_assert(
+      first != 0,
+      "a guidance takes one branch and one condition or more, and branches and extras are "
+      "20 at most");
+  static_assert(
+      first != 1,
+      "a guidance has as many branches as conditions, or more: each condition's labels go "
+      "to a branch of their own");
+  static_assert(first != 2,
+                "a guidance's remember(level) returns tweedie::step(memory<0> = ..., memory<1> = "
+                "...), and nothing but the memories from 0 on");
+  static_assert(
+      first != 3,
+      "a guidance reads an output that nobody writes: out<i>, branch_x0<i> and "
+      "branch_eps<i> take i below branches + extras, and grad is the first of the extras");
+  static_assert(first != 4, "a guidance reads a memory<k> that its remember(level) does not write");
+  static_assert(first != 5,
+                "a guidance's raw_of(level) and remember(level) may use x, out<i>, branch_x0<i>, "
+                "branch_eps<i>, grad and memory<k>: x0 and eps are made of what raw_of gives");
+  static_assert(first != 6,
+                "a guidance's x0_of(level) and eps_of(level) may use x, raw, x0, eps, score, v, "
+                "velocity, out<i>, branch_x0<i>, branch_eps<i>, grad and memory<k>");
+  static_assert(
+      first != 7,
+      "a guidance remembers what it never reads: memory<k> stands in its raw_of, x0_of or "
+      "eps_of, or there is no remember(level)");
+  return first == 8;
+}
+
+template <class T> constexpr bool threshold_fits() {
+  constexpr bool both = !std::is_void_v<x0_value<T>> && !std::is_void_v<eps_value<T>>;
+  constexpr bool values = assignable<x0_value<T>> && linear<eps_value<T>>;
+  constexpr bool of_stages = [] {
+    if constexpr (both && values)
+      return only(symbols_of<x0_value<T>>(), read_by_threshold) &&
+             only(symbols_of<eps_value<T>>(), read_by_threshold);
+    else return true;
+  }();
+  constexpr int first = !both ? 0 : !values ? 1 : !of_stages ? 2 : 3;
+  static_assert(first != 0,
+                "a threshold needs x0_of(level) const and eps_of(level) const, which is +eps where "
+                "eps stays as it is, and (x - t.alpha * x0) / t.sigma_below() where it follows x0");
+  static_assert(first != 1,
+                "a threshold's x0_of(level) returns a form or a node such as clamp(x0, -1, 1), its "
+                "eps_of(level) a form, in which x0 is the new one");
+  static_assert(first != 2,
+                "a threshold may use x, x0, eps, raw, score, v and velocity: it stands between "
+                "guidance and sampler, and knows neither branches nor noise");
+  return first == 3;
+}
+
+/// What a network's buffers may hold.
+template <class T>
+inline constexpr bool is_element =
+    std::is_same_v<T, float> || std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>;
+
+template <class N> constexpr bool network_fits() {
+  using shape = std::span<std::size_t const>;
+  using given = std::span<int const>;
+  constexpr bool called = std::invocable<N const&, batch const&>;
+  constexpr bool checks = requires(N const& n, shape s, given l) { n.check(s, l, 1); }
+  || !(
+         requires(N & n, shape s, given l) { n.check(s, l, 1); } ||
+         requires(N & n, shape s, given l) { n.check(s, l); } ||
+         requires(N & n, shape s) { n.check(s); } || requires(N & n) { n.check(); });
+  using buffers = decltype(buffers_of<N>());
+  constexpr bool held = is_element<typename buffers::input> && is_element<typename buffers::output>;
+  constexpr int first = !called ? 0 : !checks ? 1 : !held ? 2 : 3;
+  static_assert(first != 0,
+                "a network is called with a tweedie::batch const& and is const itself: void "
+                "operator()(batch const& b) const");
+  static_assert(first != 1,
+                "a network's check would never be called: it is void check(std::span<std::size_t "
+                "const> shape, std::span<int const> labels, int branches) const");
+  static_assert(first != 2,
+                "a network's input and output are float, bfloat16 or float16, which its buffers "
+                "hold");
+  return first == 3;
+}
+template <class N> constexpr bool noise_fits() {
+  constexpr bool called = std::invocable<N const&, noise_request const&>;
+  static_assert(called,
+                "a source of noise is called with a tweedie::noise_request const& and is const "
+                "itself: void operator()(noise_request const& r) const");
+  return called;
+}
+
+/// Whether a grid has levels for a schedule.
+template <class Grid, class Schedule> constexpr bool grid_fits() {
+  constexpr bool there = requires(Grid const& g, Schedule const& s, int evaluations) {
+    { g.levels(s, evaluations) } -> std::same_as<std::vector<level>>;
+  };
+  static_assert(there,
+                "a grid needs std::vector<level> levels(schedule, int evaluations) const for this "
+                "schedule, from noisy to clean: a template, if it is for any schedule");
+  return there;
+}
+
+// What a statement may read: what the stages answer; of the past, what has been seen; what earlier
+// evaluations of the step kept; what earlier statements of the evaluation named.
+template <class Kept, class Named, int Seen> struct readable {
+  static constexpr bool seen(int rank, int base) { return rank > base && rank <= base + Seen; }
+  template <class S>
+  static constexpr bool has =
+      (is_answered<S> && S::rank < sym::branch_x0<0>::rank) || is_noise<S> ||
+      is_broadcast<S> || std::is_same_v<S, sym::x> || std::is_same_v<S, sym::known> ||
+      seen(S::rank, sym::past_x0<0>::rank) ||
+      seen(S::rank, sym::past_eps<0>::rank) || among<S>(Kept{}) || among<S>(Named{});
+};
+template <class Allowed, class... S> constexpr bool only_of(list<S...>) {
+  return (Allowed::template has<S> && ...);
+}
+
+template <class S> struct is_name : std::bool_constant<is_node<S>> {};
+
+template <class Kept, class Named, int Seen> constexpr bool reads_defined(list<>) { return true; }
+template <class Kept, class Named, int Seen, class Statement, class... Rest>
+constexpr bool reads_defined(list<Statement, Rest...>) {
+  using named = decltype(concat(Named{}, filter<is_name>(assigned(std::declval<Statement>()))));
+  return only_of<readable<Kept, Named, Seen>>(decltype(mentioned(std::declval<Statement>())){}) &&
+         reads_defined<Kept, named, Seen>(list<Rest...>{});
+}
+
+template <class Kept, int Seen> constexpr bool steps_defined(step_of<>*) { return true; }
+template <class Kept, int Seen, class... Statement, class... Rest>
+constexpr bool steps_defined(step_of<evaluation<Statement...>, Rest...>*) {
+  using kept =
+      decltype(concat(Kept{}, filter<loads>(assigned(std::declval<evaluation<Statement...>>()))));
+  return reads_defined<Kept, list<>, Seen>(list<Statement...>{}) &&
+         steps_defined<kept, Seen + 1>(static_cast<step_of<Rest...>*>(nullptr));
+}
+
+// A sampler that keeps values across steps may read them as soon as there was a step before.
+template <class Sampler> constexpr bool keeps_across_steps() {
+  if constexpr (requires { Sampler::keeps_across_steps; }) return Sampler::keeps_across_steps;
+  else return false;
+}
+template <class Sampler, class Kind> auto kept_before() {
+  if constexpr (keeps_across_steps<Sampler>() && (Kind::before > 0 || Kind::is_last))
+    return filter<loads>(all_assigned<Sampler>(kinds_of_step<Sampler>{}));
+  else return list<>{};
+}
+template <class Sampler, class... Kind> constexpr bool all_defined(list<Kind...>) {
+  return (steps_defined<decltype(kept_before<Sampler, Kind>()), Kind::before>(
+              static_cast<formula_of<Sampler, Kind>*>(nullptr)) &&
+          ...);
+}
+
+template <class Sampler, class... Kind> constexpr bool all_steps(list<Kind...>) {
+  return (is_step<formula_of<Sampler, Kind>> && ...);
+}
+template <class Sampler, class... Kind> constexpr bool all_assign_x(list<Kind...>) {
+  return (among<sym::x>(decltype(assigned(std::declval<formula_of<Sampler, Kind>>())){}) && ...);
+}
+
+/// Whether first, last or enter are there in a form in which no step is taken.
+template <class S> constexpr bool has_lost_ends() {
+  constexpr bool last = requires(S const& s, level t) { s.last(t, t); }
+  || requires(S const& s, level t, path const& p) { s.last(t, t, p); };
+  constexpr bool lost_first =
+      !has_first<S> &&
+      (
+          requires(S & s, level t) { s.first(t, t); } || requires(S & s, level t) { s.first(t); } ||
+          requires(S & s) { s.first(); } ||
+          requires(S & s, level t, path const& p) { s.first(t, t, p); });
+  constexpr bool lost_last =
+      !last &&
+      (
+          requires(S & s, level t) { s.last(t, t); } || requires(S & s, level t) { s.last(t); } ||
+          requires(S & s) { s.last(); } || requires(S & s, level t) { s.last(t, t, t); });
+  constexpr bool lost_enter = !has_enter<S> && (
+                                                   requires(S & s, level t) { s.enter(t, t); } ||
+                                                   requires(S & s, level t) { s.enter(t); } ||
+                                                   requires(S & s) { s.enter(); });
+  return lost_first || lost_last || lost_enter;
+}
+
+/// Whether what comes before a step reads nothing of the step: x there is not the network's yet.
+template <class S> constexpr bool enters_with_noise() {
+  if constexpr (has_enter<S>) {
+    using entering =
+        decltype(enter_of(std::declval<S const&>(), level{}, level{}, std::declval<path const&>()));
+    if constexpr (!is_step<entering>) return false;
+    else if constexpr (evaluations_in(static_cast<entering*>(nullptr)) != 1) return false;
+    else
+      return only(decltype(assigned(std::declval<entering>())){},
+                  [](int rank) { return rank == sym::x::rank || ranks_node(rank); }) &&
+             only(decltype(mentioned(std::declval<entering>())){}, [](int rank) {
+               return ranks_noise(rank) || ranks_node(rank) ||
+                      is_any_of(rank, {sym::x::rank, sym::known::rank, sym::mask::rank});
+             });
+  } else return true;
+}
+
+template <class S> constexpr bool sampler_fits() {
+  constexpr bool steps = longest<S>() >= 0;
+  static_assert(
+      steps,
+      "a sampler needs step(level t, level s) const: it is taken before its histories are filled");
+  if constexpr (steps) {
+    using kinds = kinds_of_step<S>;
+    constexpr bool whole = all_steps<S>(kinds{});
+    static_assert(whole,
+                  "a sampler's step returns tweedie::step(...) or stages(at(level, ...), ...)");
+    if constexpr (whole) {
+      constexpr bool lost = has_lost_ends<S>();
+      constexpr bool moves = all_assign_x<S>(kinds{});
+      constexpr bool stores = only(decltype(all_assigned<S>(kinds{})){}, [](int rank) {
+        return rank == sym::x::rank || ranks_node(rank) ||
+               (rank >= sym::keep<0>::rank && rank < sym::keep<0>::rank + 100);
+      });
+      constexpr bool defined = all_defined<S>(kinds{});
+      constexpr bool enters = enters_with_noise<S>();
+      constexpr int first = lost ? 0 : !moves ? 1 : !stores ? 2 : !defined ? 3 : !enters ? 4 : 5;
+      static_assert(first != 0,
+                    "a sampler's first, last or enter would never be called: it is written "
+                    "first(level t, level s) const, and so are the others, last and enter with a "
+                    "path const& besides if they want one");
+      static_assert(
+          first != 1,
+          "a sampler's step assigns x, this one has a step, a first or a last that leaves "
+          "it where it was: write x = ... in one of its evaluations");
+      static_assert(first != 2,
+                    "a sampler's step assigns x, keep<k> and let<k>, and no other symbol");
+      static_assert(
+          first != 3,
+          "a sampler uses a symbol that nobody defines: it may use x, x0, eps, score, v, "
+          "velocity, raw, noise, known and mask, past_x0<k> and past_eps<k> for the k levels "
+          "that its "
+          "step takes before t, a keep<k> of an earlier evaluation of the step and a "
+          "let<k> of an earlier statement");
+      static_assert(first != 4,
+                    "a sampler's enter returns tweedie::step(x = ...) over x and noise, known and "
+                    "mask: the network is asked after it, so that x0 and eps are not there yet");
+      return first == 5;
+    }
+  }
+  return false;
+}
+
+/// Whether a stage's check(), if it has one, is called.
+template <class S> constexpr bool check_is_called() {
+  constexpr bool checked = requires(S const& s) { s.check(); }
+  || !requires(S & s) { s.check(); };
+  static_assert(checked,
+                "a stage's check() is const: void check() const is asked when a plan is made");
+  return checked;
+}
+
+/// What a stage without a kind of its own could be.
+template <class S> inline constexpr bool answers_as_schedule = requires(S const& s, double t) {
+  { s.at(t) } -> std::same_as<level>;
+};
+template <class S> inline constexpr bool answers_as_guidance = requires(S const& s, level t) {
+  s.raw_of(t);
+};
+
+}  // namespace tweedie::detail

@@ -1,0 +1,26 @@
+// expect: a stage's check() is const
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/cosine.hpp>
+
+using namespace tweedie;
+inline constexpr auto network = [](batch const&) {};
+
+struct my_sampler {
+  double eta = 1;
+#ifdef MISTAKE
+  void check() {
+#else
+  void check() const {
+#endif
+    if (!(eta >= 0)) throw error("my_sampler: a negative eta was given");
+  }
+  auto step(level, level s) const {
+    using namespace symbols;
+    return tweedie::step(x = s.alpha * x0 + s.sigma * eps);
+  }
+};
+auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_sampler{} | network;
+
+images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

@@ -1,0 +1,21 @@
+// expect: an objective trains a network on target(level) const
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/pipelines/objective.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/cosine.hpp>
+
+using namespace tweedie;
+
+struct my_prediction {
+  using kind = kinds::parameterization;
+  static constexpr char const* name = "mine";
+  auto x0_of(level t) const { return (symbols::x - t.sigma * symbols::raw) / t.alpha; }
+  auto eps_of(level) const { return +symbols::raw; }
+#ifndef MISTAKE
+  auto target(level) const { return +symbols::eps; }
+#endif
+};
+
+using objective_ = objective<schedules::cosine, my_prediction>;
+examples result(objective_ const& o, float* x) { return o({}, x, x, x, 4); }
