@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(a_repetition_enters_again) {
     auto last(level, level) const { return tweedie::step(x = 0.5 * x); }
   };
   auto const plan =
-      pipeline_of(samplers::repaint{doubling{}, 2}).plan(grids::custom{{600, 350, 0}}, 2);
+      pipeline_of(samplers::repaint{doubling{}, 2}).plan(grids::custom{{900, 350, 0}}, 2);
   state const start = plan.start(asked(filled({2, 2}, 0)));
   auto const samples = plan.run(start);
   level const t = plan.levels()[0], s = plan.levels()[1];
