@@ -12,7 +12,7 @@ draw() {  # name, options
 }
 draw ddim-50 --sampler ddim --steps 50
 draw dpmpp_2m-15 --sampler dpmpp_2m --steps 15
-draw heun-10 --sampler heun --steps 10 --grid karras --sigma-max 80
+draw heun-10 --sampler heun --steps 10 --grid karras
 draw ancestral-1000 --sampler ancestral --steps 1000
 mkdir -p docs/recipes
 for recipe in pipelines/recipes/*.toml; do

@@ -45,6 +45,7 @@ inline constexpr std::uint32_t training_noise_stream =
     0xfffd;  ///< the noise added to a training example
 
 inline constexpr std::uint32_t probe_stream = 0xfffa;  ///< Hutchinson's probes of a Jacobian
+inline constexpr std::uint32_t dequantization_stream = 0xfff9;  ///< pictures of 256 values spread
 
 struct philox_counter {
   std::uint32_t word[4];

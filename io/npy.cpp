@@ -1,11 +1,14 @@
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
-#include <cstring>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/io/npy.hpp>
+#include <type_traits>
+#include <utility>
 
 namespace tweedie::io {
 namespace {
@@ -93,32 +96,25 @@ class header_reader {
   std::string const& name_;
 };
 
-template <class T> std::vector<T> elements_of(std::span<std::byte const> bytes) {
-  std::vector<T> elements(bytes.size() / sizeof(T));
-  if (!elements.empty()) std::memcpy(elements.data(), bytes.data(), bytes.size());
-  return elements;
-}
+/// What a header says.
+struct npy_header {
+  std::string type;
+  extents shape;
+  std::uint64_t begin, bytes;  ///< of the elements in the file
+};
 
-}  // namespace
+/// Reads `to` from a place in the file.
+using source = std::function<void(std::uint64_t begin, std::span<std::byte> to)>;
 
-std::vector<float> npy_array::floats() const {
-  return std::visit(
-      [](auto const& elements) {
-        std::vector<float> result;
-        result.reserve(elements.size());
-        for (auto element : elements) result.push_back(static_cast<float>(element));
-        return result;
-      },
-      data);
-}
-
-npy_array parse_npy(std::span<std::byte const> content, std::string const& name) {
-  std::string_view const bytes(reinterpret_cast<char const*>(content.data()), content.size());
-  auto at = [&](std::size_t i) { return std::to_integer<std::size_t>(content[i]); };
+/// The header of a file of `size` bytes, which must be as long as the header says.
+npy_header read_header(source const& read, std::uint64_t size, std::string const& name) {
   auto fail = [&](std::string const& why) { header_reader("", name).fail(why); };
-
-  if (!bytes.starts_with(magic)) fail("it does not begin with \\x93NUMPY");
-  if (bytes.size() < 12) fail("it ends within the length of its header");
+  std::array<char, 12> prefix{};
+  auto at = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(prefix[i])}; };
+  read(0, std::as_writable_bytes(std::span(prefix)).first(std::min<std::size_t>(size, 12)));
+  if (!std::string_view(prefix.data(), prefix.size()).starts_with(magic))
+    fail("it does not begin with \\x93NUMPY");
+  if (size < prefix.size()) fail("it ends within the length of its header");
   auto const version = at(6);
   if (version < 1 || version > 3 || at(7) != 0)
     fail("its version is " + std::to_string(version) + "." + std::to_string(at(7)) +
@@ -126,11 +122,17 @@ npy_array parse_npy(std::span<std::byte const> content, std::string const& name)
   std::size_t const begin = version == 1 ? 10 : 12;
   auto const length =
       version == 1 ? at(8) | at(9) << 8 : at(8) | at(9) << 8 | at(10) << 16 | at(11) << 24;
-  if (length > bytes.size() - begin)
+  if (length > size - begin)
     fail("its header is said to have " + std::to_string(length) + " bytes, but only " +
-         std::to_string(bytes.size() - begin) + " follow");
+         std::to_string(size - begin) + " follow");
+  constexpr std::size_t longest = 1 << 20;
+  if (length > longest)
+    fail("its header is said to have " + std::to_string(length) + " bytes; expected at most " +
+         std::to_string(longest));
+  std::string text(length, ' ');
+  read(begin, std::as_writable_bytes(std::span(text)));
 
-  header_reader header(bytes.substr(begin, length), name);
+  header_reader header(text, name);
   std::optional<std::string_view> type;
   std::optional<bool> is_fortran;
   std::optional<extents> shape;
@@ -150,34 +152,67 @@ npy_array parse_npy(std::span<std::byte const> content, std::string const& name)
   if (!type || !is_fortran || !shape)
     fail("its header lacks one of descr, fortran_order and shape");
   if (*is_fortran) fail("it is in Fortran's order; expected C order (numpy.ascontiguousarray)");
-  bool const is_truth = *type == "|b1";
-  std::size_t const size = *type == "<f4"               ? 4
-                           : *type == "<f8"             ? 8
-                           : *type == "|u1" || is_truth ? 1
-                                                        : 0;
-  if (size == 0)
+  std::size_t const width = *type == "<f4"                     ? 4
+                            : *type == "<f8"                   ? 8
+                            : *type == "|u1" || *type == "|b1" ? 1
+                                                               : 0;
+  if (width == 0)
     fail("its elements are of another type; expected '<f4', '<f8', '|u1' or '|b1' as descr");
 
   auto with_bytes = *shape;
-  with_bytes.push_back(size);
+  with_bytes.push_back(width);
   auto const expected = element_count(with_bytes);
   if (!expected) fail("its shape " + to_text(*shape) + " has more bytes than memory can hold");
-  auto const data = content.subspan(begin + length);
-  if (data.size() != *expected)
-    fail("it has " + std::to_string(data.size()) + " bytes of data; expected " +
+  auto const bytes = size - begin - length;
+  if (bytes != *expected)
+    fail("it has " + std::to_string(bytes) + " bytes of data; expected " +
          std::to_string(*expected) + " for the shape " + to_text(*shape));
-  npy_array array{*std::move(shape), {}};
-  if (size == 4) array.data = elements_of<float>(data);
-  if (size == 8) array.data = elements_of<double>(data);
-  if (is_truth && std::ranges::any_of(data, [](std::byte b) { return b > std::byte{1}; }))
-    fail("it holds truth values that are neither 0 nor 1");
-  if (is_truth) array.data = elements_of<truth>(data);
-  else if (size == 1) array.data = elements_of<std::uint8_t>(data);
+  return {std::string(*type), *std::move(shape), begin + length, bytes};
+}
+
+npy_array read_array(source const& read, std::uint64_t size, std::string const& name) {
+  auto header = read_header(read, size, name);
+  npy_array array{std::move(header.shape), {}};
+  auto const fill = [&]<class T>(std::vector<T> elements) {
+    elements.resize(static_cast<std::size_t>(header.bytes) / sizeof(T));
+    read(header.begin, std::as_writable_bytes(std::span(elements)));
+    if constexpr (std::is_same_v<T, truth>)
+      if (std::ranges::any_of(elements, [](truth t) { return t > truth::yes; }))
+        header_reader("", name).fail("it holds truth values that are neither 0 nor 1");
+    array.data = std::move(elements);
+  };
+  if (header.type == "<f4") fill(std::vector<float>());
+  if (header.type == "<f8") fill(std::vector<double>());
+  if (header.type == "|u1") fill(std::vector<std::uint8_t>());
+  if (header.type == "|b1") fill(std::vector<truth>());
   return array;
 }
 
+}  // namespace
+
+std::vector<float> npy_array::floats() const {
+  return std::visit(
+      [](auto const& elements) {
+        std::vector<float> result;
+        result.reserve(elements.size());
+        for (auto element : elements) result.push_back(static_cast<float>(element));
+        return result;
+      },
+      data);
+}
+
+npy_array parse_npy(std::span<std::byte const> content, std::string const& name) {
+  return read_array(
+      [&](std::uint64_t begin, std::span<std::byte> to) {
+        std::ranges::copy(content.subspan(static_cast<std::size_t>(begin), to.size()), to.begin());
+      },
+      content.size(), name);
+}
+
 npy_array read_npy(std::filesystem::path const& path, std::uint64_t max_bytes) {
-  return parse_npy(read_file(path, max_bytes), path.string());
+  input_file const file(path, max_bytes);
+  return read_array([&](std::uint64_t begin, std::span<std::byte> to) { file.read(begin, to); },
+                    file.size(), path.string());
 }
 
 namespace {

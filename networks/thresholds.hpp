@@ -23,8 +23,8 @@ inline void check_limit(double limit) {
 }
 }  // namespace detail
 
-/// x0 clipped to [-limit, limit], eps re-derived from the clipped x0, as the authors of DDPM and
-/// DDIM do.
+/// x0 clipped to [-limit, limit], eps re-derived from the clipped x0, as improved-diffusion does
+/// (Nichol & Dhariwal 2021, the authors' code). The DDIM authors' sampler does not clip.
 struct clip {
   using kind = kinds::threshold;
   static constexpr char const* name = "thresholds::clip";

@@ -66,8 +66,6 @@ struct own_step {
   bool accepted = true, rejected_before = false, final = false;
 };
 
-inline double size_of(level const& t) { return std::hypot(t.alpha, t.sigma); }
-
 template <class Stages> constexpr bool can_be_adaptive() {
   using guidance = decltype(Stages::guidance);
   constexpr bool steady = !can_be_off<guidance> && !remembers<guidance>;
@@ -92,8 +90,8 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
         network_(net),
         first_(first),
         last_(last),
-        from_(angle(first)),
-        to_(angle(last)),
+        from_(first.theta()),
+        to_(last.theta()),
         tolerance_(tolerance),
         most_evaluations_(most_evaluations) {}
 
@@ -113,7 +111,6 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
 
  private:
   static constexpr int base = stages, error_of = stages + 1;  // keep<base> is y, keep<error_of> e
-  static double angle(level const& t) { return std::atan2(t.sigma, t.alpha); }
   double whole() const { return from_ - to_; }
 
   level level_at(double theta) const {
@@ -135,7 +132,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
     s_.keep.assign(stages + 2, buffer(s_.x.size()));
     s_.accepted = buffer(s_.samples);
     if constexpr (scales_input<decltype(Stages::predicts)>) s_.net_in = buffer(s_.x.size());
-    double const scale = first_.alpha == 1 ? first_.sigma : 1;
+    double const scale = first_.prior_deviation();
     auto const begin = [&](auto const& value) {
       each(no_answers, [&](own_step const&) { return seen(std::tuple{x = value}, first_); });
     };
@@ -157,7 +154,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
 
   static auto slope(level t) {  // dy / dtheta
     using namespace symbols;
-    return v / size_of(t);
+    return v / t.scale();
   }
   static auto first_slope(level t) {
     using namespace symbols;
@@ -199,18 +196,18 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
   auto beginning(own_step const& o, level before) const {
     using namespace symbols;
     level const next = at_stage(o, 1);
-    return seen(std::tuple{let<0> = blend(per_sample<0>, x / size_of(before), keep<base>),
-                           let<1> = blend(per_sample<0>, keep<stages - 1>, keep<0>),
-                           keep<base> = let<0>, keep<0> = let<1>,
-                           x = size_of(next) * (let<0> - o.h * Tableau::a[1][0] * let<1>)},
-                next);
+    return seen(
+        std::tuple{let<0> = blend(per_sample<0>, x / before.scale(), keep<base>),
+                   let<1> = blend(per_sample<0>, keep<stages - 1>, keep<0>), keep<base> = let<0>,
+                   keep<0> = let<1>, x = next.scale() * (let<0> - o.h * Tableau::a[1][0] * let<1>)},
+        next);
   }
   template <int I> auto middle(own_step const& o, level t) const {
     using namespace symbols;
     if constexpr (I + 1 < stages) {
       level const next = at_stage(o, I + 1);
       return seen(std::tuple{keep<I> = slope(t),
-                             x = size_of(next) * (keep<base> - o.h * sum_of_slopes<I + 1>(t))},
+                             x = next.scale() * (keep<base> - o.h * sum_of_slopes<I + 1>(t))},
                   next);
     } else return std::tuple{keep<I> = slope(t), keep<error_of> = o.h * sum_of_slopes<stages>(t)};
   }
@@ -360,7 +357,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
         from.push_back(i);
         continue;
       }
-      double const n = size_of(last_);
+      double const n = last_.scale();
       auto const of_x = static_cast<float>(last_.alpha / n / n);
       auto const of_slope = static_cast<float>(-last_.sigma / n);
       float const* const x = s_.x.data() + i * s_.pitch;

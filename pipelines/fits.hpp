@@ -20,7 +20,8 @@
 namespace tweedie::detail {
 
 /// Whether all symbols of a list are allowed: `allowed` is asked for the rank of each.
-template <class Allowed, class... S> constexpr bool only(list<S...>, Allowed allowed) {
+template <class Allowed, class... S>
+constexpr bool only(list<S...>, [[maybe_unused]] Allowed allowed) {
   return (allowed(S::rank) && ...);
 }
 /// The symbols that a value of a stage mentions.

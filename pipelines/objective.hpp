@@ -279,9 +279,9 @@ template <class Schedule, class Predicts, class Weight = weights::plain,
           class Times = times::uniform>
 struct objective {
   Schedule schedule;
-  Predicts predicts;
-  Weight weight = {};
-  Times times = {};
+  [[no_unique_address]] Predicts predicts;
+  [[no_unique_address]] Weight weight = {};
+  [[no_unique_address]] Times times = {};
 
   using program =
       typename decltype(detail::noisy_and_target(std::declval<Predicts>(), level{}))::type;

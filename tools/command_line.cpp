@@ -1,11 +1,12 @@
 #include "command_line.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
 
 #include <tweedie/dsl/error.hpp>
-#include <tweedie/pipelines/ready/stages.hpp>
+#include <tweedie/io/nearest.hpp>
 
 namespace tweedie::tool {
 namespace {
@@ -19,7 +20,11 @@ std::vector<std::string> names_of(std::vector<CLI::App const*> const& commands) 
 }  // namespace
 
 std::string expected_one_of(std::string_view given, std::vector<std::string> const& there) {
-  return ready::expected_names(given, {there.begin(), there.end()});
+  if (there.empty()) return "expected none";
+  std::string r = fmt::format("expected one of: {}", fmt::join(there, ", "));
+  if (auto const meant = io::nearest(given, {there.begin(), there.end()}))
+    r += fmt::format("; did you mean {}?", *meant);
+  return r;
 }
 
 void check_words(CLI::App const& app, std::vector<std::string> const& words) {
@@ -67,6 +72,11 @@ void check_words(CLI::App const& app, std::vector<std::string> const& words) {
       else
         throw error(fmt::format("{} was given without a value; expected {}", name,
                                 option->get_description()));
+      // CLI11 reads 010 as 8.
+      if (option->get_type_name().ends_with("INT") && value.size() > 1 && value[0] == '0' &&
+          value.find_first_not_of("0123456789") == std::string::npos)
+        throw error(
+            fmt::format("{} {} was given; expected a number without a 0 before it", name, value));
       if (value.empty())
         throw error(fmt::format("{} '' was given; expected {}", name, option->get_description()));
     }

@@ -125,7 +125,7 @@ void add_loop_options(CLI::App& app, loop_options& o) {
 
 images read_finished(loop_options const& o, std::size_t count, networks::unet_config const& c) {
   if (o.finished.empty()) return {};
-  auto finished = read_pictures("--continue", o.finished, c);
+  auto finished = read_latents("--continue", o.finished, c);
   if (finished.count() >= count)
     throw error(
         fmt::format("--continue '{}' was given, which has {} pictures of {}; expected fewer",
@@ -299,7 +299,7 @@ images read_latents(char const* option, std::string const& path, networks::unet_
   auto const array = io::read_npy(path);
   if (!std::holds_alternative<std::vector<float>>(array.data) &&
       !std::holds_alternative<std::vector<double>>(array.data))
-    throw error(fmt::format("{} '{}' holds bytes; expected the floats that tweedie encode writes",
+    throw error(fmt::format("{} '{}' holds bytes; expected floats as they were written here",
                             option, path));
   images const r = array_of(array);
   check_pictures(option, path, r, c);

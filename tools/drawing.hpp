@@ -34,7 +34,7 @@ void write_pictures(std::string const& out, images const& pictures, std::size_t 
 /// network's size, or far outside [-1, 1].
 images read_pictures(char const* option, std::string const& text, networks::unet_config const& c);
 
-/// What tweedie encode wrote: floats at a noisier level, of any size.
+/// What the program wrote itself, x.npy: floats that may be at a noisier level, however large.
 images read_latents(char const* option, std::string const& path, networks::unet_config const& c);
 
 /// A mask of one channel for all pictures: white, 1, where they are known, black where not, a share

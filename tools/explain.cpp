@@ -25,7 +25,10 @@ int run(options const& o) {
     auto const m = networks::load_model(o.model);
     predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
     schedule = schedule_of(m.schedule, o.model);
-    if (m.network->config().classes == 0) guidance = o.pipeline.guidance.value_or(0);
+    if (m.network->config().classes == 0) {
+      guidance = o.pipeline.guidance.value_or(0);
+      check_conditional(guidance, o.model, m);
+    }
   }
   auto const recipe = recipe_of(o.pipeline, guidance);
   if (!o.model.empty()) check_model(recipe, o.model, schedule, predicts);

@@ -26,13 +26,15 @@ ready::grid_choice grid_of(grid_options const& o) {
 
 void add_grid_options(CLI::App& app, grid_options& o, long long most_steps) {
   add_whole(app, "--steps", o.steps, 1, most_steps, "steps of the grid");
-  app.add_option("--grid", o.name, "where the steps lie: " + names_of_list(ready::grids))
+  app.add_option(
+         "--grid", o.name,
+         "where the steps lie, usual: karras on edm, else uniform: " + names_of_list(ready::grids))
       ->capture_default_str();
   auto const above_0 = [](double sigma) { return sigma > 0; };
   add_number(app, "--sigma-min", o.sigma_min, "a number above 0", above_0,
              "least noise over signal of the karras and exponential grids (the schedule's)");
   add_number(app, "--sigma-max", o.sigma_max, "a number above 0", above_0,
-             "largest noise over signal of these grids; 80 in Karras et al. (the schedule's)");
+             "largest noise over signal of these grids (80, or the schedule's if that is less)");
 }
 
 void check_ends(grid_options const& o, any_schedule const& schedule) {
@@ -41,6 +43,11 @@ void check_ends(grid_options const& o, any_schedule const& schedule) {
   if (o.sigma_max && *o.sigma_max > most)
     throw error(fmt::format("--sigma-max {} was given; expected at most {:.6g}, where {} ends",
                             *o.sigma_max, most, name));
+  if (o.sigma_min && o.steps == 1)
+    throw error(
+        fmt::format("--sigma-min {} was given for one step, which has no other level than "
+                    "the noisiest; expected --steps 2 or more",
+                    *o.sigma_min));
   if (o.sigma_min && o.sigma_max && *o.sigma_min >= *o.sigma_max)
     throw error(
         fmt::format("--sigma-min {} and --sigma-max {} were given; expected the first to be "

@@ -11,7 +11,7 @@
 namespace tweedie::tool {
 
 struct grid_options {
-  std::string name = "uniform";
+  std::string name = "usual";
   long long steps = 50;
   std::optional<double> sigma_min = {}, sigma_max = {};
 };
@@ -27,7 +27,7 @@ void check_ends(grid_options const& o, any_schedule const& schedule);
 /// The grid's levels from noisy to clean. Throws a sentence on every bad option.
 std::vector<level> levels_of(grid_options const& o, any_schedule const& schedule);
 
-/// "50 steps on the uniform grid from 80 to 0.002"
+/// "50 steps on the karras grid from 80 to 0.002"
 std::string words_of(grid_options const& o);
 
 }  // namespace tweedie::tool

@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM as a flag that loops look at; a second one ends the program at once.
+// Ctrl-C, SIGTERM and the end of the terminal as a flag that loops look at; a second signal ends
+// the program at once.
 #pragma once
 
 #include <csignal>
@@ -13,6 +14,9 @@ inline void catch_interrupts() {
   act.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &act, nullptr);
   sigaction(SIGTERM, &act, nullptr);
+  struct sigaction before {};
+  sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &act, nullptr);  // under nohup it goes on
 }
 
 inline bool interrupted() { return caught_signal != 0; }

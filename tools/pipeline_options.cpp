@@ -109,6 +109,13 @@ ready::recipe recipe_of(pipeline_options const& o, double guidance) {
   return r;
 }
 
+void check_conditional(double guidance, std::string const& name, networks::model const& m) {
+  if (guidance != 0 && m.network->config().classes == 0)
+    throw error(
+        fmt::format("--guidance {} was given, but the network of '{}' is unconditional; expected 0",
+                    guidance, name));
+}
+
 void check_labelled(pipeline_options const& o, ready::recipe const& r, bool labelled) {
   if (!o.file.empty() && r.guidance.index() != 0 && !labelled)
     throw error(fmt::format(

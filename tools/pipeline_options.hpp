@@ -35,6 +35,9 @@ void add_pipeline_options(CLI::App& app, pipeline_options& o, std::string const&
 /// file is given. Throws a sentence on every bad option.
 ready::recipe recipe_of(pipeline_options const& o, double guidance);
 
+/// Throws where an unconditional network is to be guided.
+void check_conditional(double guidance, std::string const& name, networks::model const& m);
+
 /// Throws where a recipe guides pictures that have no label.
 void check_labelled(pipeline_options const& o, ready::recipe const& r, bool labelled);
 

@@ -43,8 +43,6 @@ int run(options o) {
   if (o.columns && std::filesystem::path(o.out).extension() == ".npy")
     throw error(fmt::format("--columns {} was given for --out '{}', which has none; expected .png",
                             *o.columns, o.out));
-  if (!o.from.empty() && std::filesystem::path(o.from).extension() != ".npy")
-    throw error(fmt::format("--from '{}' was given; expected a name that ends in .npy", o.from));
   if (!o.from.empty() && !o.inpaint.empty())
     throw error("--from was given with --inpaint; expected one of them");
   bool const decoding = !o.from.empty();
@@ -58,10 +56,7 @@ int run(options o) {
   // What was encoded is decoded by the same flow: as it is, where nothing else is asked for.
   double const guidance = o.pipeline.guidance.value_or(labelled && !decoding ? usual_guidance : 0);
   if (decoding) o.pipeline.usual_clip = 0;
-  if (guidance != 0 && !conditional)
-    throw error(
-        fmt::format("--guidance {} was given, but the network of '{}' is unconditional; expected 0",
-                    guidance, o.model));
+  check_conditional(guidance, o.model, m);
   if (guidance != 0 && !labelled)
     throw error(
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
@@ -150,7 +145,7 @@ action add_sample(CLI::App& app, std::string const&) {
             "of a PNG (one row per label, else about square)");
   auto* inpaint = app.add_option(
       "--inpaint", o->inpaint,
-      "mask.png: white where --known is kept, black where it is drawn anew, by RePaint");
+      "mask.png or .npy: white where --known is kept, black where it is drawn anew, by RePaint");
   app.add_option("--known", o->known,
                  "x.png, x.npy or test:3,7 (pictures of the test set), over and over");
   add_whole(app, "--resamplings", o->resamplings, 1, 1000, "of RePaint: times each step is done")

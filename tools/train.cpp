@@ -24,6 +24,7 @@
 #include "interrupt.hpp"
 #include "progress.hpp"
 #include "say.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -47,14 +48,6 @@ struct options {
   std::string from, out, checkpoint, loss;
   std::string command;
 };
-
-/// To standard error. A line that cannot be written is no reason to lose a training.
-template <class... T> void say(fmt::format_string<T...> text, T&&... values) {
-  try {
-    fmt::print(stderr, text, std::forward<T>(values)...);
-  } catch (std::exception const&) {
-  }
-}
 
 /// How the learning rate goes down, from 1 to the factor at the end of the training.
 struct decay {

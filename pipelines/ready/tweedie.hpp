@@ -38,6 +38,7 @@
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/heun_in_rho.hpp>
 #include <tweedie/samplers/lms_3.hpp>
 #include <tweedie/samplers/predictor_corrector.hpp>
 #include <tweedie/samplers/repaint.hpp>

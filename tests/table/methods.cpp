@@ -47,8 +47,10 @@ int main() {
   row(vp | v | samplers::ddim_eta{.eta = 0.3} | network);
   // Euler's method on the probability flow | euler
   row(vp | v | samplers::euler{} | network);
-  // Heun's method (Karras et al. 2022, Algorithm 1) | heun
+  // Heun's method, in theta | heun
   row(vp | v | samplers::heun{} | network);
+  // Heun's method in rho (Karras et al. 2022, Algorithm 1) | heun_in_rho
+  row(vp | v | samplers::heun_in_rho{} | network);
   // The midpoint method: a tableau is data | midpoint
   row(vp | v | samplers::runge_kutta<tableaux::midpoint>{} | network);
   // Ralston's method | ralston
@@ -71,6 +73,8 @@ int main() {
   row(vp | v | samplers::dpmpp_2m{} | network);
   // DPM-Solver++ 3M (Lu et al. 2022) | dpmpp_3m
   row(vp | v | samplers::dpmpp_3m{} | network);
+  // DPM-Solver++ 3M as published in code | dpmpp_3m_published
+  row(vp | v | samplers::dpmpp_3m_published{} | network);
   // DPM-Solver-2 (Lu et al. 2022, DPM-Solver, Algorithm 1) | dpm_solver_2
   row(vp | v | samplers::dpm_solver_2{} | network);
   // Linear multistep of order 3 (LMS) | lms_3

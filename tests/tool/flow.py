@@ -1,4 +1,4 @@
-"""tweedie encode, interpolate, likelihood and sample --inpaint and --from on a small trained model."""
+"""tweedie encode, interpolate and sample --inpaint and --from on a small trained model."""
 import math
 import os
 import struct
@@ -79,15 +79,6 @@ for sampler in ["ancestral", "ddim"]:
             same = kept[784 * i + k] == known[784 * (i % 2) + k]
             assert same == (k % 28 < 10), (sampler, i, k)
 
-# The same pictures have the same likelihood whatever is beside them; more probes, the nearer.
-said = works("likelihood", *model, "--in", "two.npy", "--steps", "6", "--seed", "3")
-lines = said.strip().split("\n")
-assert len(lines) == 3 and lines[2].startswith("mean: "), said
-npy("one.npy", two[:784], 1)
-alone = works("likelihood", *model, "--in", "one.npy", "--steps", "6", "--seed", "3").split("\n")[0]
-assert abs(float(alone.split()[2]) - float(lines[0].split()[2])) < 0.05 * abs(float(alone.split()[2])), (alone, said)
-assert works("likelihood", *model, "--in", "two.npy", "--steps", "6", "--probes", "4", "--sampler", "euler")
-
 # Dynamic thresholding and rescale change what is drawn.
 usual = ("sample", *model, "--count", "4", "--steps", "6", "--guidance", "3", "--out", "a.npy")
 drawn = set()
@@ -120,8 +111,6 @@ no(["--resamplings 0", "1 to"], "sample", *model, *inpaint, "--resamplings", "0"
 no(["--dynamic 1.5", "quantile"], "sample", *model, "--dynamic", "1.5", "--out", "n.npy")
 no(["--rescale 2", "0 to 1"], "sample", *model, "--rescale", "2", "--guidance", "1", "--out", "n.npy")
 no(["--rescale 0.5", "without a guidance"], "sample", *model, "--rescale", "0.5", "--guidance", "0", "--out", "n.npy")
-no(["--probes 0", "1 to"], "likelihood", *model, "--in", "two.npy", "--probes", "0")
-no(["--sampler 'ddim'", "heun, euler"], "likelihood", *model, "--in", "two.npy", "--sampler", "ddim")
 png("small.png", [[255] * 10 for _ in range(10)])
 no(["{1, 10, 10}", "{1, 28, 28}"], "sample", *model, "--inpaint", "small.png", "--known", "two.npy", "--out", "n.npy")
 no(["{1, 1, 10, 10}", "28, 28"], "encode", *model, "--in", "small.png", "--out", "n.npy")

@@ -64,6 +64,8 @@ for option, value in [("--guidance", "nan"), ("--guidance", "1e400"), ("--clip",
                       ("--eta", "-1"), ("--rescale", "1.0e1"), ("--sigma-max", "-80.0"), ("--count", "1e2"),
                       ("--seed", "18446744073709551616"), ("--seed", "-1"), ("--batch", "70000"), ("--columns", "0")]:
     no(["%s %s was given" % (option, value)], "sample", *model, option, value, "--out", "x.png")
+no(["--steps 010 was given"], "explain", "--steps", "010")
+no(["--steps 010 was given"], "likelihood", *model, "--in", "two.npy", "--steps", "010")
 assert works("explain", "--steps", "0x10") == works("explain", "--steps", "16")
 usual = ("sample", *model, "--count", "2", "--steps", "2", *out)
 works(*usual, "--seed", "0x10")
@@ -85,6 +87,8 @@ no(["--threads", "--loss"], "plot", "--threads", "2", "--out", "x.json")
 write("own.toml", 'sampler = "ddim"\nschedule = "linear"\npredicts = "epsilon"\n')
 no(["--schedule cosine", "own.toml"], "explain", "--recipe", "own.toml", "--schedule", "cosine")
 no(["--predicts v", "own.toml"], "explain", "--recipe", "own.toml", "--predicts", "v")
+
+no(["--sigma-min 0.1", "one step"], "explain", "--grid", "karras", "--steps", "1", "--sigma-min", "0.1")
 
 # Ends of a grid that the schedule does not have, said of the option.
 no(["--sigma-max 26378.5", "at most 20291"], "sample", *model, "--grid", "karras", "--sigma-max", "26378.5", *out)

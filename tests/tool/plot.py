@@ -236,7 +236,7 @@ def marks(text):
 
 # The marks lie where the numbers are: an affine map per axis and curve, which two marks give away.
 text, words = svg("--steps", "8")
-assert "cosine, 8 steps on the uniform grid" in words and "levels of the grid" in words
+assert "cosine, 8 steps on the usual grid" in words and "levels of the grid" in words
 for word in ["α, of the signal", "σ, of the noise", "log-SNR", "factor", "ln(α² / σ²)", "200", "1000", "0.8", "-10"]:
     assert word in words, word
 assert "squared" not in words
@@ -264,7 +264,7 @@ text, words = svg(*loss, "--count", "10", "--steps", "5")
 assert "mean squared error" in words and "of the predicted v, 10 test pictures" in words
 assert len(marks(text)) == 6 + 6 + 1 + 5 + 5
 text, words = svg("--schedule", "continuous_linear", "--set", "beta_min=0.2")
-assert "continuous_linear with beta_min=0.2, 20 steps on the uniform grid" in words
+assert "continuous_linear with beta_min=0.2, 20 steps on the usual grid" in words
 
 for words, size in [(("--schedule", "edm", "--grid", "karras"), (900, 680)), (loss + ("--count", "4"), (900, 990))]:
     works(*words, "--out", "x.png")

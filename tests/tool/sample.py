@@ -139,6 +139,7 @@ bad("folder", "--out", "pictures.png")
 refused("--model", "sample", "--out", "b.png", cwd=folder)
 refused("--predicts", "explain", "--predicts", "noise", cwd=folder)
 refused("--schedule", "explain", "--schedule", "noise", cwd=folder)
+refused("unconditional", "explain", "--model", "x0.safetensors", "--guidance", "2", cwd=folder)
 refused("exclude", "explain", "--model", "v.safetensors", "--predicts", "v", cwd=folder)
 # Not finite at the noisy end of a schedule that has alpha = 0 there.
 refused(["epsilon", "finite"], "explain", "--predicts", "epsilon", "--schedule", "continuous_cosine", cwd=folder)

@@ -10,6 +10,7 @@
 #include <vector>
 
 using namespace io_test;
+namespace io = tweedie::io;
 using tweedie::io::read_file;
 using tweedie::io::write_file;
 

@@ -121,3 +121,15 @@ BOOST_AUTO_TEST_CASE(what_is_not_written) {
   check_error([] { io::to_npy(io::extents(30000, 1), std::vector<float>(1)); }, {"at most 65535"});
   BOOST_TEST(place.count() == 0);
 }
+
+BOOST_AUTO_TEST_CASE(a_header_is_judged_before_the_elements_are_read) {
+  folder place;
+  io::write_file(place / "a", with_header(header_of("'<f4'", "False", "(2,)"), "12345678"));
+  BOOST_TEST(io::read_npy(place / "a").floats().size() == 2u);
+  // 3 GiB that no disk holds.
+  fs::resize_file(place / "a", std::uintmax_t{3} << 30);
+  check_error([&] { io::read_npy(place / "a"); }, {"bytes of data; expected 8"});
+  io::write_file(place / "b", "no array");
+  fs::resize_file(place / "b", std::uintmax_t{3} << 30);
+  check_error([&] { io::read_npy(place / "b"); }, {"'" + (place / "b").string(), "begin with"});
+}

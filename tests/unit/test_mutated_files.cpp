@@ -18,7 +18,6 @@
 #include "test_io_common.hpp"
 
 using namespace tweedie;
-using io_test::buffer;
 
 namespace {
 
@@ -59,7 +58,7 @@ class mutations {
  public:
   explicit mutations(std::uint64_t seed) : random_(seed) {}
 
-  buffer operator()(buffer file) {
+  io::buffer operator()(io::buffer file) {
     int const count = 1 + static_cast<int>(below(3));
     for (int i = 0; i < count; ++i) change(file);
     return file;
@@ -69,7 +68,7 @@ class mutations {
   std::size_t below(std::size_t n) { return n == 0 ? 0 : random_() % n; }
   std::byte any_byte() { return static_cast<std::byte>(below(256)); }
 
-  void change(buffer& file) {
+  void change(io::buffer& file) {
     if (file.empty()) return;
     std::size_t const at = below(file.size());
     std::size_t const count = 1 + below(std::min<std::size_t>(file.size() - at, 40));
@@ -89,13 +88,13 @@ class mutations {
         file.erase(begin, end);
         break;
       case 4: {
-        buffer more(count);
+        io::buffer more(count);
         std::ranges::generate(more, [&] { return any_byte(); });
         file.insert(begin, more.begin(), more.end());
         break;
       }
       case 5: {  // a part of it once more, elsewhere
-        buffer const part(begin, end);
+        io::buffer const part(begin, end);
         std::size_t const to = below(file.size() - count + 1);
         std::ranges::copy(part, file.begin() + static_cast<std::ptrdiff_t>(to));
         break;
@@ -109,7 +108,7 @@ class mutations {
   }
 
   /// Another number in place of one of the text, and the header's length with it.
-  void claim(buffer& file) {
+  void claim(io::buffer& file) {
     static constexpr std::array numbers{"0",
                                         "1",
                                         "2",
@@ -154,14 +153,16 @@ struct tally {
 };
 
 /// Reads `count` mutations of a file. `read` gives what the file means, as text or bytes, or throws
-/// tweedie::error.
-template <class Read> tally mutate(buffer const& whole, int count, std::uint64_t seed, Read read) {
+/// tweedie::error; it may take a block of `usual` bytes whatever the file's size is.
+template <class Read>
+tally mutate(io::buffer const& whole, int count, std::uint64_t seed, Read read,
+             std::size_t usual = 16384) {
   auto const meaning = read(whole);
   mutations mutated(seed);
   tally all;
   for (int i = 0; i < count; ++i) {
-    buffer const file = mutated(whole);
-    std::size_t const most = std::max<std::size_t>(2 * file.size(), 16384);
+    io::buffer const file = mutated(whole);
+    std::size_t const most = std::max<std::size_t>(2 * file.size(), usual);
     largest_block = 0;
     try {
       bool const same = read(file) == meaning;
@@ -198,7 +199,7 @@ void of_states(any_plan const& plan, request const& r, labels const& given, std:
   plan.advance(s);
   plan.advance(s);
   save_state(first, plan, s);
-  mutate(io::read_file(first), 1000, seed, [&](buffer const& file) {
+  mutate(io::read_file(first), 1000, seed, [&](io::buffer const& file) {
     io::write_file(first, file);
     state const loaded = load_state(first, plan);
     auto const most = largest_block.load();
@@ -283,7 +284,7 @@ BOOST_AUTO_TEST_CASE(mutated_checkpoints) {
       {"format", "tweedie checkpoint 2"}, {"step", "2"}, {"setting rate", "1e-3"}};
   io::seal(checkpoint);
   io_test::folder const place;
-  mutate(io::to_safetensors(checkpoint), 2000, 3, [&](buffer const& file) {
+  mutate(io::to_safetensors(checkpoint), 2000, 3, [&](io::buffer const& file) {
     io::write_file(place / "c", file);
     auto read = io::read_safetensors(place / "c");
     io::expect_sealed(read);
@@ -308,10 +309,14 @@ steps = 7
     "sampler": {"name": "ddim_eta", "eta": 0.5}, "grid": {"name": "karras"}, "steps": 7})";
   for (auto const& [text, format] :
        {std::pair(toml, recipe_format::toml), std::pair(json, recipe_format::json)})
-    mutate(io_test::bytes_of(text), 500, 7, [format = format](buffer const& file) {
-      // Another number is another recipe; what it says must come back.
-      auto const written =
-          ready::to_toml(ready::parse_recipe(io_test::text_of(file), format, "given"));
-      return ready::to_toml(ready::parse_recipe(written, recipe_format::toml, "given")) == written;
-    });
+    mutate(
+        io_test::bytes_of(text), 500, 7,
+        [format = format](io::buffer const& file) {
+          // Another number is another recipe; what it says must come back.
+          auto const written =
+              ready::to_toml(ready::parse_recipe(io_test::text_of(file), format, "given"));
+          return ready::to_toml(ready::parse_recipe(written, recipe_format::toml, "given")) ==
+                 written;
+        },
+        16 << 20);  // a schedule may be a table of a million steps
 }

@@ -55,6 +55,8 @@ int main() {
   with("sde_dpmpp_2m", samplers::sde_dpmpp_2m{});
   with("edm_stochastic", samplers::edm_stochastic{});
   with("predictor_corrector", samplers::predictor_corrector{samplers::ancestral{}});
+  with("predictor_corrector by norms",
+       samplers::predictor_corrector{samplers::ancestral{}, 1, 0.16, samplers::by_norms{}});
   with("replacement", samplers::replacement{samplers::dpmpp_2m{}});
   with("repaint", samplers::repaint{samplers::ancestral{}, 2});
   return all.finish();
