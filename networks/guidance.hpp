@@ -112,6 +112,8 @@ template <class Guidance> struct within {
     g.template predicts_of<I>(own);
   }
   { return guidance.template predicts_of<I>(own); }
+  auto const& asks() const requires requires(Guidance const& g) { g.asks(); }
+  { return guidance.asks(); }
   void evaluate(batch const& b) const requires requires(Guidance const& g) { g.evaluate(b); }
   { guidance.evaluate(b); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels) const requires

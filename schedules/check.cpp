@@ -112,7 +112,7 @@ void check_inverse(asked_schedule const& s, double t) {
   double const rho = s.at(t).rho(), back = s.t_of_rho(rho);
   bool const inside = back >= 0 && back <= s.end;
   if (inside &&
-      (std::abs(back - t) <= 1e-6 * s.end || std::abs(s.at(back).rho() - rho) <= level_slack * rho))
+      (std::abs(back - t) <= 1e-4 * s.end || std::abs(s.at(back).rho() - rho) <= level_slack * rho))
     return;
   throw error(fmt::format(
       "{}: t_of_rho({}) is {}, {}; expected {}, where rho = sigma / alpha is that", s.name, rho,
