@@ -87,7 +87,7 @@ no(["--from 'bytes.npy'", "bytes", "floats"], "sample", *model, "--from", "bytes
 left = [255 if i % 28 < 10 else 0 for i in range(784)]
 png("m-gray.png", 0, [[p] for p in left])
 png("m-rgb.png", 2, [[p, p, p] for p in left])
-png("m-cast.png", 2, [[p, min(p + 2, 255), p] if p == 255 else [p] * 3 for p in left])
+png("m-cast.png", 2, [[p, p ^ 2, p] for p in left])
 png("m-rgba.png", 6, [[p, p, p, 255] for p in left])
 png("m-clear.png", 6, [[255, 255, 255, p] for p in left])
 png("m-layer.png", 4, [[255, p] for p in left])
@@ -106,7 +106,7 @@ def inpainted(mask):
 
 hard = inpainted("m-gray.png")
 assert [hard[-3136 + 4 * i:][:4] == as_floats[4 * i:][:4] for i in range(784)] == [p == 255 for p in left]
-for mask in ["rgb.png", "cast.png", "rgba.png", "clear.png", "layer.png", "palette.png", "key.png", "bytes.npy", "truth.npy",
+for mask in ["rgb.png", "rgba.png", "clear.png", "layer.png", "palette.png", "key.png", "bytes.npy", "truth.npy",
              "floats.npy"]:
     assert inpainted("m-" + mask) == hard, mask
 soft = [255 if i % 28 < 10 else 128 if i % 28 == 10 else 0 for i in range(784)]
@@ -115,7 +115,8 @@ npy("m-soft.npy", "<f4", (28, 28), floats([p / 255 for p in soft]))
 npy("m-soft-bytes.npy", "|u1", (28, 28), bytes(soft))
 softened = inpainted("m-soft.png")
 assert softened != hard and softened == inpainted("m-soft-bytes.npy")
-inpainted("m-soft.npy")
+for mask in ["m-soft.npy", "m-cast.png"]:
+    inpainted(mask)
 
 line = ("sample", *model, "--known", "gray.png", "--label", "none", "--count", "1", "--out", "n.npy", "--inpaint")
 png("m-red.png", 2, [[200, 0, 0]] * 784)
