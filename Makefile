@@ -10,6 +10,8 @@ help:
 	@echo "make demo    a hundred pictures of clothes, drawn into demo.png"
 	@echo "make test    build and run the tests under g++ and clang++"
 	@echo "make cuda-all   the CUDA kernels assembled for each GPU, and what was emitted"
+	@echo "make product   all that can be composed, walked through: product-exact writes docs/product.md,"
+	@echo "               product-tool draws with the shipped networks (hours)"
 	@echo "make bench   the fused step beside the machine's triad"
 	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
 	@echo "make gpu     the bits and the unit tests on a GPU, and what steps take there: build-gpu/gpu.md"
@@ -37,6 +39,21 @@ test: deps
 cuda-all: deps
 	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
 	cmake --build build -j $(JOBS) --target cuda-all
+
+product: product-exact product-tool
+
+# Minutes: on networks that are known exactly.
+product-exact: deps
+	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
+	cmake --build build -j $(JOBS) --target product_samplers product_guidances
+	cmake --build build --target product
+
+# Hours: every sampler on every grid, and every recipe, draws a hundred pictures with each shipped network.
+product-tool: deps
+	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
+	cmake --build build -j $(JOBS) --target tweedie_tool judge
+	@mkdir -p build/product && cd build/product && OMP_WAIT_POLICY=passive TWEEDIE=$(CURDIR)/build/tweedie \
+	  JUDGE=$(CURDIR)/build/judge TWEEDIE_SOURCE_DIR=$(CURDIR) python3 $(CURDIR)/tests/tool/product.py --whole
 
 bench: deps
 	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ --log-level=WARNING
@@ -70,4 +87,4 @@ reference:
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test cuda-all bench bench-peers gpu gpu-pack reference clean
+.PHONY: help deps demo test cuda-all product product-exact product-tool bench bench-peers gpu gpu-pack reference clean

@@ -15,12 +15,12 @@ using namespace tweedie;
 
 namespace {
 
-/// A step of ddim that leaves x alone.
+/// A step of ddim whose first evaluation, the one that is measured, leaves x alone.
 struct out_of_place {
   using kind = kinds::sampler;
-  auto step(level, level s) const {
+  auto step(level t, level s) const {
     using namespace symbols;
-    return tweedie::step(keep<0> = s.alpha * x0 + s.sigma * eps);
+    return stages(at(t, keep<0> = s.alpha * x0 + s.sigma * eps), at(s, x = +keep<0>));
   }
 };
 

@@ -74,9 +74,6 @@ void check_threshold(any_threshold const& h, level t) {
 
 void detail::check_stages(any_stages const& s, std::vector<level> const& levels) {
   any_guidance const& g = s.guidance;
-  if (!s.predicts.x0_of || !s.predicts.eps_of)
-    throw error(fmt::format("predicts::{}: {} is empty, expected a form over x and raw",
-                            s.predicts.name, s.predicts.x0_of ? "eps_of" : "x0_of"));
   if (g.branches < 1 || g.branches + g.extras > 20)
     throw error(fmt::format(
         "a guidance of {} branch(es) and {} extra(s) was given, expected 1 branch or more and 20 "
@@ -94,9 +91,6 @@ void detail::check_stages(any_stages const& s, std::vector<level> const& levels)
     throw error("a guidance with memories was given without remember, expected what writes them");
   if (static_cast<bool>(s.threshold.x0_of) != static_cast<bool>(s.threshold.eps_of))
     throw error("a threshold with one of x0_of and eps_of was given, expected both or neither");
-  if (!s.sampler.step || !s.sampler.last)
-    throw error(fmt::format("a sampler without {} was given, expected step and last",
-                            s.sampler.step ? "last" : "step"));
   for (level const& t : levels) {
     check_prediction(s.predicts, t);
     check_guidance(g, t);

@@ -107,7 +107,7 @@ struct any_stages {
 
 namespace detail {
 
-/// Throws tweedie::error where a stage lacks a function, or reads at one of the levels what is not
+/// Throws tweedie::error where a stage lacks a formula that it needs, or reads at one of the levels what is not
 /// there: what the compiler says of typed stages (pipelines/fits.hpp).
 void check_stages(any_stages const& stages, std::vector<level> const& levels);
 

@@ -118,12 +118,13 @@ struct likelihood_options {
   std::uint32_t draw = 0;      ///< another one has other probes
 };
 
-/// How many steps: from `first` on twice as many, until no sample's likelihood changes by more than
-/// the tolerance. The levels are even in asinh(alpha / sigma) = -ln tan(theta / 2).
+/// How many steps: from `first` on twice as many, until they leave less than the tolerance of each
+/// sample's likelihood, as far as its changes show. The levels are even in asinh(alpha / sigma) =
+/// -ln tan(theta / 2).
 struct likelihood_steps {
   double tolerance = 0.01;  ///< in bits per dimension
-  int first = 4, most = 1024;
-  int exactly = 0;  ///< where it is not 0: this many, beside half as many, whatever the tolerance
+  int first = 5, most = 1280;
+  int exactly = 0;  ///< where it is not 0: this many, whatever the tolerance
   /// In rho; by default the schedule's smallest and, at most, 80: beyond it data can no longer be
   /// told from noise.
   std::optional<double> sigma_min = {}, sigma_max = {};
@@ -133,13 +134,15 @@ struct likelihood_steps {
       throw error(fmt::format(
           "a likelihood: a tolerance of {} bits per dimension was given, expected one above 0",
           tolerance));
-    if (exactly != 0 && exactly < 2)
-      throw error(
-          fmt::format("a likelihood: {} steps were asked for, expected two or more", exactly));
-    if (first < 1 || most < 2 * first)
+    if (exactly != 0 && exactly < 4)
+      throw error(fmt::format(
+          "a likelihood: {} steps were asked for, expected four or more, which are compared with "
+          "half and a quarter as many",
+          exactly));
+    if (first < 1 || most / 4 < first)
       throw error(
           fmt::format("a likelihood: from {} to {} steps were asked for, expected one or more, and "
-                      "at most twice as many or more",
+                      "at most four times as many or more",
                       first, most));
   }
 };
@@ -147,7 +150,7 @@ struct likelihood_steps {
 /// What a likelihood comes to, in nats, one number a sample.
 struct likelihood_estimate {
   std::vector<double> nats;
-  std::vector<double> of_steps;   ///< what its steps may leave, from fewer of them
+  std::vector<double> of_steps;   ///< what its steps may leave, from two runs with fewer
   std::vector<double> of_probes;  ///< standard error of its probes; NaN of one, 0 of exact traces
   int steps = 0;                  ///< that were needed
 };
@@ -304,6 +307,16 @@ template <class Divergence> inline constexpr bool has_probes = requires(Divergen
   int{d.count};
 };
 
+/// What steps may leave of a likelihood, from the change since half as many and the change before
+/// that: where changes shrink by q the rest is q / (1 - q) of the last. Twice that, and no less than
+/// the change itself; eight times the change of one that hardly shrinks.
+inline double left_by_steps(double change, double change_before) {
+  change = std::max(change, change_before / 4);  // small by chance
+  if (change == 0) return 0;
+  double const q = std::min(change / change_before, 0.8);
+  return change * std::max(1.0, 2 * q / (1 - q));
+}
+
 /// The levels are those of one plan, from clean to noisy.
 template <class Pipeline, class Divergence>
 likelihood_estimate likelihood_on(Pipeline const& p, images const& clean,
@@ -418,31 +431,36 @@ likelihood_estimate log_likelihood(pipeline<Stages...> const& p, images const& c
     };
     double const bits =
         std::numbers::ln2 * static_cast<double>(clean.count() ? clean[0].size() : 1);
-    int n = steps.exactly ? steps.exactly : 2 * steps.first;
-    likelihood_estimate before = with(steps.exactly ? (n + 1) / 2 : steps.first);
-    before.of_steps.assign(before.nats.size(), std::numeric_limits<double>::infinity());
-    for (bool begun = false;; begun = true) {
+    std::vector<double> before, change_before;
+    for (int k = 0;; ++k) {
+      int const n = !steps.exactly ? steps.first << k
+                    : k == 0       ? (steps.exactly + 3) / 4
+                    : k == 1       ? (steps.exactly + 1) / 2
+                                   : steps.exactly;
       likelihood_estimate r = with(n);
-      double largest = 0;
-      for (std::size_t i = 0; i < r.nats.size(); ++i) {
-        double change = std::abs(r.nats[i] - before.nats[i]);
-        // One that hardly changes may do so by chance: a quarter of the change before counts too.
-        if (begun) change = std::max(change, before.of_steps[i] / 4);
-        r.of_steps.push_back(change);
-        if (!std::isfinite(r.nats[i]))
-          throw error(fmt::format("a likelihood: that of sample {} is {} by {} steps{}", i,
-                                  r.nats[i], n, steps.exactly ? ", expected more of them" : ""));
-        largest = std::max(largest, change / bits);
+      std::vector<double> change;
+      for (std::size_t i = 0; i < before.size(); ++i) {
+        change.push_back(std::abs(r.nats[i] - before[i]));
+        if (!std::isfinite(change[i]))
+          throw error(fmt::format(
+              "a likelihood: that of sample {} is {} by {} steps and {} by fewer, expected numbers",
+              i, r.nats[i], n, before[i]));
       }
-      if (steps.exactly || (begun && largest <= steps.tolerance)) return r;
-      if (n > steps.most / 2)
-        throw error(
-            fmt::format("a likelihood: {} steps may leave {:.2g} bits per dimension, expected {} "
-                        "or less; allow "
-                        "more steps or a larger tolerance",
-                        n, largest, steps.tolerance));
-      before = std::move(r);
-      n *= 2;
+      if (k >= 2) {
+        double largest = 0;
+        for (std::size_t i = 0; i < change.size(); ++i) {
+          r.of_steps.push_back(detail::left_by_steps(change[i], change_before[i]));
+          largest = std::max(largest, r.of_steps[i] / bits);
+        }
+        if (steps.exactly || largest <= steps.tolerance) return r;
+        if (n > steps.most / 2)
+          throw error(fmt::format(
+              "a likelihood: {} steps may leave {:.2g} bits per dimension, expected {} or less; "
+              "allow more steps or a larger tolerance",
+              n, largest, steps.tolerance));
+      }
+      before = std::move(r.nats);
+      change_before = std::move(change);
     }
   } else return {};
 }

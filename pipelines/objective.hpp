@@ -190,6 +190,7 @@ struct by_loss {
     if (!(loss >= 0 && std::isfinite(loss)))
       throw error(fmt::format(
           "times::by_loss: a loss of {} was given, expected a finite one, 0 or more", loss));
+    check();
     memory.resize(parts * (kept + 1));
     double* const of_part = memory.data() + part_of(share) * (kept + 1);
     of_part[1 + static_cast<std::size_t>(std::fmod(of_part[0], kept))] = loss;
@@ -207,7 +208,15 @@ struct by_loss {
     return static_cast<std::size_t>(std::clamp(share * count(), 0.0, count() - 1));
   }
   double const* of(std::size_t part) const { return memory.data() + part * (kept + 1); }
+  void check() const {
+    if (parts == 0 || kept == 0)
+      throw error(
+          fmt::format("times::by_loss: parts = {} and kept = {} were given, expected one or "
+                      "more of each",
+                      parts, kept));
+  }
   bool is_warm() const {
+    check();
     if (memory.size() != parts * (kept + 1)) return false;
     for (std::size_t k = 0; k < parts; ++k)
       if (of(k)[0] < static_cast<double>(kept)) return false;

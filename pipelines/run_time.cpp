@@ -271,7 +271,7 @@ constexpr double largest_factor = 256;
 
 void check_share(any_lowered const& lowered, any_stages const& stages, level t, level s) {
   double const factor = largest_share(lowered) / s.scale();
-  if (!(factor > largest_factor && std::isfinite(factor)))
+  if (!(factor > largest_factor && std::isfinite(static_cast<float>(factor))))
     return;  // what is not finite has its own
   auto const size_of_raw = [](any_form const& f) {
     double r = 0;

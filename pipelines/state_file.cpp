@@ -75,7 +75,7 @@ class reader {
     std::uint64_t r = 0;
     auto const [end, failed] = std::from_chars(t.data(), t.data() + t.size(), r);
     if (failed != std::errc{} || end != t.data() + t.size())
-      refuse("{} is '{:.40}'; expected a whole number", key, t);
+      refuse("{} is {}; expected a whole number", key, io::in_quotes(t));
     return r;
   }
   /// The length of a list, by the header.

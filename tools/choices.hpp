@@ -193,7 +193,7 @@ struct any_times {
   times::by_loss* by_loss() { return std::get_if<times::by_loss>(&which); }
   times::by_loss const* by_loss() const { return std::get_if<times::by_loss>(&which); }
 };
-inline std::initializer_list<named<any_times>> const times_choices{
+inline std::vector<named<any_times>> const times_choices{
     {"stratified", {times::uniform{}}},
     {"stratified_log_normal", {times::log_normal{}}},
     {"stratified_logit_normal", {times::logit_normal{}}},

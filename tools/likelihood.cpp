@@ -108,7 +108,7 @@ bool dequantizes(options const& o, images const& pictures) {
 }
 
 int run(options const& o) {
-  if (o.steps) check_whole("--steps", *o.steps, 2, 1'000'000);
+  if (o.steps) check_whole("--steps", *o.steps, 4, 1'000'000);
   if (o.steps && o.tolerance)
     throw error(fmt::format(
         "--steps {} and --tolerance {} were given; expected one of the two, a tolerance "

@@ -46,11 +46,18 @@ struct distribution {
   double of_normal(double z) const {
     double const share = std::erfc(-z * std::numbers::sqrt2 / 2) / 2;
     double low = -20, high = 20;
+    for (normal const& p : parts) low = std::min(low, -20 * p.sd), high = std::max(high, 20 * p.sd);
     for (int i = 0; i < 80; ++i) {
       double const middle = (low + high) / 2;
       (cumulative(middle) < share ? low : high) = middle;
     }
     return low;
+  }
+  /// That of x at a level.
+  distribution noised(level const& t) const {
+    distribution r = *this;
+    for (normal& p : r.parts) p = {p.weight, t.alpha * p.mean, std::hypot(t.alpha * p.sd, t.sigma)};
+    return r;
   }
   /// E[x0 | x].
   double x0(double x, level const& t) const {
@@ -99,7 +106,7 @@ inline weights weights_of(std::string_view prediction, level const& t) {
   if (prediction == "x0") return {1, 0};
   if (prediction == "score") return {0, -1 / t.sigma};
   if (prediction == "v") return {-t.sigma, t.alpha};
-  if (prediction == "velocity") return {t.dalpha, t.dsigma};
+  if (prediction == "velocity") return {t.steps * t.dalpha, t.steps * t.dsigma};
   // edm: F = (D - c_skip u) / c_out, D = x0, u = x / alpha, times alpha over and under.
   double const n = std::hypot(t.sigma, t.alpha * sigma_data);
   return {t.sigma / (sigma_data * n), -sigma_data * t.alpha / n};

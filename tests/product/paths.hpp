@@ -31,7 +31,8 @@ inline path_formula ddim_path(double eta) {
         continue;
       }
       double const a = t.alpha / s.alpha, beta = t.sigma * t.sigma - a * a * s.sigma * s.sigma;
-      double const kappa2 = eta * eta * s.sigma * s.sigma / (t.sigma * t.sigma) * beta;
+      double const kappa2 =
+          eta == 0 ? 0 : eta * eta * s.sigma * s.sigma / (t.sigma * t.sigma) * beta;
       x = s.alpha * x0 + std::sqrt(std::max(0.0, s.sigma * s.sigma - kappa2)) * eps +
           std::sqrt(kappa2) * (eta == 0 ? 0 : w.noise(k));
     }

@@ -96,7 +96,7 @@ for number, words in enumerate([("--weight", w) for w in ["uniform", "snr_plus_1
 
 # From another model's weights: of the same network, whatever it was trained to.
 refused(["--from", "the network"], *BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--unconditional", cwd=folder)
-refused(["--from", "small"], *[word if word != "tiny" else "small" for word in BASE[:-1]], "o.safetensors", "--from",
+refused(["--from", "\"base\":16"], *[word if word != "tiny" else "small" for word in BASE[:-1]], "o.safetensors", "--from",
         "m.safetensors", cwd=folder)
 refused("nowhere", *BASE[:-1], "o.safetensors", "--from", "nowhere.safetensors", cwd=folder)
 done = run(*BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--predicts", "epsilon", cwd=folder)

@@ -22,7 +22,7 @@ struct probe {
   using kind = kinds::sampler;
   auto step(level, level) const {
     using namespace symbols;
-    return tweedie::step(keep<0> = x0, keep<1> = eps);
+    return tweedie::step(keep<0> = x0, keep<1> = eps, x = +x);
   }
 };
 

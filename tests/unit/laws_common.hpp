@@ -113,7 +113,7 @@ std::vector<double> answer(gaussian_mixture const& m, std::span<double const> x,
     else if constexpr (std::is_same_v<P, predicts::score>) r[i] = p.score[i];
     else if constexpr (std::is_same_v<P, predicts::v>)
       r[i] = t.alpha * p.eps[i] - t.sigma * p.x0[i];
-    else r[i] = t.dalpha * p.x0[i] + t.dsigma * p.eps[i];
+    else r[i] = t.steps * (t.dalpha * p.x0[i] + t.dsigma * p.eps[i]);
   }
   return r;
 }

@@ -8,6 +8,8 @@
 #include <numeric>
 #include <tweedie/pipelines/adaptive.hpp>
 #include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/edm.hpp>
+#include <tweedie/schedules/sub_variance_preserving.hpp>
 
 #include "laws_common.hpp"
 #include "numbers.hpp"
@@ -21,6 +23,7 @@ constexpr std::size_t dimension = 3, count = 24;
 
 gaussian_mixture const one{{{.mean = {0.4, -0.2, 0.1}, .variance = 0.25}}};
 gaussian_mixture const two = two_classes(dimension);
+gaussian_mixture const wide{{{.mean = {3, -2, 1}, .variance = 4}}};
 gaussian_mixture const narrow{{{.mean = {0.3, -0.5, 0.1}, .variance = 0.01}}};
 gaussian_mixture const apart{{{.mean = {0.7, 0.3, -0.2}, .variance = 0.04, .weight = 1},
                               {.mean = {-0.6, 0.1, 0.2}, .variance = 0.0225, .weight = 2}}};
@@ -31,8 +34,8 @@ struct named {
 };
 gaussian_mixture const sharp{{{.mean = {0.7, 0.3, -0.2}, .variance = 0.01, .weight = 1},
                               {.mean = {-0.6, 0.1, 0.2}, .variance = 0.0025, .weight = 2}}};
-named const all_data[]{
-    {"one", &one}, {"narrow", &narrow}, {"two", &two}, {"apart", &apart}, {"sharp", &sharp}};
+named const all_data[]{{"one", &one}, {"wide", &wide},   {"narrow", &narrow},
+                       {"two", &two}, {"apart", &apart}, {"sharp", &sharp}};
 
 /// Where the steps end: what the library takes where nothing is said.
 double last_rho(any_schedule const& s) {
@@ -153,6 +156,127 @@ BOOST_AUTO_TEST_CASE(error_is_within_three_times_the_tolerance) {
   check(tableaux::dormand_prince{}, "5(4)");
 }
 
+namespace {
+
+/// Mean and standard deviation of the first element.
+std::pair<double, double> moments(images const& x) {
+  double sum = 0, squares = 0;
+  auto const n = static_cast<double>(x.count());
+  for (std::size_t i = 0; i < x.count(); ++i) {
+    double const a = x[i][0];
+    sum += a;
+    squares += a * a;
+  }
+  return {sum / n, std::sqrt(squares / n - sum / n * (sum / n))};
+}
+
+/// A schedule with the smallest rho that its own type has.
+struct with_low {
+  any_schedule schedule;
+  double low;
+  template <class S>
+  explicit with_low(S const& s)
+      : schedule(s),
+        low(grids::range_of_rho("here", s, {}, std::min(s.at(s.end()).rho(), 1e9)).low) {}
+};
+
+}  // namespace
+
+// N(0, I) is left as it is by every flow, wherever it begins: at sigma_max = 10 of a flow too, where
+// alpha^2 + sigma^2 is 0.83.
+BOOST_AUTO_TEST_CASE(begins_with_the_deviation_of_its_level) {
+  any_schedule const s = schedules::rectified_flow{};
+  for (double sigma_max : {3.0, 10.0, 80.0}) {
+    auto const x = (s | predicts::v{} | adaptive<tableaux::dormand_prince>{.sigma_max = sigma_max} |
+                    network_function(centred(1).predicting<predicts::v>()))
+                       .sample({.shape = {20000, 1}, .seed = 2});
+    auto const [mean, deviation] = moments(x);
+    BOOST_TEST_MESSAGE("from " << sigma_max << ": " << mean << ", " << deviation);
+    BOOST_TEST(std::abs(deviation - 1) < 0.02, "from " << sigma_max << ": " << deviation);
+    BOOST_TEST(std::abs(mean) < 0.03);
+  }
+}
+
+// By their defaults, in one and two dimensions: mean and standard deviation of 4000 samples within
+// the tolerance and four standard errors. Two modes about 0, one Gaussian 0.3 off: what a start
+// without the data's mean leaves of it is alpha_T / sqrt(alpha_T^2 v + sigma_T^2) of its deviation.
+BOOST_AUTO_TEST_CASE(mean_and_deviation_by_default) {
+  constexpr std::size_t many = 4000;
+  std::vector<with_low> all;
+  auto const add = [&](auto... s) { (all.emplace_back(s), ...); };
+  add(schedules::linear{}, schedules::scaled_linear{}, schedules::cosine{},
+      schedules::continuous::linear{}, schedules::continuous::scaled_linear{},
+      schedules::continuous::cosine{}, schedules::rectified_flow{}, schedules::variance_exploding{},
+      schedules::edm{}, schedules::sub_variance_preserving{});
+  auto const check = [&]<class Tableau>(Tableau, char const* name) {
+    for (with_low const& of : all)
+      for (std::size_t d : {1u, 2u}) {
+        gaussian_mixture const single{{{.mean = std::vector<double>(d, 0.3), .variance = 0.25}}};
+        gaussian_mixture const modes{{{.mean = std::vector<double>(d, 0.6), .variance = 0.04},
+                                      {.mean = std::vector<double>(d, -0.6), .variance = 0.04}}};
+        for (auto const* data : {&single, &modes}) {
+          adaptive<Tableau> const steps{.sigma_min = of.low};
+          auto const x = (of.schedule | predicts::v{} | steps |
+                          network_function(data->template predicting<predicts::v>()))
+                             .sample({.shape = {many, d}, .seed = 3});
+          double const truth = data == &single ? 0.3 : 0;
+          double const spread = std::sqrt(data->covariance()[0]);
+          auto const [mean, deviation] = moments(x);
+          level const end = of.schedule.at(of.schedule.end());
+          double const missed = end.alpha / std::hypot(end.alpha * spread, end.sigma);
+          double const slack = steps.tolerance + 4 * spread / std::sqrt(double{many});
+          BOOST_TEST(std::abs(mean - truth) < slack + missed * truth * spread,
+                     of.schedule.called << " " << name << ": mean " << mean);
+          BOOST_TEST(std::abs(deviation - spread) < slack + missed * missed * spread,
+                     of.schedule.called << " " << name << ": deviation " << deviation);
+        }
+      }
+  };
+  check(tableaux::bogacki_shampine{}, "3(2)");
+  check(tableaux::dormand_prince{}, "5(4)");
+}
+
+// A tolerance beyond the data's size leaves the shortest way there is: eighths of the whole.
+BOOST_AUTO_TEST_CASE(tolerance_that_is_huge) {
+  for (any_schedule const& s :
+       {any_schedule(schedules::continuous::linear{}), any_schedule(schedules::cosine{}),
+        any_schedule(schedules::rectified_flow{})}) {
+    images const start = starts(s);
+    auto const r = integrate(pipeline_of<tableaux::dormand_prince>(s, one, 10),
+                             {.shape = {count, dimension}, .seed = 11});
+    for (std::size_t i = 0; i < count; ++i) {
+      auto const truth = exact_end(s, one, {start[i].begin(), start[i].end()});
+      for (std::size_t j = 0; j < dimension; ++j)
+        BOOST_TEST(std::abs(static_cast<double>(r.samples[i][j]) - truth[j]) < 0.05);
+      BOOST_TEST(r.rejected[i] == 0);
+    }
+  }
+}
+
+// Where alpha is 5e-5, as where the cosine table ends, whatever is predicted.
+BOOST_AUTO_TEST_CASE(nearly_singular_end_by_every_prediction) {
+  any_schedule const s = schedules::cosine{};
+  images const start = starts(s);
+  auto const check = [&]<class P>(P, char const* name) {
+    auto const r =
+        integrate(s | P{} | adaptive<tableaux::dormand_prince>{.sigma_min = last_rho(s)} |
+                      network_function(one.predicting<P>()),
+                  {.shape = {count, dimension}, .seed = 11});
+    double largest = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto const truth = exact_end(s, one, {start[i].begin(), start[i].end()});
+      for (std::size_t j = 0; j < dimension; ++j)
+        largest = std::max(largest, std::abs(static_cast<double>(r.samples[i][j]) - truth[j]));
+    }
+    BOOST_TEST_MESSAGE(name << ": " << largest);
+    BOOST_TEST(largest < 3e-3, name << ": " << largest);
+  };
+  check(predicts::v{}, "v");
+  check(predicts::x0{}, "x0");
+  check(predicts::epsilon{}, "epsilon");
+  check(predicts::score{}, "score");
+}
+
 BOOST_AUTO_TEST_CASE(a_sample_has_the_bits_it_has_alone) {
   any_schedule const s = schedules::continuous::linear{};
   auto const pipeline = pipeline_of<tableaux::bogacki_shampine>(s, apart, 1e-3);
@@ -217,6 +341,8 @@ BOOST_AUTO_TEST_CASE(sentences) {
       with(adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-5, .most_evaluations = 50}, exact),
       "at most 50 were allowed for the tolerance 1e-05"));
   BOOST_TEST(contains(with(adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-12}, exact),
+                      "the tolerance is below float32's rounding"));
+  BOOST_TEST(contains(with(adaptive<tableaux::dormand_prince>{.tolerance = 1e-12}, exact),
                       "the tolerance is below float32's rounding"));
   BOOST_TEST(contains(with(adaptive<tableaux::bogacki_shampine>{.most_evaluations = 0}, exact),
                       "at most 0 evaluations were allowed"));

@@ -156,9 +156,9 @@ BOOST_AUTO_TEST_CASE(karras_is_equation_5) {
   BOOST_TEST(levels[18].sigma == 0);
 
   auto const on_table = grids::karras{.rho = 3}.levels(table, 10);
-  BOOST_TEST(on_table[0].t == 1000);
+  close(on_table[0].rho(), 80, 1e-12);  // not the table's 157
   close(on_table[9].t, 1, 1e-12);
-  double const a = std::cbrt(table.at(1000).rho()), b = std::cbrt(table.at(1).rho());
+  double const a = std::cbrt(80), b = std::cbrt(table.at(1).rho());
   close(on_table[4].rho(), std::pow(a + 4 / 9. * (b - a), 3), 1e-12);
   auto const given =
       grids::karras{.sigma_min = 0.1, .sigma_max = 10}.levels(schedules::rectified_flow{}, 5);
@@ -226,8 +226,6 @@ BOOST_AUTO_TEST_CASE(errors_are_sentences) {
       many(grids::karras{.sigma_max = 1000}, 10)
           .starts_with(
               "schedules::linear: rho = sigma / alpha = 1000 was given, expected 0 <= rho <= 157"));
-  BOOST_TEST(sentence([] { grids::karras{}.levels(schedules::rectified_flow{}, 5); }) ==
-             "grids::karras: rho is infinite at the schedule's noisy end, expected a sigma_max");
   auto custom = [](std::vector<double> times, int n) {
     return sentence([&] { grids::custom{times}.levels(table, n); });
   };

@@ -37,7 +37,7 @@ BOOST_AUTO_TEST_CASE(a_step_by_its_formula) {
   auto r = asked(mask);
   for (int resamplings : {1, 2, 3}) {
     auto const plan = pipeline_of(samplers::repaint{samplers::ddim{}, resamplings})
-                          .plan(grids::custom{{600, 350}}, 1);
+                          .plan(grids::custom{{900, 350}}, 1);
     state const start = plan.start(r);
     auto const samples = plan.run(start);
     level const t = plan.levels()[0], s = plan.levels()[1];

@@ -6,6 +6,7 @@
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/heun_in_rho.hpp>
 #include <tweedie/samplers/repaint.hpp>
 
 #include "inpainting_common.hpp"
@@ -94,8 +95,9 @@ BOOST_AUTO_TEST_CASE(replacement_costs_no_kernel) {
   static_assert(again[0].writes == 1 && again[0].bytes_per_element == around[0].bytes_per_element);
   static_assert(again[0].noise_streams == 2 && again[1].noise_streams == 1);
   // From alpha = 0 nothing is done again.
-  constexpr auto heun = decltype(pipeline_of(samplers::repaint{samplers::heun{}, 3}))::facts();
-  static_assert(heun.size() == 1 + 4 + 1);
+  constexpr auto in_rho =
+      decltype(pipeline_of(samplers::repaint{samplers::heun_in_rho{}, 3}))::facts();
+  static_assert(in_rho.size() == 1 + 4 + 1);
 }
 
 BOOST_AUTO_TEST_CASE(evaluations_are_those_of_the_repetitions) {
@@ -165,7 +167,7 @@ BOOST_AUTO_TEST_CASE(a_repetition_enters_again) {
     auto last(level, level) const { return tweedie::step(x = 0.5 * x); }
   };
   auto const plan =
-      pipeline_of(samplers::repaint{doubling{}, 2}).plan(grids::custom{{600, 350, 0}}, 2);
+      pipeline_of(samplers::repaint{doubling{}, 2}).plan(grids::custom{{900, 350, 0}}, 2);
   state const start = plan.start(asked(filled({2, 2}, 0)));
   auto const samples = plan.run(start);
   level const t = plan.levels()[0], s = plan.levels()[1];

@@ -298,7 +298,7 @@ BOOST_AUTO_TEST_CASE(is_the_exact_density_by_default) {
       }
     }
   BOOST_TEST_MESSAGE("steps, at most: " << most);
-  BOOST_TEST(most <= 64);
+  BOOST_TEST(most <= 80);
 }
 
 // What is said of the steps holds the truth, by few of them and by samplers of low order.
@@ -306,7 +306,7 @@ BOOST_AUTO_TEST_CASE(what_the_steps_leave_is_said) {
   images const x = samples_of(mixture, 8);
   auto const check = [&](any_schedule const& s, auto sampler) {
     auto const pipeline = s | predicts::v{} | sampler | network_of(predicts::v{});
-    for (int n : {2, 3, 5, 10, 20}) {
+    for (int n : {4, 5, 10, 20, 40}) {
       auto const e = log_likelihood(pipeline, x, {.exactly = n});
       BOOST_TEST(e.steps == n);
       auto const levels =
@@ -344,13 +344,13 @@ BOOST_AUTO_TEST_CASE(by_any_deterministic_sampler) {
       BOOST_TEST(fine < coarse / 2 + 1e-3);
     }
   };
-  check("ddim", 0.1, samplers::ddim{});
-  check("euler", 0.1, samplers::euler{});
-  check("heun", 2e-3, samplers::heun{});
-  check("dpmpp_2m", 5e-3, samplers::dpmpp_2m{});
-  check("dpm_solver_2", 5e-3, samplers::dpm_solver_2{});
-  check("lms_3", 5e-3, samplers::lms_3{});
-  check("unipc_2", 5e-3, samplers::unipc_2{});
+  check("ddim", 0.06, samplers::ddim{});
+  check("euler", 0.06, samplers::euler{});
+  check("heun", 1e-3, samplers::heun{});
+  check("dpmpp_2m", 2e-3, samplers::dpmpp_2m{});
+  check("dpm_solver_2", 2e-3, samplers::dpm_solver_2{});
+  check("lms_3", 2e-3, samplers::lms_3{});
+  check("unipc_2", 2e-3, samplers::unipc_2{});
   check("rk4", 1e-3, rk4{});
 }
 
@@ -413,6 +413,7 @@ BOOST_AUTO_TEST_CASE(hutchinson_has_the_exact_mean) {
   images x{{count, dimension}, {}};
   for (std::size_t i = 0; i < count; ++i)
     x.data.insert(x.data.end(), one.data.begin(), one.data.end());
+  std::vector<double> variances;
   for (auto probes : {divergence::probes::rademacher, divergence::probes::gaussian})
     for (int each : {1, 4}) {
       auto const nats =
@@ -425,8 +426,11 @@ BOOST_AUTO_TEST_CASE(hutchinson_has_the_exact_mean) {
       BOOST_TEST_MESSAGE("mean " << mean << " +- " << standard_error << ", exact trace " << truth);
       BOOST_TEST(std::abs(mean - truth) < 3 * standard_error);
       BOOST_TEST(variance > 0);
-      BOOST_TEST(variance < 1 / std::sqrt(static_cast<double>(each)));
+      variances.push_back(variance);
     }
+  BOOST_TEST(std::abs(4 * variances[1] / variances[0] - 1) < 0.2);
+  BOOST_TEST(std::abs(4 * variances[3] / variances[2] - 1) < 0.2);
+  BOOST_TEST(variances[0] < variances[2]);  // signs have the smaller one
 }
 
 BOOST_AUTO_TEST_CASE(a_sample_has_the_bits_it_has_alone) {
@@ -468,8 +472,8 @@ BOOST_AUTO_TEST_CASE(sentences) {
   };
   BOOST_TEST(contains(by({.tolerance = 0}), "a tolerance of 0 bits per dimension was given"));
   BOOST_TEST(contains(by({.tolerance = NAN}), "a tolerance of nan bits per dimension was given"));
-  BOOST_TEST(contains(by({.tolerance = 1e-9, .most = 64}), "64 steps may leave "));
-  BOOST_TEST(contains(by({.exactly = 1}), "1 steps were asked for, expected two or more"));
+  BOOST_TEST(contains(by({.tolerance = 1e-9, .most = 64}), "40 steps may leave "));
+  BOOST_TEST(contains(by({.exactly = 1}), "1 steps were asked for, expected four or more"));
   BOOST_TEST(contains(by({.exactly = -3}), "-3 steps were asked for"));
   BOOST_TEST(contains(by({.first = 8, .most = 15}), "from 8 to 15 steps"));
   BOOST_TEST(contains(by({.sigma_min = 5, .sigma_max = 1}), "expected 0 < sigma_min < sigma_max"));

@@ -141,6 +141,14 @@ BOOST_AUTO_TEST_CASE(rows_of_any_pitch) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(no_examples_at_all) {
+  for (std::size_t pitch : {2u, 4u}) {
+    objective const o{schedules::cosine{}, predicts::v{}, weights::plain{}, times::stratified{}};
+    auto const e = o({}, nullptr, nullptr, nullptr, pitch);
+    BOOST_TEST((e.levels.empty() && e.weights.empty() && e.shares.empty()));
+  }
+}
+
 // What a network sees in training is what it sees in sampling: c_in x for predicts::edm.
 BOOST_AUTO_TEST_CASE(edm_is_given_its_own_input) {
   std::size_t const n = 50, pitch = 4;
@@ -462,6 +470,14 @@ BOOST_AUTO_TEST_CASE(times_by_their_loss) {
       contains(sentence([&] { o.observe(first, {}); }), "0 errors were given for 20 examples"));
   errors.assign(20, std::numeric_limits<double>::quiet_NaN());
   BOOST_TEST(contains(sentence([&] { o.observe(first, errors); }), "a loss of nan was given"));
+
+  for (auto const& none : {times::by_loss{.parts = 0}, times::by_loss{.kept = 0}}) {
+    o.times = none;
+    BOOST_TEST(contains(sentence([&] { o.draw({}); }), "expected one or more of each"));
+    BOOST_TEST(contains(sentence([&] { o.observe(first, std::vector<double>(20, 1)); }),
+                        "expected one or more of each"));
+  }
+  o.times = again.times = {.parts = parts, .kept = 3};
 
   // A loss of 0 everywhere is no reason to divide by it.
   errors.assign(20, 0);

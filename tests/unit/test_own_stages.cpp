@@ -83,8 +83,6 @@ BOOST_AUTO_TEST_CASE(stages_without_types_read_what_is_there) {
   says(sentence_of([](auto& s) { s.threshold.eps_of = {}; }), "a threshold with one of");
   says(sentence_of([](auto& s) { s.predicts.x0_of = form_of(sym::out<0>::rank); }),
        "predicts::v: x0_of reads out<0>");
-  says(sentence_of([](auto& s) { s.predicts.eps_of = {}; }), "predicts::v: eps_of is empty");
-  says(sentence_of([](auto& s) { s.sampler.last = {}; }), "a sampler without last");
 }
 
 BOOST_AUTO_TEST_CASE(a_symbol_is_no_number) {

@@ -122,9 +122,10 @@ BOOST_AUTO_TEST_CASE(samplers_of_several_evaluations) {
   agrees("heun", schedules::cosine{} | v | thresholds::clip{} | samplers::heun{} | scrambled{},
          grids::uniform{}, 4);
   agrees("dpm_solver_2", vp | predicts::velocity{} | samplers::dpm_solver_2{} | scrambled{},
-         grids::uniform{}, 4);
+         grids::uniform{}, 10);
   agrees("predictor_corrector",
-         vp | predicts::score{} | samplers::predictor_corrector{samplers::ancestral{}, 2} |
+         vp | predicts::score{} |
+             samplers::predictor_corrector{samplers::ancestral{}, 2, 0.16, samplers::by_norms{}} |
              scrambled{},
          grids::uniform{}, 3);
 }
@@ -132,7 +133,7 @@ BOOST_AUTO_TEST_CASE(samplers_of_several_evaluations) {
 BOOST_AUTO_TEST_CASE(what_a_kernel_does_for_the_next_evaluation) {
   agrees("churn, c_in",
          schedules::edm{} | predicts::edm{} | samplers::edm_stochastic{.gamma = 0.2} | scrambled{},
-         grids::karras{.sigma_max = 40}, 4);
+         grids::karras{.sigma_max = 40}, 8);
 }
 
 BOOST_AUTO_TEST_CASE(reductions_and_memories) {

@@ -16,12 +16,14 @@
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/heun_in_rho.hpp>
 #include <tweedie/samplers/lms_3.hpp>
 #include <tweedie/samplers/predictor_corrector.hpp>
 #include <tweedie/samplers/repaint.hpp>
 #include <tweedie/samplers/replacement.hpp>
 #include <tweedie/samplers/runge_kutta.hpp>
 #include <tweedie/samplers/sde_dpmpp_2m.hpp>
+#include <tweedie/samplers/step_length.hpp>
 #include <tweedie/samplers/tableaux.hpp>
 #include <tweedie/samplers/unipc_2.hpp>
 #include <tweedie/schedules/cosine.hpp>
@@ -44,12 +46,14 @@ int main() {
   with("euler", samplers::euler{});
   with("euler_maruyama", samplers::euler_maruyama{});
   with("heun", samplers::heun{});
+  with("heun_in_rho", samplers::heun_in_rho{});
   with("midpoint", samplers::runge_kutta<tableaux::midpoint>{});
   with("kutta_3", samplers::runge_kutta<tableaux::kutta_3>{});
   with("rk4", samplers::runge_kutta<tableaux::rk4>{});
   with("dpm_solver_2", samplers::dpm_solver_2{});
   with("dpmpp_2m", samplers::dpmpp_2m{});
   with("dpmpp_3m", samplers::dpmpp_3m{});
+  with("dpmpp_3m_published", samplers::dpmpp_3m_published{});
   with("unipc_2", samplers::unipc_2{});
   with("lms_3", samplers::lms_3{});
   with("sde_dpmpp_2m", samplers::sde_dpmpp_2m{});
