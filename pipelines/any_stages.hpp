@@ -77,6 +77,7 @@ struct any_sampler {
   std::vector<int> mentioned;  ///< ranks of the symbols that its formulas read
   std::vector<int> assigned;   ///< and write
   bool takes_both = true;      ///< whether each evaluation of its steps reads x0 and eps
+  bool takes_x0 = true;        ///< whether any does
   shared_call<any_step(int before, level const* t, path const&)> step;
   shared_call<any_step(level const* t, path const&)> first;  ///< may be empty
   shared_call<any_step(level const* t, path const&)> last;
@@ -203,6 +204,7 @@ template <class S> any_sampler forget_sampler(detail::owner shared, S const& sta
   r.mentioned = ranks_of(decltype(concat(all_mentioned<S>(kinds{}), mentioned_on_entering<S>())){});
   r.assigned = ranks_of(decltype(all_assigned<S>(kinds{})){});
   r.takes_both = takes_x0_and_eps<S>(kinds{});
+  r.takes_x0 = takes_x0<S>(kinds{});
   r.step = {
       shared, [](void const* self, int before, level const* t, path const& p) {
         any_step step;

@@ -349,7 +349,7 @@ template <class... Stages> struct pipeline {
                 }();
                 if constexpr (is_adaptive || !draws) return draws;
                 else if constexpr (detail::sampler_fits<sampler>())
-                  return sees_guidance<guide, sampler>();
+                  return sees_guidance<guide, sampler>() && sees_threshold<threshold, sampler>();
               }
             }
     return false;
@@ -376,6 +376,22 @@ template <class... Stages> struct pipeline {
     if constexpr (in_order && fits())
       return detail::grid_fits<Grid, stage_of<kinds::schedule, int>>();
     else return false;
+  }
+
+  /// Whether the sampler's formulas see what the threshold does, where it leaves eps.
+  template <class Threshold, class Sampler> static constexpr bool sees_threshold() {
+    if constexpr (std::is_same_v<Threshold, no_threshold>) return true;
+    else if constexpr (std::is_same_v<decltype(lift(
+                                          std::declval<Threshold const&>().eps_of(level{}))),
+                                      form<sym::eps>>) {
+      constexpr bool limits = detail::takes_x0<Sampler>(detail::kinds_of_step<Sampler>{});
+      static_assert(
+          limits,
+          "a threshold that leaves eps, such as clip_x0_only, limits nothing of a sampler "
+          "whose steps read eps alone: write thresholds::clip, or a sampler that reads "
+          "x0, such as samplers::ddim{}");
+      return limits;
+    } else return true;
   }
 
   /// Whether the sampler's formulas see what the guidance does to x0 and to eps.

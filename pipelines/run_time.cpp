@@ -318,6 +318,14 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
         "a guidance that guides x0 and eps apart, such as cfg_plus_plus, was given with a sampler "
         "whose steps read only one of them, so that it would be another guidance or none; "
         "expected a sampler in x0 and eps, such as ddim");
+  if (stages.threshold.x0_of && !stages.sampler.takes_x0) {
+    any_form const kept = stages.threshold.eps_of(levels_[0]);
+    if (kept.size() == 1 && kept[0].symbol.rank == sym::eps::rank && kept[0].c == 1)
+      throw error(
+          "a threshold that leaves eps, such as clip_x0_only, was given with a sampler whose steps "
+          "read eps alone, so that it would limit nothing; expected thresholds::clip, or a sampler "
+          "that reads x0, such as ddim");
+  }
   fuser const of{stages, layout_};
   std::size_t scratches = 0;
   for (structure const& s : structures_)

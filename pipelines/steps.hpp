@@ -93,9 +93,7 @@ using formula_of = decltype(Kind::formula(
 
 // What a sampler's formulas mention, before anything is answered.
 
-template <class... S> list<S...> mentioned(form<S...>) {
-  return {};
-}
+template <class... S> list<S...> mentioned(form<S...>) { return {}; }
 // Declared before either is defined: an expression may hold another.
 template <class F, class... A> auto mentioned(pointwise_node<F, A...>);
 template <class F, class... A> auto mentioned(reduction_node<F, A...>);
@@ -148,6 +146,18 @@ template <class Kind> inline constexpr bool is_inner = false;
 template <int Before> inline constexpr bool is_inner<inner_step<Before>> = true;
 template <class Sampler, class... Kind> constexpr bool takes_x0_and_eps(list<Kind...>) {
   return ((!is_inner<Kind> || each_reads_both(static_cast<formula_of<Sampler, Kind>*>(nullptr))) &&
+          ...);
+}
+
+// Whether an inner step of a sampler reads x0: else a threshold that leaves eps limits nothing there.
+template <class... S> constexpr bool reads_x0(list<S...>) {
+  return ((std::is_same_v<S, sym::x0> || std::is_same_v<S, sym::v> ||
+           std::is_same_v<S, sym::velocity>) ||
+          ... || false);
+}
+template <class Sampler, class... Kind> constexpr bool takes_x0(list<Kind...>) {
+  return ((is_inner<Kind> &&
+           reads_x0(decltype(mentioned(std::declval<formula_of<Sampler, Kind>>())){})) ||
           ...);
 }
 

@@ -4,7 +4,9 @@
 //
 //   u_s = u_t + sum_i eps_i integral from rho_t to rho_s of l_i(rho) drho
 //
-// l_i are Lagrange's polynomials through the last slopes' rho.
+// l_i are Lagrange's polynomials through the last slopes' rho. Where a step is more than twice as long
+// as the one before, as in few steps from the clean end on, it is Euler's: the polynomials would grow
+// with the square of how far they are followed.
 #pragma once
 
 #include <array>
@@ -43,6 +45,10 @@ struct lms_3 {
   template <std::size_t N>
   static std::array<double, N> weights(std::array<double, N> const& at, double end) {
     std::array<double, N> w{};
+    if (std::abs(end - at[0]) > 2 * std::abs(at[0] - at[1])) {
+      w[0] = end - at[0];
+      return w;
+    }
     for (std::size_t i = 0; i < N; ++i) {
       if (std::isinf(at[i])) continue;  // after a first step from alpha = 0: a slope less
       auto const lagrange = [&](double rho) {

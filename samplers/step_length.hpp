@@ -14,9 +14,10 @@ namespace tweedie::samplers::detail {
 /// Throws a sentence where a method of several evaluations that is written in rho = sigma / alpha
 /// steps further down than it can follow. The slope at s enters x with the factor alpha_s (rho_t -
 /// rho_s), in units of x's size there: at 4 Heun's method on the exact network of a Gaussian is as far
-/// off as ddim, on every grid, and its error grows with the square from there.
+/// off as ddim, on every grid, and its error grows with the square from there; where a step takes all
+/// but e^-3 of the noise at once, at 1.
 inline void check_step_in_rho(char const* sampler, level t, level s) {
-  constexpr double longest = 4;
+  double const longest = t.rho() < 20 * s.rho() ? 4 : 1;
   double const length = s.alpha * (t.rho() - s.rho()) / s.scale();
   if (t.alpha != 0 && length > longest)
     throw error(fmt::format(

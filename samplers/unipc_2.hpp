@@ -36,8 +36,8 @@ struct unipc_2 {
 
  private:
   /// B = h is meant for small h. From alpha = 0 it is infinite, and from close by it is far above
-  /// the integral of e^-l that it stands for: beyond 3 it is 1 - e^-h.
-  double big_b(double h) const { return b == b_of_h::h && h < 3 ? h : -std::expm1(-h); }
+  /// the integral of e^-l that it stands for: beyond 1 it is 1 - e^-h.
+  double big_b(double h) const { return b == b_of_h::h && h < 1 ? h : -std::expm1(-h); }
 
   /// What both add to: order 1, which is DDIM.
   static auto ddim(level t, level s, auto from, auto m) {
