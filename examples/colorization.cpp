@@ -237,8 +237,8 @@ int main(int argc, char** argv) {
                         samplers::repaint{samplers::ancestral{}, smoke ? 1 : 5} |
                         networks::in_basis{fit(taught, 6, smoke ? 1 : 5), basis};
   images const coloured = networks::rotate_channels_back(
-      pipeline.sample(
-          {.shape = known.shape, .steps = smoke ? 3 : 20, .seed = 1, .known = known, .mask = mask}),
+      pipeline.plan(grids::karras{}, smoke ? 3 : 20)
+          .sample({.shape = known.shape, .seed = 1, .known = known, .mask = mask}),
       basis);
 
   images gray = known;

@@ -255,10 +255,16 @@ template <class... Stages> struct pipeline {
 
   auto network() const { return detail::pick<kinds::network, int>(stages); }
 
+  /// `plan(n)` where n is no int, but becomes one: it is no grid.
+  template <class Grid, class Evaluations>
+  static constexpr bool is_a_number_alone =
+      std::is_same_v<Evaluations, detail::not_given>&& std::is_convertible_v<Grid const&, int>;
+
   /// The pipeline on a grid: `plan(grids::karras{}, 18)`. Throws tweedie::error where the grid does
   /// not fit the schedule or a number of a step is not finite.
   template <class Grid, class Evaluations = detail::not_given>
-  auto plan(Grid const& grid, Evaluations const& evaluations = {}) const {
+  requires(!is_a_number_alone<Grid, Evaluations>) auto plan(
+      Grid const& grid, Evaluations const& evaluations = {}) const {
     if constexpr (goes_with<Grid, Evaluations>())
       return on_levels([&](auto const& schedule) {
         return grid.levels(schedule, static_cast<int>(evaluations));
@@ -271,7 +277,8 @@ template <class... Stages> struct pipeline {
   /// The same grid from its clean end to its noisy one: `start_at` clean samples and `run` encode
   /// them (Song et al. 2021, DDIM, section 4.3). Needs a deterministic sampler, as a type.
   template <class Grid, class Evaluations = detail::not_given>
-  auto encoder(Grid const& grid, Evaluations const& evaluations = {}) const {
+  requires(!is_a_number_alone<Grid, Evaluations>) auto encoder(
+      Grid const& grid, Evaluations const& evaluations = {}) const {
     constexpr bool on_a_grid = goes_with<Grid, Evaluations>();
     constexpr bool straight = !on_a_grid || is_deterministic;
     static_assert(straight,

@@ -61,6 +61,12 @@ state slerp(state const& a, state const& b, double w) {
         "slerp: states of {} samples of shape {{{}}} and of {} samples of shape {{{}}} were "
         "given, expected two of one shape",
         a.samples, fmt::join(a.shape, ", "), b.samples, fmt::join(b.shape, ", ")));
+  if (a.plan != b.plan || a.evaluated != b.evaluated)
+    throw error(
+        fmt::format("slerp: states of {} after {} and after {} evaluations were given, expected "
+                    "two of one plan "
+                    "at one level",
+                    a.plan == b.plan ? "one plan" : "two plans", a.evaluated, b.evaluated));
   if (a.where.on_device() || b.where.on_device())
     return moved(slerp(moved(a, {}), moved(b, {}), w), a.where);
   state r = a;

@@ -16,6 +16,7 @@
 
 #include "checks.hpp"
 #include "drawing.hpp"
+#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -182,10 +183,9 @@ int run(options const& o) {
                  : "not dequantized");
   double const worst = *std::ranges::max_element(r.of_steps);
   if (worst > likelihood_steps{}.tolerance && o.steps)
-    fmt::print(stderr,
-               "tweedie: {} steps may leave {:.2g} bits per dimension; without --steps as many are "
-               "taken as are needed\n",
-               *o.steps, worst);
+    say("tweedie: {} steps may leave {:.2g} bits per dimension; without --steps as many are "
+        "taken as are needed\n",
+        *o.steps, worst);
   return 0;
 }
 

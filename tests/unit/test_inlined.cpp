@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(what_a_guidance_asks_elsewhere) {
       for (std::size_t i = 0; i < b.elements; ++i)
         b.out_of(row)[i] = 0.1f * b.x_of(row)[i] + static_cast<float>(b.label_of(row));
   };
-  same_bits("classifier", schedules::cosine{} | predicts::epsilon{} |
+  same_bits("classifier", schedules::linear{} | predicts::epsilon{} |
                               guidance::classifier{2, gradient} | samplers::ancestral{});
 }
 
@@ -164,7 +164,7 @@ BOOST_AUTO_TEST_CASE(no_learned_variance) {
   auto const says_so = [](error const& e) {
     return std::string(e.what()).find("learned variance") != std::string::npos;
   };
-  auto const base = schedules::cosine{} | predicts::epsilon{} | samplers::ancestral_learned{};
+  auto const base = schedules::linear{} | predicts::epsilon{} | samplers::ancestral_learned{};
   networks::inlined const network{mlp};
   BOOST_CHECK_EXCEPTION((base | network).plan(3), error, says_so);
   auto const plan = (base | networks::unconditional{network}).plan(3);

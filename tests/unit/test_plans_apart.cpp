@@ -13,6 +13,7 @@
 #include <tweedie/networks/unconditional.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/pipelines/noise_from.hpp>
+#include <tweedie/pipelines/slerp.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 
@@ -84,6 +85,18 @@ BOOST_AUTO_TEST_CASE(a_state_that_no_plan_has_started) {
   says(sentence([&] { plan.advance(none); }), {"no plan has started", "start()"});
   says(sentence([&] { plan.run({}); }), {"no plan has started"});
   says(sentence([&] { plan.apply(plan.rows()[0], none); }), {"no plan has started"});
+}
+
+BOOST_AUTO_TEST_CASE(between_two_states_there_is_one_of_their_plan) {
+  auto const plan = pipeline_.plan(5), other = pipeline_.plan(6);
+  request const r{.shape = {2, 3}, .seed = 4}, q{.shape = {2, 3}, .seed = 5};
+  state const between = slerp(plan.start(r), plan.start(q), 0.5);
+  BOOST_TEST(plan.run(between).data.size() == 6u);
+  says(sentence([&] { slerp(plan.start(r), other.start(q), 0.5); }), {"states of two plans"});
+  state later = plan.start(q);
+  plan.advance(later);
+  says(sentence([&] { slerp(plan.start(r), later, 0.5); }),
+       {"after 0 and after 1 evaluations", "at one level"});
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_asks_one_network) {

@@ -13,6 +13,7 @@
 #include <tweedie/samplers/heun.hpp>
 #include <tweedie/samplers/replacement.hpp>
 #include <tweedie/schedules/cosine.hpp>
+#include <tweedie/schedules/linear.hpp>
 #include <tweedie/schedules/edm.hpp>
 #include "../../unit/tiny_mlp.hpp"
 
@@ -89,7 +90,7 @@ plan_pointer reducing_of_an_inlined_network(int n) {
                  n);
 }
 plan_pointer classified_of_an_inlined_network(int n) {
-  return plan_of(schedules::cosine{} | predicts::epsilon{} |
+  return plan_of(schedules::linear{} | predicts::epsilon{} |
                      guidance::classifier{1, launches_a_kernel{}} | samplers::ancestral{} |
                      networks::inlined{tiny_mlp{}},
                  n);
