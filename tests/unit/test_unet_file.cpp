@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include <tweedie/dsl/half.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/networks/unet_network.hpp>
 
@@ -81,6 +82,33 @@ BOOST_AUTO_TEST_CASE(what_is_saved_comes_back) {
   // And again: the same bytes.
   save_model(place / "n.safetensors", n);
   BOOST_TEST((io::read_file(place / "m.safetensors") == io::read_file(place / "n.safetensors")));
+}
+
+BOOST_AUTO_TEST_CASE(weights_of_16_bits_are_widened) {
+  io_test::folder const place;
+  auto const m = make_model();
+  save_model(place / "m.safetensors", m);
+  auto const narrowed = [&]<class T>(io::tensor_dtype dtype, T) {
+    auto file = io::read_safetensors(place / "m.safetensors");
+    for (auto& t : file.tensors) {
+      io::buffer bytes(t.bytes.size() / 2);
+      for (std::size_t i = 0; i < bytes.size() / 2; ++i) {
+        float value;
+        std::memcpy(&value, t.bytes.data() + 4 * i, 4);
+        T const half = from_float<T>(value);
+        std::memcpy(bytes.data() + 2 * i, &half, 2);
+      }
+      t.dtype = dtype;
+      t.bytes = std::move(bytes);
+    }
+    io::write_safetensors(place / "half.safetensors", file);
+    auto const loaded = networks::load_model(place / "half.safetensors");
+    auto const weights = m.network->parameters(), widened = loaded.network->parameters();
+    BOOST_TEST(std::ranges::equal(
+        weights, widened, [](float a, float b) { return to_float(from_float<T>(a)) == b; }));
+  };
+  narrowed(io::tensor_dtype::f16, float16{});
+  narrowed(io::tensor_dtype::bf16, bfloat16{});
 }
 
 BOOST_AUTO_TEST_CASE(tensors_that_do_not_fit) {
