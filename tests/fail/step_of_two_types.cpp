@@ -1,5 +1,6 @@
 // expect g++: inconsistent deduction for auto return type
 // expect clang++: 'auto' in return type deduced as
+// and clang++: a pipeline has a stage that is none
 // expect nvcc: conflicts with previously deduced type
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
