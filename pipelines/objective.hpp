@@ -76,8 +76,8 @@ struct edm {
 };
 
 /// The loss of the velocity dx/dt = alpha' x0 + sigma' eps (Lipman et al. 2022, eq. 9), whose error
-/// is (sigma' - alpha' sigma / alpha) that of eps; 1 / (1 - t)^2 for rectified flow. On a table t is
-/// a share of its T steps.
+/// is (sigma' - alpha' sigma / alpha) that of eps; 1 / (1 - t)^2 for rectified flow. On a table t
+/// is a share of its T steps.
 struct flow_matching {
   static constexpr char const* name = "flow_matching";
   double operator()(level t) const {
@@ -123,8 +123,8 @@ inline double normal_quantile(double u) {
 }  // namespace detail
 
 /// How the times of a batch are drawn: `share(schedule, u)` makes of a uniform number the share of
-/// the schedule's time, 0 at the clean end and 1 at the noisy one. On a table it means the step that
-/// it falls into.
+/// the schedule's time, 0 at the clean end and 1 at the noisy one. On a table it means the step
+/// that it falls into.
 ///
 /// One that knows of the batch has `spread(u, row, rows)`, which replaces u. One whose `density` of
 /// shares is not 1 but the loss should be that of uniform times says so: the weights are divided by
@@ -137,8 +137,8 @@ struct uniform {
   template <class Schedule> double share(Schedule const&, double u) const { return u; }
 };
 
-/// ln rho ~ N(mean, sd^2), rho = sigma / alpha (Karras et al. 2022, table 1), as far as the schedule
-/// goes.
+/// ln rho ~ N(mean, sd^2), rho = sigma / alpha (Karras et al. 2022, table 1), as far as the
+/// schedule goes.
 struct log_normal {
   static constexpr char const* name = "log_normal";
   double mean = -1.2, sd = 1.2;
@@ -148,8 +148,8 @@ struct log_normal {
   }
 };
 
-/// ln(t / (1 - t)) ~ N(mean, sd^2), t the share of the time (Esser et al. 2024, "SD3", section 3.1):
-/// more of the middle.
+/// ln(t / (1 - t)) ~ N(mean, sd^2), t the share of the time (Esser et al. 2024, "SD3", section
+/// 3.1): more of the middle.
 struct logit_normal {
   static constexpr char const* name = "logit_normal";
   double mean = 0, sd = 1;
@@ -160,13 +160,14 @@ struct logit_normal {
 
 /// In proportion to the root mean square of the last `kept` losses in each of as many equal `parts`
 /// of the time, and the weights divided by the density, so that the loss remains what it is but
-/// varies less (Nichol & Dhariwal 2021, section 3.3). Uniform until every part has so many losses; a
-/// share of `least` remains so, as in the authors' code. objective::observe tells it the losses.
+/// varies less (Nichol & Dhariwal 2021, section 3.3). Uniform until every part has so many losses;
+/// a share of `least` remains so, as in the authors' code. objective::observe tells it the losses.
 struct by_loss {
   static constexpr char const* name = "by_loss";
   std::size_t parts = 100, kept = 10;
   double least = 0.001;
-  /// Of each part how many losses it was told and its last ones: all that it knows, for checkpoints.
+  /// Of each part how many losses it was told and its last ones: all that it knows, for
+  /// checkpoints.
   std::vector<double> memory = {};
 
   template <class Schedule> double share(Schedule const&, double u) const {
@@ -234,8 +235,8 @@ struct by_loss {
 };
 
 /// One time from each of as many equal parts as the batch has rows: row i takes (i + u) / rows in
-/// place of u. Every batch covers all levels, and its loss varies less (Kingma et al. 2021, appendix
-/// I.1, with a draw of its own per row). An example then depends on its batch.
+/// place of u. Every batch covers all levels, and its loss varies less (Kingma et al. 2021,
+/// appendix I.1, with a draw of its own per row). An example then depends on its batch.
 template <class Times = uniform> struct stratified {
   static constexpr char const* name = "stratified";
   Times times = {};

@@ -24,7 +24,6 @@
 #include "interrupt.hpp"
 #include "progress.hpp"
 #include "say.hpp"
-#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -239,8 +238,8 @@ void write_losses(fs::path const& path, std::vector<double> const& losses) {
 
 fs::path plot_of(fs::path const& csv) { return fs::path(csv).replace_extension(".png"); }
 
-/// Throws where a file would be written over that no training made: the table of the losses is known
-/// by its first line, and their plot lies beside it.
+/// Throws where a file would be written over that no training made: the table of the losses is
+/// known by its first line, and their plot lies beside it.
 void check_own(fs::path const& csv) {
   if (fs::exists(csv)) {
     std::ifstream in(csv);

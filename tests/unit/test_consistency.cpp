@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(one_step_is_the_exact_consistency_function) {
   double largest = 0;
   for (double rho_min : {0.002, 0.25})
     for (auto const& schedule : schedules_of_this_test())
-      for (double share : {1.0, 0.9, 0.5}) {
+      for (double share : {1.0, 0.9, 0.8}) {  // where no data are seen, as a start asks
         auto const plan = plan_of(schedule, rho_min, {share * schedule.end(), 0});
         BOOST_TEST(plan.network_evaluations() == 1u);
         state const s = plan.start({.shape = {200, dimension}, .seed = 3});
