@@ -24,7 +24,6 @@
 #include "interrupt.hpp"
 #include "progress.hpp"
 #include "say.hpp"
-#include "say.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
