@@ -189,19 +189,19 @@ BOOST_AUTO_TEST_CASE(begins_with_the_deviation_of_its_level) {
   for (double sigma_max : {3.0, 10.0, 80.0}) {
     auto const x = (s | predicts::v{} | adaptive<tableaux::dormand_prince>{.sigma_max = sigma_max} |
                     network_function(centred(1).predicting<predicts::v>()))
-                       .sample({.shape = {20000, 1}, .seed = 2});
+                       .sample({.shape = {5000, 1}, .seed = 2});
     auto const [mean, deviation] = moments(x);
     BOOST_TEST_MESSAGE("from " << sigma_max << ": " << mean << ", " << deviation);
-    BOOST_TEST(std::abs(deviation - 1) < 0.02, "from " << sigma_max << ": " << deviation);
-    BOOST_TEST(std::abs(mean) < 0.03);
+    BOOST_TEST(std::abs(deviation - 1) < 0.04, "from " << sigma_max << ": " << deviation);
+    BOOST_TEST(std::abs(mean) < 0.06);
   }
 }
 
-// By their defaults, in one and two dimensions: mean and standard deviation of 4000 samples within
+// By their defaults, in one and two dimensions: mean and standard deviation of 1000 samples within
 // the tolerance and four standard errors. Two modes about 0, one Gaussian 0.3 off: what a start
 // without the data's mean leaves of it is alpha_T / sqrt(alpha_T^2 v + sigma_T^2) of its deviation.
 BOOST_AUTO_TEST_CASE(mean_and_deviation_by_default) {
-  constexpr std::size_t many = 4000;
+  constexpr std::size_t many = 1000;
   std::vector<with_low> all;
   auto const add = [&](auto... s) { (all.emplace_back(s), ...); };
   add(schedules::linear{}, schedules::scaled_linear{}, schedules::cosine{},
