@@ -45,7 +45,8 @@ struct edm_stochastic {
 
   auto enter(level t, level, path const& p) const {
     level const hat = raised(t, p);
-    double const added = hat.t == t.t ? 0 : std::sqrt(hat.rho() * hat.rho() - t.rho() * t.rho());
+    // At the schedule's end a level is raised by nothing, or by less than rounding.
+    double const added = std::sqrt(std::max(0.0, hat.rho() * hat.rho() - t.rho() * t.rho()));
     double const kept = hat.t == t.t ? 1 : hat.alpha / t.alpha;
     return tweedie::step(x = kept * x + hat.alpha * added * s_noise * noise);
   }

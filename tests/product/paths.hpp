@@ -2,6 +2,7 @@
 // number along one path, whose noise is given.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <vector>
@@ -108,8 +109,9 @@ inline path_formula edm_stochastic_path(double gamma) {
       bool const raised = gamma > 0 && t.alpha > 0;
       level const hat = raised ? w.at_rho((1 + gamma) * t.rho()) : t;
       if (raised)
-        x = hat.alpha * (x / t.alpha + std::sqrt(hat.rho() * hat.rho() - t.rho() * t.rho()) *
-                                           w.noise(evaluation - 1));
+        x = hat.alpha *
+            (x / t.alpha + std::sqrt(std::max(0.0, hat.rho() * hat.rho() - t.rho() * t.rho())) *
+                               w.noise(evaluation - 1));
       double const eps = w.of.eps(x, hat);
       if (s.sigma == 0) return s.alpha * w.of.x0(x, hat);
       if (hat.alpha == 0) {

@@ -79,6 +79,7 @@ def judged(lines, kind):
         key = key_of(line, kind)
         refused = line["outcome"] == "refused"
         ratio = 0.0 if refused else float(line["ratio"])
+        ratio = float("inf") if ratio != ratio else ratio
         before = cells.get(key)
         if before is None or ratio > before["ratio"]:
             cells[key] = dict(line, ratio=ratio, verdict="refused" if refused else "right")

@@ -277,7 +277,7 @@ struct product_walk {
           scale = start_scale(plan);
           check_start(here, first, *scale);
         }
-        if (along_route == route::from_later) check_entry(here, plan);
+        if (along_route == route::from_later && !plan.layout().enters) check_entry(here, plan);
         columns from;
         for (distribution const& d : data) {
           from.push_back(scale ? even_normals() : exact(d.noised(first)));
