@@ -8,6 +8,7 @@
 // own, so any schedule's SDE is meant. The last step is x = alpha x0.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -33,17 +34,18 @@ struct euler_maruyama {
   auto first(level, level s) const { return tweedie::step(x = s.alpha * x0 + s.sigma * noise); }
 
  private:
-  /// The noise of a step beyond which an explicit method swings further out each time.
+  /// An explicit method swings further out each time where a step adds more than some twice the noise
+  /// that is there, and leaves what it added where that is much more than all that x should have at s.
   static void check_step(level t, level s) {
-    constexpr double most = 3;
-    double const length = t.g2() * (t.t - s.t) / (t.sigma * t.sigma);
-    if (length > most)
+    double const added = t.g2() * (t.t - s.t);
+    double const of_noise = added / (t.sigma * t.sigma) / 3;
+    double const of_x = added / (s.scale() * s.scale()) / 16;
+    if (double const length = std::max(of_noise, of_x); length > 1)
       throw error(fmt::format(
-          "{}: a step from t = {} to t = {} was given, which adds {:.3g} times the noise that is "
-          "there (g^2 dt / sigma^2), expected {} times at most: use more steps, the uniform grid, "
-          "or "
+          "{}: a step from t = {} to t = {} was given, which adds noise of variance {:.3g}, {:.3g} "
+          "times as much as it can follow: use more steps, the usual grid, or "
           "samplers::sde_dpmpp_2m, which takes long ones",
-          name, t.t, s.t, length, most));
+          name, t.t, s.t, added, length));
   }
 };
 

@@ -13,9 +13,6 @@
 #include <cmath>
 #include <cstddef>
 
-#include <fmt/format.h>
-
-#include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/statement.hpp>
 
@@ -63,25 +60,7 @@ struct lms_3 {
       w[i] =
           (end - at[0]) / 6 * (lagrange(at[0]) + 4 * lagrange((at[0] + end) / 2) + lagrange(end));
     }
-    check_weights(w, at[0], end);
     return w;
-  }
-
-  /// Steps of equal length have weights that add up, without their signs, to 3.7 h; where a step is
-  /// many times the one before, as on the way back to noise, the slopes are followed far outside of
-  /// what they were seen on.
-  template <std::size_t N>
-  static void check_weights(std::array<double, N> const& w, double from, double end) {
-    constexpr double most = 12;
-    double sum = 0;
-    for (double one : w) sum += std::abs(one);
-    double const share = sum / std::abs(end - from);
-    if (share > most)
-      throw error(
-          fmt::format("{}: a step from sigma / alpha = {:.4g} to {:.4g} was given, so much longer "
-                      "than those before that slopes are taken {:.3g} times, expected {} at most: "
-                      "use more steps or another sampler, such as samplers::heun",
-                      name, from, end, share, most));
   }
 };
 
