@@ -102,6 +102,7 @@ no(["--resamplings", "--inpaint"], "sample", *model, "--resamplings", "3", "--ou
 no(["--out 'n.png'", ".npy"], "encode", *model, "--in", "two.npy", "--out", "n.png")
 no(["--in 'two.txt'", ".png or .npy"], "encode", *model, "--in", "two.txt", "--out", "n.npy")
 no(["nope.npy"], "encode", *model, "--in", "nope.npy", "--out", "n.npy")
+npy("one.npy", two[:784], 1)
 no(["one.npy", "1 picture", "two"], "interpolate", *model, "--between", "one.npy", "--out", "n.png")
 no(["--count 1", "2 to"], "interpolate", *model, "--between", "two.npy", "--count", "1", "--out", "n.png")
 no(["--inpaint", "--known"], "sample", *model, "--inpaint", "mask.png", "--out", "n.npy")

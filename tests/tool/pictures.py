@@ -63,7 +63,7 @@ for form in forms:
     works("encode", *model, "--in", form, "--steps", "3", "--out", "z.npy")
     seen[form] = content(os.path.join(folder, "z.npy"))
 assert len(set(seen.values())) == 1, [form for form in forms if seen[form] != seen["gray.png"]]
-line = ("likelihood", *model, "--steps", "3", "--in")
+line = ("likelihood", *model, "--steps", "4", "--in")
 assert works(*line, "bytes.npy") == works(*line, "gray.png")
 
 npy("to255.npy", "<f4", (1, 28, 28), floats([float(p) for p in gray]))

@@ -177,7 +177,6 @@ no(["--steps 0", "1 to 1000"], "--steps", "0")
 no(["--steps 1001", "1 to 1000"], "--steps", "1001")
 no(["8 steps", "has 7"], "--set", "steps=7", "--steps", "8")
 no(["--sigma-max", "karras"], "--sigma-max", "80")
-no(["infinite", "sigma_max"], "--schedule", "rectified_flow", "--grid", "karras")
 no(["--set beta=1", "cosine; expected one of: s, beta_cap, steps"], "--set", "beta=1")
 no(["--set s=1", "rectified_flow; expected none"], "--schedule", "rectified_flow", "--set", "s=1")
 for word in ["s", "s=", "=", "s=x", "s=nan", "s=inf", "s=1e999", "s=0.1x", "s=-"]:

@@ -32,7 +32,7 @@ using all_grids =
 static_assert(grid<grids::uniform> && grid<grids::custom> && grid<grids::karras>);
 static_assert(!grid<schedules::linear>);
 
-std::vector<double> times(std::vector<level> const& levels) {
+std::vector<double> times_of(std::vector<level> const& levels) {
   std::vector<double> times;
   for (level const& t : levels) times.push_back(t.t);
   return times;
@@ -101,47 +101,47 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_full_table_is_every_level, S, all_schedules) {
 }
 
 BOOST_AUTO_TEST_CASE(rounding_is_each_grids_own) {
-  equal(times(grids::uniform{}.levels(table, 3)), {1000, 667, 333, 0});
+  equal(times_of(grids::uniform{}.levels(table, 3)), {1000, 667, 333, 0});
   schedules::linear const ten{.steps = 10};
-  equal(times(grids::uniform{}.levels(ten, 4)), {10, 8, 5, 3, 0});    // 7.5 and 2.5 away from zero
-  equal(times(grids::trailing{}.levels(ten, 4)), {10, 8, 5, 2, 0});   // to even
-  equal(times(grids::quadratic{}.levels(ten, 4)), {10, 6, 3, 1, 0});  // 5.625, 2.5, 0.625
-  equal(times(grids::quadratic{}.levels(ten, 8)), {10, 8, 6, 5, 4, 3, 2, 1, 0});
-  equal(times(grids::linspace{}.levels(ten, 3)), {10, 5, 1, 0});  // timestep 4.5 to 4
+  equal(times_of(grids::uniform{}.levels(ten, 4)), {10, 8, 5, 3, 0});    // 7.5 and 2.5 away from zero
+  equal(times_of(grids::trailing{}.levels(ten, 4)), {10, 8, 5, 2, 0});   // to even
+  equal(times_of(grids::quadratic{}.levels(ten, 4)), {10, 6, 3, 1, 0});  // 5.625, 2.5, 0.625
+  equal(times_of(grids::quadratic{}.levels(ten, 8)), {10, 8, 6, 5, 4, 3, 2, 1, 0});
+  equal(times_of(grids::linspace{}.levels(ten, 3)), {10, 5, 1, 0});  // timestep 4.5 to 4
 }
 
 BOOST_AUTO_TEST_CASE(peers_timesteps_are_ours_less_one) {
-  equal(times(grids::trailing{}.levels(table, 10)),
+  equal(times_of(grids::trailing{}.levels(table, 10)),
         {1000, 900, 800, 700, 600, 500, 400, 300, 200, 100, 0});
-  equal(times(grids::leading{}.levels(table, 10)),
+  equal(times_of(grids::leading{}.levels(table, 10)),
         {901, 801, 701, 601, 501, 401, 301, 201, 101, 1, 0});
-  equal(times(grids::leading{.offset = 1}.levels(table, 3)), {668, 335, 2, 0});
-  equal(times(grids::leading_solver{}.levels(table, 10)),
+  equal(times_of(grids::leading{.offset = 1}.levels(table, 3)), {668, 335, 2, 0});
+  equal(times_of(grids::leading_solver{}.levels(table, 10)),
         {901, 811, 721, 631, 541, 451, 361, 271, 181, 91, 0});
-  equal(times(grids::linspace{}.levels(table, 10)),
+  equal(times_of(grids::linspace{}.levels(table, 10)),
         {1000, 889, 778, 667, 556, 445, 334, 223, 112, 1, 0});
-  equal(times(grids::linspace_solver{}.levels(table, 10)),
+  equal(times_of(grids::linspace_solver{}.levels(table, 10)),
         {1000, 900, 800, 700, 600, 501, 401, 301, 201, 101, 0});
   // int(linspace(0, sqrt(800), 10)^2) = 0 9 39 88 158 246 355 483 632 800
-  equal(times(grids::quadratic_ddim{}.levels(table, 10)),
+  equal(times_of(grids::quadratic_ddim{}.levels(table, 10)),
         {801, 633, 484, 356, 247, 159, 89, 40, 10, 1, 0});
 }
 
 BOOST_AUTO_TEST_CASE(continuous_time_is_not_rounded) {
-  equal(times(grids::uniform{}.levels(continuous_linear, 4)), {1, 0.75, 0.5, 0.25, 0});
-  equal(times(grids::quadratic{}.levels(continuous_linear, 4)), {1, 0.5625, 0.25, 0.0625, 0});
-  equal(times(grids::trailing{}.levels(continuous_linear, 4)), {1, 0.75, 0.5, 0.25, 0});
-  equal(times(grids::leading{}.levels(continuous_linear, 4)), {0.751, 0.501, 0.251, 0.001, 0});
-  equal(times(grids::linspace{}.levels(continuous_linear, 3)), {1, 0.5005, 0.001, 0});
+  equal(times_of(grids::uniform{}.levels(continuous_linear, 4)), {1, 0.75, 0.5, 0.25, 0});
+  equal(times_of(grids::quadratic{}.levels(continuous_linear, 4)), {1, 0.5625, 0.25, 0.0625, 0});
+  equal(times_of(grids::trailing{}.levels(continuous_linear, 4)), {1, 0.75, 0.5, 0.25, 0});
+  equal(times_of(grids::leading{}.levels(continuous_linear, 4)), {0.751, 0.501, 0.251, 0.001, 0});
+  equal(times_of(grids::linspace{}.levels(continuous_linear, 3)), {1, 0.5005, 0.001, 0});
   // the peers' timesteps 999, 666, 333 of 1000
-  equal(times(grids::linspace_solver{}.levels(continuous_linear, 3)), {1, 0.667, 0.334, 0});
+  equal(times_of(grids::linspace_solver{}.levels(continuous_linear, 3)), {1, 0.667, 0.334, 0});
   BOOST_TEST(grids::uniform{}.levels(continuous_linear, 5000).size() == 5001u);
   BOOST_TEST(grids::leading{}.levels(continuous_linear, 5000).size() == 5001u);
   // VE has the clean level below its time 0
-  equal(times(grids::uniform{}.levels(schedules::variance_exploding{}, 3)), {1, 0.5, 0, 0});
-  equal(times(grids::uniform{}.levels(schedules::variance_exploding{}, 1)), {1, 0});
-  equal(times(grids::quadratic{}.levels(schedules::variance_exploding{}, 3)), {1, 0.25, 0, 0});
-  equal(times(grids::linspace{}.levels(schedules::variance_exploding{}, 3)), {1, 0.5, 0, 0});
+  equal(times_of(grids::uniform{}.levels(schedules::variance_exploding{}, 3)), {1, 0.5, 0, 0});
+  equal(times_of(grids::uniform{}.levels(schedules::variance_exploding{}, 1)), {1, 0});
+  equal(times_of(grids::quadratic{}.levels(schedules::variance_exploding{}, 3)), {1, 0.25, 0, 0});
+  equal(times_of(grids::linspace{}.levels(schedules::variance_exploding{}, 3)), {1, 0.5, 0, 0});
 }
 
 BOOST_AUTO_TEST_CASE(karras_is_equation_5) {
@@ -176,8 +176,8 @@ BOOST_AUTO_TEST_CASE(exponential_is_even_in_lambda) {
 }
 
 BOOST_AUTO_TEST_CASE(custom_times_are_taken_as_given) {
-  equal(times(grids::custom{{950, 400.5, 50}}.levels(table, 2)), {950, 400.5, 50});
-  equal(times(grids::custom{{1, 0.5, 0}}.levels(continuous_linear, 0)), {1, 0.5, 0});
+  equal(times_of(grids::custom{{950, 400.5, 50}}.levels(table, 2)), {950, 400.5, 50});
+  equal(times_of(grids::custom{{1, 0.5, 0}}.levels(continuous_linear, 0)), {1, 0.5, 0});
   auto const to_clean = grids::custom{{1, 0}}.levels(schedules::variance_exploding{}, 1);
   BOOST_TEST(to_clean.back().sigma == 0);
 }
