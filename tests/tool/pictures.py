@@ -105,7 +105,9 @@ def inpainted(mask):
 
 
 hard = inpainted("m-gray.png")
-assert [hard[-3136 + 4 * i:][:4] == as_floats[4 * i:][:4] for i in range(784)] == [p == 255 for p in left]
+kept = [hard[-3136 + 4 * i:][:4] == as_floats[4 * i:][:4] for i in range(784)]
+assert all(k for k, p in zip(kept, left) if p == 255), "what is known is kept"
+assert sum(kept) < 500, "what is not is drawn anew"  # a few of its pixels are clipped to what was there
 for mask in ["rgb.png", "rgba.png", "clear.png", "layer.png", "palette.png", "key.png", "bytes.npy", "truth.npy",
              "floats.npy"]:
     assert inpainted("m-" + mask) == hard, mask

@@ -183,7 +183,7 @@ for word in ["s", "s=", "=", "s=x", "s=nan", "s=inf", "s=1e999", "s=0.1x", "s=-"
     no(["--set " + word, "finite number"], "--set", word)
 for word in ["steps=0", "steps=2.5", "steps=2000000"]:
     no(["--set " + word, "whole number"], "--set", word)
-no(["beta_1 = 2", "0 < beta < 1"], "--schedule", "linear", "--set", "beta_first=2")
+no(["beta_first = 2", "0 < beta_first <= beta_last < 1"], "--schedule", "linear", "--set", "beta_first=2")
 no(["sigma_max", "sigma_min"], "--schedule", "variance_exploding", "--set", "sigma_max=0.001")
 no(["nan", "finite"], "--schedule", "continuous_linear", "--set", "beta_min=-3")
 no(["schedules::edm", "t <= -1"], "--schedule", "edm", "--set", "sigma_max=-1")
