@@ -270,7 +270,11 @@ std::string why_not_finite(any_stages const& s, level t) {
 constexpr double largest_factor = 256;
 
 void check_share(any_lowered const& lowered, any_stages const& stages, level t, level s) {
-  double const factor = largest_share(lowered) / s.scale();
+  // A score is smaller than eps by sigma.
+  double of_raw = 1;
+  for (any_term const& term : stages.predicts.eps_of(t))
+    if (term.symbol.rank == sym::raw::rank) of_raw = std::max(of_raw, std::abs(term.c));
+  double const factor = largest_share(lowered) / s.scale() / of_raw;
   if (!(factor > largest_factor && std::isfinite(static_cast<float>(factor))))
     return;  // what is not finite has its own
   auto const size_of_raw = [](any_form const& f) {

@@ -148,10 +148,13 @@ double multistep_order(Sampler sampler, any_schedule const& schedule, double fro
   std::vector<int> const steps{320, 640, 1280};  // below, the errors of two starts cross
   std::vector<double> errors;
   for (int n : steps) {
-    double const h = (from - to) / n, brief = std::pow(h, 1.5);
-    grids::custom g{{from, from - brief, from - 2 * brief}};
-    for (int k = 1; k <= n; ++k) g.times.push_back(k == n ? to : from - h * k);
-    auto const end = run_in_double(pipeline.plan(g, n + 2), start, network);
+    // Brief steps at first, whose order is lower, and then no step much longer than the one before.
+    double const h = (from - to) / n;
+    double brief = std::pow(h, 1.5), at = from - brief;
+    grids::custom g{{from, at}};
+    for (; brief < h; brief *= 1.5) g.times.push_back(at -= brief);
+    for (int k = n - 1; k >= 0; --k) g.times.push_back(k == 0 ? to : to + (at - to) * k / n);
+    auto const end = run_in_double(pipeline.plan(g, 0), start, network);
     double error = 0;
     for (std::size_t i = 0; i < end.size(); ++i)
       error = std::max(error,

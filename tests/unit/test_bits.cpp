@@ -44,7 +44,7 @@ template <class F> void for_each_sampler(F f) {
   f("ancestral, beta_tilde", samplers::ancestral{}, 0xf93c42c8cb7b8d53u);
   f("ancestral, beta", samplers::ancestral{samplers::variance::beta}, 0x1f2dae92d033a465u);
   f("euler", samplers::euler{}, 0xe3b738b95db3275bu);
-  f("heun", samplers::heun{}, 0x9379c63dc1d2e499u);
+  f("heun", samplers::heun{}, 0x90bb29f0772a53f9u);
   f("dpmpp_2m", samplers::dpmpp_2m{}, 0xb83c36f0f5a77cc7u);
 }
 

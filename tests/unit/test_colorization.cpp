@@ -11,9 +11,9 @@
 #include "numbers.hpp"
 
 using namespace inpainting;
-using laws::record;
 using laws::contains;
 using laws::largest_difference;
+using laws::record;
 using laws::sentence;
 using networks::channel_basis;
 

@@ -113,7 +113,7 @@ BOOST_AUTO_TEST_CASE(several_evaluations_and_guidance_within) {
   std::vector<wanted> all;
   for (int i = 0; i < 5; ++i)
     all.push_back({shared((vp | predicts::v{} |
-                           guidance::within{guidance::classifier_free{2}, 200, 300 + 100. * i} |
+                           guidance::within{guidance::classifier_free{2}, 200, 400 + 100. * i} |
                            samplers::heun{} | scrambled{})
                               .plan(3 + i)),
                    {.id = static_cast<unsigned>(i), .given = labels{i}},
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(refusals_leave_the_batch_as_it_was) {
              }).starts_with("a plan of another kind was given"));
   BOOST_TEST(sentence([&] {
                batch.join(plan, {.id = std::uint64_t{1} << 50});
-             }).find("expected ids below 2^48") != std::string::npos);
+             }).find("expected an id below 2^48") != std::string::npos);
   BOOST_TEST(sentence([&] { batch.cancel(9); }) ==
              "sample 9 was cancelled, the batch has no such id");
   BOOST_TEST(batch.size() == 1u);

@@ -7,7 +7,7 @@
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
-#include <tweedie/samplers/heun.hpp>
+#include <tweedie/samplers/heun_in_rho.hpp>
 
 #include "laws_common.hpp"
 
@@ -251,8 +251,8 @@ BOOST_AUTO_TEST_CASE(ddim_by_its_listing) {
 }
 
 // Karras et al. 2022, Algorithm 1, in u = x / alpha and their sigma = rho; D is the clipped x0.
-BOOST_AUTO_TEST_CASE(heun_by_its_listing) {
-  hold_to_listing(samplers::heun{}, {}, 12,
+BOOST_AUTO_TEST_CASE(heun_in_rho_by_its_listing) {
+  hold_to_listing(samplers::heun_in_rho{}, {}, 12,
                   [](listing const& p, std::vector<double>& x, sample_key) {
                     int const n = 12;
                     for (int k = n; k >= 1; --k) {

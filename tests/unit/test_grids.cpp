@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_full_table_is_every_level, S, all_schedules) {
 BOOST_AUTO_TEST_CASE(rounding_is_each_grids_own) {
   equal(times_of(grids::uniform{}.levels(table, 3)), {1000, 667, 333, 0});
   schedules::linear const ten{.steps = 10};
-  equal(times_of(grids::uniform{}.levels(ten, 4)), {10, 8, 5, 3, 0});    // 7.5 and 2.5 away from zero
+  equal(times_of(grids::uniform{}.levels(ten, 4)), {10, 8, 5, 3, 0});  // 7.5 and 2.5 away from zero
   equal(times_of(grids::trailing{}.levels(ten, 4)), {10, 8, 5, 2, 0});   // to even
   equal(times_of(grids::quadratic{}.levels(ten, 4)), {10, 6, 3, 1, 0});  // 5.625, 2.5, 0.625
   equal(times_of(grids::quadratic{}.levels(ten, 8)), {10, 8, 6, 5, 4, 3, 2, 1, 0});

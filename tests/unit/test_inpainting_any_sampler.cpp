@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(evaluations_are_those_of_the_repetitions) {
   BOOST_TEST(pipeline_of(samplers::repaint{samplers::heun{}, 5}).plan(8).network_evaluations() ==
              7u * 2 * 5 + 1);
   auto const from_zero = (schedules::continuous::cosine{} | predicts::v{} |
-                          samplers::repaint{samplers::heun{}, 5} | network)
+                          samplers::repaint{samplers::heun_in_rho{}, 5} | network)
                              .plan(8);
   BOOST_TEST(from_zero.network_evaluations() == 1u + 6 * 2 * 5 + 1, "alpha = 0 is left once");
 }

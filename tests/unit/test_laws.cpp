@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(guidance_within_an_interval) {
 BOOST_AUTO_TEST_CASE(clipping_with_and_without_eps_derived_again) {
   auto const m = two_classes(4);
   network_function const network = m.predicting<predicts::velocity>();
-  double const limit = 0.2;
+  double const limit = 0.05;
   auto const check = [&](auto threshold, bool again) {
     auto const plan =
         (schedules::linear{} | predicts::velocity{} | threshold | samplers::ddim{} | network)

@@ -75,8 +75,8 @@ BOOST_AUTO_TEST_CASE(a_state_goes_on_under_its_own_plan_alone) {
   state moved_on = s;
   std::thread([&] { plan.advance(moved_on); }).join();
   BOOST_TEST((plan.run(moved_on).data == whole.data));
-  auto const part = plan.from(15);
-  BOOST_TEST((plan.from(15).run(part.start(r)).data == part.sample(r).data));
+  auto const part = plan.from(2);
+  BOOST_TEST((plan.from(2).run(part.start(r)).data == part.sample(r).data));
 }
 
 BOOST_AUTO_TEST_CASE(a_state_that_no_plan_has_started) {
