@@ -30,6 +30,8 @@ void* counted(std::size_t size, std::size_t alignment) {
   if (!block && size > 0) throw std::bad_alloc();
   return block;
 }
+// Not inlined: g++ would take it for a release by another function than the block was given by.
+[[gnu::noinline]] void released(void* block) noexcept { std::free(block); }
 
 }  // namespace
 
@@ -41,14 +43,14 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
 void* operator new[](std::size_t size, std::align_val_t alignment) {
   return counted(size, static_cast<std::size_t>(alignment));
 }
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete[](void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
-void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
-void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
-void operator delete[](void* block, std::align_val_t) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t, std::align_val_t) noexcept { std::free(block); }
-void operator delete[](void* block, std::size_t, std::align_val_t) noexcept { std::free(block); }
+void operator delete(void* block) noexcept { released(block); }
+void operator delete[](void* block) noexcept { released(block); }
+void operator delete(void* block, std::size_t) noexcept { released(block); }
+void operator delete[](void* block, std::size_t) noexcept { released(block); }
+void operator delete(void* block, std::align_val_t) noexcept { released(block); }
+void operator delete[](void* block, std::align_val_t) noexcept { released(block); }
+void operator delete(void* block, std::size_t, std::align_val_t) noexcept { released(block); }
+void operator delete[](void* block, std::size_t, std::align_val_t) noexcept { released(block); }
 
 namespace {
 
