@@ -333,6 +333,7 @@ void any_plan::count_evaluation(state& s) {
 }
 
 void any_plan::check(state const& s) const {
+  if (s.plan == 0) refuse(s);
   std::size_t const n = s.samples * s.pitch;
   auto const fits = [&](std::vector<buffer> const& b, std::size_t count) {
     return b.size() >= count &&
