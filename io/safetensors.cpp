@@ -29,22 +29,22 @@ struct dtype_row {
 };
 
 /// In the order of `tensor_dtype`.
-constexpr std::array<dtype_row, 13> dtypes{{{"BOOL", 1, 0},
-                                            {"U8", 1, 0},
-                                            {"I8", 1, 0},
-                                            {"I16", 2, 0},
-                                            {"U16", 2, 0},
-                                            {"F16", 2, 0x7c00},
-                                            {"BF16", 2, 0x7f80},
-                                            {"I32", 4, 0},
-                                            {"U32", 4, 0},
-                                            {"F32", 4, 0x7f80'0000},
-                                            {"F64", 8, 0x7ff0'0000'0000'0000},
-                                            {"I64", 8, 0},
-                                            {"U64", 8, 0}}};
+constexpr std::array<dtype_row, 13> dtype_rows{{{"BOOL", 1, 0},
+                                                {"U8", 1, 0},
+                                                {"I8", 1, 0},
+                                                {"I16", 2, 0},
+                                                {"U16", 2, 0},
+                                                {"F16", 2, 0x7c00},
+                                                {"BF16", 2, 0x7f80},
+                                                {"I32", 4, 0},
+                                                {"U32", 4, 0},
+                                                {"F32", 4, 0x7f80'0000},
+                                                {"F64", 8, 0x7ff0'0000'0000'0000},
+                                                {"I64", 8, 0},
+                                                {"U64", 8, 0}}};
 
 constexpr dtype_row const& row(tensor_dtype dtype) {
-  return dtypes[static_cast<std::size_t>(dtype)];
+  return dtype_rows[static_cast<std::size_t>(dtype)];
 }
 
 [[noreturn]] void fail(std::string const& source, std::string const& why) {
@@ -131,7 +131,7 @@ tensor_entry parse_entry(std::string const& name, json const& value, std::uint64
   auto const& dtype = value.at("dtype");
   if (!dtype.is_string()) wrong("has a dtype that is not a string");
   auto const dtype_name = dtype.get<std::string>();
-  auto const found = std::find_if(dtypes.begin(), dtypes.end(),
+  auto const found = std::find_if(dtype_rows.begin(), dtype_rows.end(),
                                   [&](auto const& known) { return known.name == dtype_name; });
 
   auto const& shape = value.at("shape");
@@ -153,8 +153,8 @@ tensor_entry parse_entry(std::string const& name, json const& value, std::uint64
   if (result.end > data_size)
     wrong("lies at " + range + ", outside the file's " + std::to_string(data_size) +
           " bytes of data");
-  if (found == dtypes.end()) return result;  // how long an element is, who asks for it may know
-  result.dtype = static_cast<tensor_dtype>(found - dtypes.begin());
+  if (found == dtype_rows.end()) return result;  // how long an element is, who asks for it may know
+  result.dtype = static_cast<tensor_dtype>(found - dtype_rows.begin());
   auto with_bytes = result.shape;
   with_bytes.push_back(found->size);
   auto const size = element_count(with_bytes);
@@ -239,7 +239,7 @@ header parse_header(std::span<std::byte const> text, std::uint64_t data_size,
 
 std::string known_dtypes() {
   std::string text;
-  for (auto const& known : dtypes) text += (text.empty() ? "" : ", ") + std::string(known.name);
+  for (auto const& known : dtype_rows) text += (text.empty() ? "" : ", ") + std::string(known.name);
   return text;
 }
 
