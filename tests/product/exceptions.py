@@ -30,7 +30,8 @@ EXCEPTIONS = [
     dict(name="Euler-Maruyama, far off", up_to=200, of=_named("euler_maruyama"),
          reason="known and to be mended: on EDM and variance exploding steps just below the limit of three times the noise still throw "
                 "samples far out; the limit should be 1."),
-    dict(name="eps alone", up_to=float("inf"),
-         of=lambda cell: cell.get("threshold") == "clip_x0_only" and cell["held"] == "does nothing",
-         reason="`clip_x0_only` leaves eps by definition, so that a sampler written in eps is clipped in its last step alone."),
+    dict(name="slopes followed back to noise", up_to=1.6,
+         of=lambda cell: cell["sampler"] == "lms_3" and cell.get("grid", "").endswith("encoding"),
+         reason="from the clean end each step in sigma / alpha is nearly twice as long as the one before: at 10 steps the polynomials "
+                "through the slopes are worse than Euler's method."),
 ]
