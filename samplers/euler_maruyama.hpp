@@ -43,8 +43,8 @@ struct euler_maruyama {
     if (double const length = std::max(of_noise, of_x); length > 1)
       throw error(fmt::format(
           "{}: a step from t = {} to t = {} was given, which adds noise of variance {:.3g}, {:.3g} "
-          "times as much as it can follow: use more steps, the usual grid, or "
-          "samplers::sde_dpmpp_2m, which takes long ones",
+          "times as much as it can follow: use more steps, a grid that begins lower, such as "
+          "grids::karras, or samplers::sde_dpmpp_2m, which takes long ones",
           name, t.t, s.t, added, length));
   }
 };
