@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(from_alpha_0_exactly) {
 
 // The corrector moves samples towards their law whatever level the predictor left.
 BOOST_AUTO_TEST_CASE(a_corrector_works_from_alpha_0_on_and_in_one_dimension) {
-  for (std::size_t dimension : {1, 2, 64})
+  for (std::size_t dimension : {std::size_t{1}, std::size_t{2}, std::size_t{64}})
     for (auto length : {0, 1}) {
       auto const data = centred(0.25, dimension);
       auto const of = [&](auto corrector) {

@@ -199,15 +199,15 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_written_is_said_before) {
   fs::create_symlink("nowhere", place / "link");
   BOOST_CHECK_NO_THROW(io::expect_writable(place / "a"));
   BOOST_CHECK_NO_THROW(io::expect_writable(place / "new"));
-  for (auto const& [name, part] :
+  for (auto const& one :
        {std::pair<fs::path, std::string_view>{place / "folder", "not a regular file"},
         {place / "link", "a link that leads nowhere"},
         {place / "none" / "a", "expected a name in a folder that can be written to"},
         {place / "a" / "b", "Not a directory"},
         {place / std::string(300, 'a'), "expected a name that a file may have"},
         {"/dev/null", "not a regular file"}}) {
-    check_error([&] { io::expect_writable(name); }, {"cannot write", part});
-    check_error([&] { io::write_file(name, "new"); }, {"cannot write", part});
+    check_error([&] { io::expect_writable(one.first); }, {"cannot write", one.second});
+    check_error([&] { io::write_file(one.first, "new"); }, {"cannot write", one.second});
   }
   BOOST_TEST(text_of(io::read_file(place / "a")) == "old");
   BOOST_TEST(place.count() == 3);
