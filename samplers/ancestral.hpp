@@ -30,11 +30,11 @@ struct ancestral {
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
     double const shrink = s.sigma * s.sigma / (t.sigma * t.sigma);
     double const v = variance == samplers::variance::beta ? beta : shrink * beta;
-    // On a schedule that preserves variance beta is 1 at most, on the rectified flow twice what x has.
-    if (double const all = s.scale() * s.scale(); v > 2.5 * all)
+    // On a schedule that preserves variance beta is below 1 for any step.
+    if (double const all = s.scale() * s.scale(); v > all * (1 + 1e-9))
       throw error(fmt::format(
-          "{}: a step from t = {} to t = {} with variance beta = {:.3g} was given, more than twice "
-          "what x has there ({:.3g}): use variance beta_tilde, or more steps",
+          "{}: a step from t = {} to t = {} with variance beta = {:.3g} was given, more than x has "
+          "there ({:.3g}): use variance beta_tilde, or more steps",
           name, t.t, s.t, v, all));
     return tweedie::step(x = s.alpha * beta / (t.sigma * t.sigma) * x0 + alpha * shrink * x +
                              std::sqrt(v) * noise);

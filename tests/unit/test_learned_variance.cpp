@@ -65,8 +65,9 @@ BOOST_AUTO_TEST_CASE(both_ends_are_ancestral) {
   for (auto const& schedule : all_schedules())
     for (int steps : {4, 50})
       for (double raw : {-1.0, 1.0}) {
-        // Of variance beta, far more than x has there: refused.
-        if (raw > 0 && schedule.called == schedules::variance_exploding::name && steps == 4)
+        // Of variance beta, more than x has there: refused.
+        if (raw > 0 && (schedule.called == schedules::rectified_flow::name ||
+                        (schedule.called == schedules::variance_exploding::name && steps == 4)))
           continue;
         auto const network = with_variance(m, [raw](double, level const&) { return raw; });
         auto const a = plan_of(schedule, samplers::ancestral_learned{}, network, steps);
@@ -259,8 +260,8 @@ BOOST_AUTO_TEST_CASE(likelihood_of_one_gaussian) {
 BOOST_AUTO_TEST_CASE(the_best_variance_beats_both) {
   gaussian_mixture const m{{{.mean = {0.8}, .variance = 0.04, .weight = 1},
                             {.mean = {-0.5}, .variance = 0.09, .weight = 2}}};
-  for (auto const& schedule : {any_schedule(schedules::linear{}), any_schedule(schedules::cosine{}),
-                               any_schedule(schedules::rectified_flow{})})
+  for (auto const& schedule :
+       {any_schedule(schedules::linear{}), any_schedule(schedules::cosine{})})
     for (int steps : {10, 50}) {
       auto const levels = grids::uniform{}.levels(schedule, steps);
       auto const network = with_variance(m, best(m, levels, learned_variance::range));
