@@ -64,6 +64,8 @@ template <class A, symbol... S> constexpr auto substitute(A const& a, form<S...>
   }
   (std::index_sequence_for<S...>{});
 }
+// What stands for a mistake is empty, and nvcc stumbles over an empty pack after an error.
+template <class A> constexpr form<> substitute(A const&, form<> const&) { return {}; }
 
 /// A line of a program with its numbers.
 template <class Line> struct valued {

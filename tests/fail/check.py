@@ -2,7 +2,8 @@
 
     check.py --commands FILE SOURCE          with -DMISTAKE the first line that has `error:` holds the sentence of the
                                              source's `// expect:` comment, and no other line has `error:`; where the
-                                             sentence is the compiler's own, `// expect g++:`, `clang++:` and `nvcc:`
+                                             sentence is the compiler's own, `// expect g++:`, `clang++:` and `nvcc:`;
+                                             `// nvcc -c` if only nvcc's host compiler says it
     check.py --commands FILE --twins SOURCE...   without it all sources compile, in one go, each in a namespace of its
                                              own: the twins, so that a typo cannot pass for a mistake
 
@@ -77,10 +78,12 @@ def main():
         if not nvcc:
             print("skipped: nvcc was not found")
             sys.exit(77)
-        command = [nvcc, "-std=c++20", "-x", "cu", "-ptx", "-arch=compute_75", "-DFMT_USE_CONSTEXPR=1"]
+        with open(source) as f:
+            output = "-c" if re.search(r"^// nvcc -c\b", f.read(), re.M) else "-ptx"
+        command = [nvcc, "-std=c++20", "-x", "cu", output, "-arch=compute_75", "-DFMT_USE_CONSTEXPR=1"]
         # Not /dev/null: nvcc deletes its output when it fails.
         folder = tempfile.TemporaryDirectory()
-        command += ["-o", os.path.join(folder.name, "out.ptx")]
+        command += ["-o", os.path.join(folder.name, "out")]
         command += nvcc_flags(flags_of(args.commands, source))
     else:
         command += ["-fsyntax-only", "-fdiagnostics-color=never"]

@@ -1,7 +1,8 @@
 // expect g++: inconsistent deduction for auto return type
 // expect clang++: 'auto' in return type deduced as
 // and clang++: a pipeline has a stage that is none
-// expect nvcc: conflicts with previously deduced type
+// expect nvcc: inconsistent deduction for auto return type
+// nvcc -c: its own front end takes the two types
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/samplers/ddim.hpp>
