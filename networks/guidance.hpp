@@ -74,7 +74,10 @@ struct classifier_free_scale {
 template <class Guidance> struct within {
   using kind = kinds::guidance;
   static constexpr char const* name = "guidance::within";
-  static constexpr int branches = Guidance::branches;
+  static constexpr int branches = [] {
+    if constexpr (requires { Guidance::branches; }) return Guidance::branches;
+    else return -1;  // which no pipeline takes
+  }();
   static constexpr int conditions = [] {
     if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
     else return 1;

@@ -413,9 +413,10 @@ template <class Tableau> struct adaptive {
     else return false;
   }();
 
-  double tolerance = 1e-3;                               ///< of y's root mean square over a sample
-  std::optional<double> sigma_min = {}, sigma_max = {};  ///< in rho; by default the schedule's
-  int most_evaluations = 10000;                          ///< of the network, for a sample
+  double tolerance = 1e-3;  ///< of y's root mean square over a sample
+  std::optional<double> sigma_min = {},
+                        sigma_max = {};  ///< in rho; by default those of grids in rho
+  int most_evaluations = 10000;          ///< of the network, for a sample
   static constexpr auto fields =
       std::tuple{field{"tolerance", &adaptive::tolerance}, field{"sigma_min", &adaptive::sigma_min},
                  field{"sigma_max", &adaptive::sigma_max},
@@ -446,11 +447,10 @@ template <class Tableau> struct adaptive {
         throw error("an empty network was given, expected one that can be called");
       auto const& schedule = stages.schedule;
       tweedie::schedules::check(schedule);
-      level const end = schedule.at(schedule.end());
-      double const highest = std::isinf(end.rho()) ? 1e300 : end.rho();
-      auto const range = grids::range_of_rho("adaptive steps", schedule, sigma_min,
-                                             sigma_max ? *sigma_max : highest);
-      level const first = sigma_max ? schedule.at(schedule.t_of_rho(range.high)) : end;
+      auto const range = grids::range_of_rho("adaptive steps", schedule, sigma_min, sigma_max);
+      level const first = schedule.at(schedule.t_of_rho(range.high));
+      tweedie::detail::check_pure_noise(first, "a start from noise");
+      check_share(stages.predicts, first);
       level const last = schedule.at(schedule.t_of_rho(range.low));
       return tweedie::detail::adaptive_loop<Tableau, Stages, Network>(stages, network, first, last,
                                                                       tolerance, most_evaluations)
@@ -459,6 +459,20 @@ template <class Tableau> struct adaptive {
   }
 
  private:
+  /// No estimate sees an error of the network, which the first slope v takes in by this factor.
+  template <class Predicts> static void check_share(Predicts const& predicts, level t) {
+    double const of_eps = coefficient<sym::raw>(lift(predicts.eps_of(t)));
+    double const of_x0 = coefficient<sym::raw>(lift(predicts.x0_of(t)));
+    double const factor = std::abs(t.alpha * of_eps - t.sigma * of_x0) /
+                          (t.scale() * std::max(1.0, std::abs(of_eps)));
+    if (constexpr double largest = 256; factor > largest && std::isfinite(factor))
+      throw error(fmt::format(
+          "adaptive steps from t = {} (alpha = {:.3g}, sigma = {:.3g}): what the network gives "
+          "would "
+          "enter x with the factor {:.4g}, and its errors too, expected {} at most: give no "
+          "sigma_max, or a smaller one, or use a network that predicts v",
+          t.t, t.alpha, t.sigma, factor, largest));
+  }
   template <class Stages> static void for_each_check(Stages const& s) {
     auto const one = [](auto const& stage) {
       if constexpr (requires { stage.check(); }) stage.check();

@@ -222,23 +222,29 @@ void any_plan::draw(state& s) const {
 }
 
 state any_plan::start(request const& r, conditions const& given, placement const& where) const {
-  constexpr double least = 3;  // a tenth of the variance of x_t is then the data's
-  if (level const first = levels_[0]; first.rho() < least * (1 - 1e-9))
-    throw error(fmt::format(
-        "a start from noise was asked for at t = {} (alpha = {:.4g}, sigma = {:.4g}), where data "
-        "are still seen: expected sigma / alpha of {} or more at a plan's first level; use a grid "
-        "that begins higher, a schedule whose betas make up for fewer steps, such as "
-        "schedules::linear::in_steps(100), or start_from clean samples",
-        first.t, first.alpha, first.sigma, least));
+  detail::check_pure_noise(levels_[0], "a start from noise");
   state s = allocate(r, given, where);
   draw(s);
   s.tell_device();
   return s;
 }
 
+namespace {
+
+/// A request's shape may be left out where samples are given.
+void take_shape(request& r, images const& given, char const* what) {
+  if (!r.shape.empty() && r.shape != given.shape)
+    throw error(
+        fmt::format("shape = {{{}}} was given with {} of shape {{{}}}, expected the same, or none",
+                    fmt::join(r.shape, ", "), what, fmt::join(given.shape, ", ")));
+  r.shape = given.shape;
+}
+
+}  // namespace
+
 state any_plan::start_from(images const& clean, request r, conditions const& given,
                            placement const& where) const {
-  r.shape = clean.shape;
+  take_shape(r, clean, "clean samples");
   state s = allocate(r, given, where);
   add_noise(s, clean, levels_[0]);
   enter(s);
@@ -248,7 +254,7 @@ state any_plan::start_from(images const& clean, request r, conditions const& giv
 
 state any_plan::start_at(images const& x_t, request r, conditions const& given,
                          placement const& where) const {
-  r.shape = x_t.shape;
+  take_shape(r, x_t, "samples x_t");
   state s = allocate(r, given, where);
   detail::put(s, x_t);
   enter(s);

@@ -142,7 +142,11 @@ template <class P> constexpr bool target_fits() {
 template <class G> constexpr bool guidance_formulas_fit();
 
 template <class G> constexpr bool guidance_fits() {
-  constexpr bool counted = requires { typename std::integral_constant<int, G::branches>; };
+  constexpr bool counted = [] {
+    if constexpr (requires { typename std::integral_constant<int, G::branches>; })
+      return G::branches >= 0;
+    else return false;
+  }();
   constexpr bool guides = !std::is_void_v<raw_value<G>> || !std::is_void_v<x0_value<G>> ||
                           !std::is_void_v<eps_value<G>>;
   constexpr bool values = (std::is_void_v<raw_value<G>> || assignable<raw_value<G>>)&&(

@@ -15,7 +15,7 @@
 //
 // The clean end. By default the flow begins at the grid's last noisy level, at x = alpha x0, and
 // p_u there is taken for the density of the data: that of u = x0 + rho n, n ~ N(0, I), at u = x0,
-// which is off by rho^2 (|score|^2 + div score) / 2 nats of the data's own score. Song et al. start
+// which is off by rho^2 (|score|^2 + div score) / 2 nats, with the score of the data. Song et al. start
 // at t = 1e-5 likewise. `from_clean` begins at level 0: right for densities that are smooth, if the
 // network knows them there, which one trained on noisy samples does not.
 //
@@ -322,6 +322,7 @@ template <class Pipeline, class Divergence>
 likelihood_estimate likelihood_on(Pipeline const& p, images const& clean,
                                   std::vector<level> const& levels, conditions const& given,
                                   Divergence const& divergence, likelihood_options const& options) {
+  check_pure_noise(levels.back(), "a likelihood's normal distribution of noise");
   auto const stages = p.stage_set();
   using guidance = decltype(stages.guidance);
   auto const flow = p.plan(grids::given{levels}, 0);

@@ -21,6 +21,7 @@
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/launch.hpp>
 #include <tweedie/pipelines/fits.hpp>
+#include <tweedie/schedules/check.hpp>
 
 namespace tweedie {
 
@@ -88,7 +89,7 @@ struct flow_matching {
 
 /// sigmoid(bias - ln snr) |d ln snr / dt| (Kingma & Gao 2023, "Understanding diffusion objectives",
 /// and, with other biases, Hoogeboom et al. 2024, "Simpler diffusion"): the weight is stated for an
-/// integral over ln snr, so here for times that are drawn uniformly.
+/// integral over ln snr, so here for times that are uniform in t: not log_normal or logit_normal.
 struct sigmoid {
   static constexpr char const* name = "sigmoid";
   double bias = 2;
@@ -315,9 +316,11 @@ struct objective {
 
   /// Draws the levels of a batch and writes what the network sees (x_t, or c_in x_t where it
   /// predicts::edm) and the target, in one kernel. `clean`, `noisy` and `target` are keys.size()
-  /// rows of `pitch` floats; a key is (training seed; example, training step).
+  /// rows of `pitch` floats; a key is (training seed; example, training step). Throws where the
+  /// schedule contradicts itself or a number is not finite.
   examples operator()(std::span<sample_key const> keys, float const* clean, float* noisy,
                       float* target, std::size_t pitch) const {
+    schedules::check(schedule);
     examples e;
     std::vector<float> table;
     for (sample_key const& key : keys) {

@@ -400,8 +400,8 @@ template <class... Stages> struct pipeline {
       constexpr bool both = detail::takes_x0_and_eps<Sampler>(detail::kinds_of_step<Sampler>{});
       static_assert(both,
                     "a guidance that guides x0 and eps apart, such as cfg_plus_plus, needs a "
-                    "sampler whose steps read both: one in x and eps, or in x and x0, makes "
-                    "another guidance of it, or none; write samplers::ddim{}");
+                    "sampler whose steps read both: one in x and eps, in x and x0, or along v, "
+                    "makes another guidance of it, or none; write samplers::ddim{}");
       return both;
     } else return true;
   }

@@ -320,7 +320,8 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   if (stages.guidance.x0_of && stages.guidance.eps_of && !stages.sampler.takes_both)
     throw error(
         "a guidance that guides x0 and eps apart, such as cfg_plus_plus, was given with a sampler "
-        "whose steps read only one of them, so that it would be another guidance or none; "
+        "whose steps read only one of them or a mixture, so that it would be another guidance or "
+        "none; "
         "expected a sampler in x0 and eps, such as ddim");
   if (stages.threshold.x0_of && !stages.sampler.takes_x0) {
     any_form const kept = stages.threshold.eps_of(levels_[0]);
@@ -348,6 +349,12 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
     any_answers const answers{levels_[0], {}, {}, {}, {}, {}, layout_.noise_given};
     for (any_statement const& s : statements) lower(answers, s, all);
     auto fused = of.in_buffers(assemble(std::move(all)));
+    if (!std::ranges::all_of(fused.numbers,
+                             [](double c) { return std::isfinite(static_cast<float>(c)); }))
+      throw error(
+          fmt::format("before the first step, at t = {} (alpha = {}, sigma = {}): the sampler's "
+                      "enter has a number that is not finite",
+                      levels_[0].t, levels_[0].alpha, levels_[0].sigma));
     return start_code{find(std::move(fused.program), compiled),
                       {fused.numbers.begin(), fused.numbers.end()}};
   };

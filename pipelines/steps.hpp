@@ -131,13 +131,15 @@ auto all_assigned(list<Kind...>)
     -> decltype(concat(assigned(std::declval<formula_of<Sampler, Kind>>())...));
 
 // Whether each evaluation of a sampler's inner steps that reads the prediction reads both x0 and eps.
+// v and velocity mix them: a step along v moves x by them for as long as the step is, where one to alpha
+// x0 + sigma eps puts it there.
 template <class... S> constexpr bool reads_both_or_none(list<S...>) {
-  constexpr bool both =
+  constexpr bool mixed =
       ((std::is_same_v<S, sym::v> || std::is_same_v<S, sym::velocity>) || ... || false);
-  constexpr bool of_x0 = (std::is_same_v<S, sym::x0> || ... || both);
+  constexpr bool of_x0 = (std::is_same_v<S, sym::x0> || ... || false);
   constexpr bool of_eps =
-      ((std::is_same_v<S, sym::eps> || std::is_same_v<S, sym::score>) || ... || both);
-  return of_x0 == of_eps;
+      ((std::is_same_v<S, sym::eps> || std::is_same_v<S, sym::score>) || ... || false);
+  return of_x0 == of_eps && !mixed;
 }
 template <class... E> constexpr bool each_reads_both(step_of<E...>*) {
   return (reads_both_or_none(decltype(mentioned(std::declval<E>())){}) && ...);

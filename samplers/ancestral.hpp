@@ -30,7 +30,7 @@ struct ancestral {
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
     double const shrink = s.sigma * s.sigma / (t.sigma * t.sigma);
     double const v = variance == samplers::variance::beta ? beta : shrink * beta;
-    // On a schedule that preserves variance beta is below 1 for any step.
+    // On a schedule that preserves variance beta is at most 1 for any step.
     if (double const all = s.scale() * s.scale(); v > all * (1 + 1e-9))
       throw error(fmt::format(
           "{}: a step from t = {} to t = {} with variance beta = {:.3g} was given, more than x has "

@@ -23,7 +23,8 @@ struct dpm_solver_2 {
   auto step(level t, level s, path const& p) const {
     detail::check_step_in_rho(name, t, s);
     double const h = s.lambda() - t.lambda();
-    level const m = p.at_rho(std::exp(-(t.lambda() + h / 2)));
+    // sigma_t = 0: lambda is infinite, and halfway to it too; what is left is ddim.
+    level const m = t.sigma == 0 ? t : p.at_rho(std::exp(-(t.lambda() + h / 2)));
     return stages(
         at(t, keep<0> = x / t.alpha, x = m.alpha / t.alpha * x - m.sigma * std::expm1(h / 2) * eps),
         at(m, x = s.alpha * keep<0> - s.sigma * std::expm1(h) * eps));

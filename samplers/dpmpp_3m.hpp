@@ -41,7 +41,7 @@ inline auto third_order(level q, level r, level t, level s, double part) {
   auto const slope_before = (past_x0<1> - past_x0<2>) / far;
   auto const d2 = 2 / (near + far) * (slope - slope_before);
   double const reach = followed(h, before);
-  bool const second = reach < h;
+  bool const second = reach != h;
   double const of_slope = second ? reach / h / 2 * std::expm1(-h) : -phi(2, h);
   double const of_d2 = second ? 0 : part * phi(3, h) - near / 2 * phi(2, h);
   return tweedie::step(x = s.sigma / t.sigma * x -

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -29,11 +30,11 @@ inline void check_step_in_rho(char const* sampler, level t, level s) {
 }
 
 /// How far the slope between the last two evaluations is followed over a step of h in lambda: h, but
-/// at most twice as far as the evaluations lie apart, or 1 where that is less. A grid whose last noisy
+/// at most twice as far as the evaluations lie apart, or 1, whichever is longer. A grid whose last noisy
 /// step is much longer than those before (leading and linspace end at sigma = 0.01) would take x0 far
 /// outside of what it has been.
 inline double followed(double h, double h_before) {
-  return std::min(h, std::max(2 * h_before, 1.0));
+  return std::copysign(std::min(std::abs(h), std::max(2 * std::abs(h_before), 1.0)), h);
 }
 
 }  // namespace tweedie::samplers::detail

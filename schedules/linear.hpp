@@ -25,12 +25,8 @@ struct linear {
     check_steps(name, steps);
     check_range(name, "beta_first", beta_first, "beta_last", beta_last, 1);
   }
-  /// The same noise in T steps in place of 1000: betas grow with 1000 / T (Nichol & Dhariwal 2021, the
-  /// authors' code). Without that, fewer steps end where data are still seen.
-  static linear in_steps(int T) {
-    linear const r;
-    return {r.beta_first * r.steps / T, r.beta_last * r.steps / T, T};
-  }
+  /// Nearly the same noise in T steps in place of 1000, for T well above 20.
+  static linear in_steps(int T) { return same_noise_in<linear>(T); }
   double beta(int i) const {
     return steps == 1 ? beta_first : beta_first + (beta_last - beta_first) * (i - 1) / (steps - 1);
   }

@@ -111,4 +111,13 @@ template <class Betas> table const& table_of(Betas const& schedule) {
   return kept->second;
 }
 
+/// About the noise of S{} in T steps in place of its own: betas grow with 1000 / T (Nichol & Dhariwal
+/// 2021, the authors' code). Without that, fewer steps end where data are still seen. Throws where T is
+/// not 1 or more; the schedule itself where a beta would be 1 or more, which no few steps can do.
+template <class S> S same_noise_in(int T) {
+  S const usual;
+  check_steps(S::name, T);
+  return {usual.beta_first * usual.steps / T, usual.beta_last * usual.steps / T, T};
+}
+
 }  // namespace tweedie::schedules

@@ -58,7 +58,7 @@ void check_guidance(recipe const& r) {
       samplers);
   throw error(fmt::format(
       "the guidance {} was given with the sampler {}: it guides x0 and eps apart, and "
-      "this sampler's steps read only one of them, so that it would be another "
+      "this sampler's steps read only one of them or a mixture, so that it would be another "
       "guidance or none; expected one of the samplers {}",
       name_in(guidances, r.guidance), name_in(samplers, r.sampler), fmt::join(there, ", ")));
 }

@@ -30,8 +30,8 @@ rho_range range_of_rho(std::string_view name, S const& schedule, std::optional<d
     else low = schedule.at(schedule.table_steps() ? 1 : schedule.end() / 1000).rho();
   }
   if (!high) {
-    high = schedule.at(schedule.end()).rho();
-    if constexpr (!requires { double{schedule.sigma_max}; }) high = std::min(*high, pure_noise);
+    if constexpr (requires { double{schedule.sigma_max}; }) high = schedule.sigma_max;
+    else high = std::min(schedule.at(schedule.end()).rho(), pure_noise);
   }
   if (!(*low > 0 && *low < *high))
     throw error(fmt::format(

@@ -21,15 +21,9 @@ EXCEPTIONS = [
          reason="the larger of DDPM's two variances: the law is that much too wide."),
     dict(name="a long last step of the SDE", up_to=1.4, of=_named("sde_dpmpp_2m"),
          reason="`leading` and `linspace` end with one step in lambda that is many times those before."),
-    dict(name="Euler-Maruyama from the clean end in one step", up_to=float("inf"),
-         of=lambda cell: cell["sampler"] == "euler_maruyama" and cell.get("grid") == "uniform, encoding" and cell["steps"] == "1",
-         reason="known and to be mended: to encode by one step of a sampler that draws noise is not refused, nor is it a formula."),
     dict(name="Euler-Maruyama at few steps", up_to=12, of=_named("euler_maruyama"),
-         reason="the law of the method itself, of order 1/2 and explicit: steps that add more than three times the noise that is there are "
-                "refused, those below are as wide as they are."),
-    dict(name="Euler-Maruyama, far off", up_to=200, of=_named("euler_maruyama"),
-         reason="known and to be mended: on EDM and variance exploding steps just below the limit of three times the noise still throw "
-                "samples far out; the limit should be 1."),
+         reason="the law of the method itself, explicit and of weak order 1: steps that take more than 1.25 times the noise that is there "
+                "are refused, those below are as wide as they are."),
     dict(name="slopes followed back to noise", up_to=1.6,
          of=lambda cell: cell["sampler"] == "lms_3" and cell.get("grid", "").endswith("encoding"),
          reason="from the clean end each step in sigma / alpha is nearly twice as long as the one before: at 10 steps the polynomials "

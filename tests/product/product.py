@@ -25,7 +25,7 @@ PART = 5  # of the cells: prime to how many predictions and numbers of steps the
 HEAD = """# What can be composed
 
 Any sampler goes with any schedule, grid, prediction, guidance and threshold. What comes of it is right, or it is refused by a
-sentence before any work: `make product` walks through all of it on networks that are known exactly, and writes this page. The tests
+sentence before any work, or it is one of the exceptions that are named below: `make product` walks through all of it on networks that are known exactly, and writes this page. The tests
 hold every fifth cell to it (`ctest -L product`).
 
 """
@@ -38,7 +38,7 @@ modes.
 {right} are right, {refused} are refused, {exceptions} are exceptions that are named below, {wrong} are wrong.
 
 Right is: mean and standard deviation (as a distance of two normals, sqrt(dm^2 + ds^2)) no further from the truth than twice what
-`ddim` is on the same levels, and 1 % of the standard deviation. Samplers that draw noise, and `ddim` itself, are held to their formula
+`ddim` is on the same levels, plus 1 % of the standard deviation. Samplers that draw noise, and `ddim` itself, are held to their formula
 in double along the same paths (root mean square, 2 % of the standard deviation), and the law of the formula (by its response to
 each noise) to the truth as the others are.
 

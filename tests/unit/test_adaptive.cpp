@@ -9,6 +9,7 @@
 #include <tweedie/pipelines/adaptive.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/edm.hpp>
+#include <tweedie/schedules/grids/karras.hpp>
 #include <tweedie/schedules/sub_variance_preserving.hpp>
 
 #include "laws_common.hpp"
@@ -43,6 +44,11 @@ double last_rho(any_schedule const& s) {
   return s.at(0).sigma > 0 ? s.at(0).rho() : s.at(s.end() / 1000).rho();
 }
 
+/// Where they begin: grids in rho likewise.
+level first_level(any_schedule const& s) {
+  return s.at(s.t_of_rho(std::min(s.at(s.end()).rho(), 80.0)));
+}
+
 // sigma_min is given, for a schedule whose type is forgotten has none.
 template <class Tableau>
 auto pipeline_of(any_schedule const& s, gaussian_mixture const& m, double tolerance) {
@@ -53,7 +59,7 @@ auto pipeline_of(any_schedule const& s, gaussian_mixture const& m, double tolera
 /// The exact flow from the start, and then E[x0 | x].
 std::vector<double> exact_end(any_schedule const& s, gaussian_mixture const& m,
                               std::vector<double> x) {
-  level const end = s.at(s.end());
+  level const end = first_level(s);
   level const last = s.at(s.t_of_rho(last_rho(s)));
   if (m.components.size() == 1) {
     auto const deviation = [&](level const& t) {
@@ -103,8 +109,10 @@ std::vector<double> exact_end(any_schedule const& s, gaussian_mixture const& m,
 images starts(any_schedule const& s) {
   auto const pipeline =
       s | predicts::v{} | samplers::ddim{} | network_function([](batch const&) {});
-  state const r = pipeline.plan(2).start({.shape = {count, dimension}, .seed = 11});
-  return take(r);
+  images r = take(pipeline.plan(2).start({.shape = {count, dimension}, .seed = 11}));
+  double const scale = first_level(s).prior_deviation() / s.at(s.end()).prior_deviation();
+  for (float& a : r.data) a = static_cast<float>(scale * static_cast<double>(a));
+  return r;
 }
 
 }  // namespace
@@ -222,7 +230,7 @@ BOOST_AUTO_TEST_CASE(mean_and_deviation_by_default) {
           double const truth = data == &single ? 0.3 : 0;
           double const spread = std::sqrt(data->covariance()[0]);
           auto const [mean, deviation] = moments(x);
-          level const end = of.schedule.at(of.schedule.end());
+          level const end = first_level(of.schedule);
           double const missed = end.alpha / std::hypot(end.alpha * spread, end.sigma);
           double const slack = steps.tolerance + 4 * spread / std::sqrt(double{many});
           BOOST_TEST(std::abs(mean - truth) < slack + missed * truth * spread,
@@ -322,7 +330,8 @@ BOOST_AUTO_TEST_CASE(guidance_and_labels) {
   }
   // The same flow by many steps of ddim.
   auto const fine = make(samplers::ddim{})
-                        .sample({.shape = {count, dimension}, .steps = 1000, .seed = 4}, classes);
+                        .plan(grids::karras{}, 1000)
+                        .sample({.shape = {count, dimension}, .seed = 4}, classes);
   BOOST_TEST(largest_difference(fine.data, all.data) < 5e-3);
 }
 
@@ -353,7 +362,7 @@ BOOST_AUTO_TEST_CASE(sentences) {
   BOOST_TEST(
       contains(with(adaptive<tableaux::dormand_prince>{.sigma_min = 5, .sigma_max = 1}, exact),
                "expected 0 < sigma_min < sigma_max"));
-  // A prediction that alpha = 0 has no x0 of; from a finite rho on it has.
+  // By default they begin where epsilon has an x0. An error of the network is not one of the steps.
   auto const epsilon = [&](std::optional<double> sigma_max) {
     return sentence([&] {
       (void)(schedules::rectified_flow{} | predicts::epsilon{} |
@@ -362,6 +371,16 @@ BOOST_AUTO_TEST_CASE(sentences) {
           .sample(r);
     });
   };
-  BOOST_TEST(contains(epsilon({}), "use a prediction that is defined there"));
+  BOOST_TEST(epsilon({}) == "nothing was thrown");
   BOOST_TEST(epsilon(100) == "nothing was thrown");
+  BOOST_TEST(contains(epsilon(2000), "would enter x with the factor 2000"));
+  // Where data are still seen nothing starts from noise.
+  BOOST_TEST(contains(with(adaptive<tableaux::dormand_prince>{.sigma_max = 1}, exact),
+                      "where data are still seen"));
+  BOOST_TEST(contains(sentence([&] {
+                        (void)(schedules::linear{.steps = 100} | predicts::v{} |
+                               adaptive<tableaux::dormand_prince>{} | exact)
+                            .sample(r);
+                      }),
+                      "where data are still seen"));
 }

@@ -168,12 +168,12 @@ BOOST_AUTO_TEST_CASE(ddim_and_a_guidance) {
   BOOST_TEST(fine < coarse / 2);
   // w = 1: twice the conditional trace less the unconditional one. The reference is the divergence
   // of the guided flow by differences, along a path of its own.
-  level const t = s.at(0.4);
+  level const t = s.at(0.5);
   auto const guided = s | predicts::v{} | guidance::classifier_free{.w = 1} | samplers::heun{} |
                       network_of(predicts::v{});
-  grids::custom const one_step{{0.4, 0.39}};
+  grids::custom const one_step{{0.5, 0.499}};
   auto const nats = log_likelihood(guided, x, one_step, 1, label{1});
-  level const from = s.at(0.39);
+  level const from = s.at(0.499);
   for (std::size_t k = 0; k < 6; ++k) {
     auto const eps = [&](std::vector<double> const& at, level const& l) {
       auto const c = mixture.eps(at, l, 1), u = mixture.eps(at, l);
@@ -477,6 +477,12 @@ BOOST_AUTO_TEST_CASE(sentences) {
   BOOST_TEST(contains(by({.exactly = -3}), "-3 steps were asked for"));
   BOOST_TEST(contains(by({.first = 8, .most = 15}), "from 8 to 15 steps"));
   BOOST_TEST(contains(by({.sigma_min = 5, .sigma_max = 1}), "expected 0 < sigma_min < sigma_max"));
+  BOOST_TEST(
+      contains(by({.sigma_max = 1}), "a likelihood's normal distribution of noise was asked for"));
+  auto const short_of_noise = any_schedule(schedules::linear{.steps = 100}) | predicts::v{} |
+                              samplers::heun{} | network_of(predicts::v{});
+  BOOST_TEST(contains(sentence([&] { (void)log_likelihood(short_of_noise, x, grid, 50); }),
+                      "where data are still seen"));
   std::vector<level> const back{pipeline.stage_set().schedule.at(0.2),
                                 pipeline.stage_set().schedule.at(0.3)};
   BOOST_TEST(contains(sentence([&] { (void)log_likelihood(pipeline, x, grids::given{back}, 1); }),

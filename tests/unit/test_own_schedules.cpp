@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <tweedie/pipelines/adaptive.hpp>
+#include <tweedie/pipelines/objective.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/schedules/edm.hpp>
@@ -228,4 +229,19 @@ BOOST_AUTO_TEST_CASE(levels_of_another_schedule_or_in_another_order) {
   says(given({{high.t, high.alpha, high.sigma}, low, clean}),
        {"alpha' = 0", "expected a level of"});
   says(given({{high.t, high.alpha, nan_value}, low, clean}), {"level 0 of the grid", "nan"});
+}
+
+// Training asks it too.
+BOOST_AUTO_TEST_CASE(an_objective_checks_its_schedule) {
+  auto const told_by_training = [](trigonometric const& s) {
+    std::vector<sample_key> const keys{{.seed = 1}};
+    std::vector<float> const clean(4);
+    std::vector<float> noisy(4), target(4);
+    return sentence([&] {
+      objective{s, predicts::v{}}(keys, clean.data(), noisy.data(), target.data(), 4);
+    });
+  };
+  says(told_by_training({}), {"nothing was thrown"});
+  says(told_by_training({.changed = [](level& l) { l.dalpha = l.dsigma = 0; }}),
+       {"trigonometric: at t = ", "derivative of sigma is given as 0"});
 }

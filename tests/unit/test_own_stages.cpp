@@ -2,6 +2,7 @@
 // the compiler sees is in tests/fail/.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
+#include <limits>
 
 #include <tweedie/pipelines/run_time.hpp>
 #include <tweedie/tweedie.hpp>
@@ -114,4 +115,43 @@ BOOST_AUTO_TEST_CASE(what_is_there_may_be_read) {
   run_time_plan const plan(forget_stages(p.stage_set()), forget_network(p.network()),
                            grids::uniform{}.levels(schedule, 3), {}, {});
   BOOST_TEST((plan.sample({.shape = {1, 2}}, given).data == typed.data));
+}
+
+/// What enters the first step without a sentence would draw infinite numbers.
+struct entering {
+  using kind = kinds::sampler;
+  static constexpr char const* name = "entering";
+  double factor = 1;
+  auto enter(level, level) const { return tweedie::step(symbols::x = factor * symbols::x); }
+  auto step(level, level s) const {
+    return tweedie::step(symbols::x = s.alpha * symbols::x0 + s.sigma * symbols::eps);
+  }
+};
+
+BOOST_AUTO_TEST_CASE(what_enters_is_finite) {
+  auto const told = [](double factor) {
+    return sentence(
+        [&] { (schedules::cosine{} | predicts::v{} | entering{factor} | network).plan(3); });
+  };
+  says(told(2), "nothing was thrown");
+  says(told(std::numeric_limits<double>::infinity()), "enter has a number that is not finite");
+  says(told(std::numeric_limits<double>::quiet_NaN()), "enter has a number that is not finite");
+}
+
+BOOST_AUTO_TEST_CASE(a_shape_is_that_of_the_samples) {
+  auto const plan = (schedules::cosine{} | predicts::v{} | samplers::ddim{} | network).plan(3);
+  images const given{{2, 3}, std::vector<float>(6)};
+  says(sentence([&] {
+         plan.start_from(given, {.shape = {4, 3}});
+       }),
+       "shape = {4, 3} was given with clean samples of shape {2, 3}");
+  says(sentence([&] {
+         plan.start_at(given, {.shape = {2, 4}});
+       }),
+       "shape = {2, 4} was given with samples x_t of shape {2, 3}");
+  says(sentence([&] {
+         plan.start_at(given, {.shape = {2, 3}});
+         plan.start_at(given, {});
+       }),
+       "nothing was thrown");
 }

@@ -3,6 +3,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <array>
 #include <boost/test/unit_test.hpp>
+#include <tweedie/pipelines/run_time.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/edm_stochastic.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
@@ -193,11 +194,11 @@ BOOST_AUTO_TEST_CASE(euler_maruyama_is_the_papers_sdes) {
       return answer<predicts::v>(two, x, t);
     };
     auto const plan = (schedule | predicts::v{} | samplers::euler_maruyama{} | silent)
-                          .plan(evenly(0.9, 0.1, 8), 8);
+                          .plan(evenly(0.9, 0.1, 16), 16);
     sample_key key{.seed = 5, .id = 8};
     double x = 0.7;
-    for (int i = 0; i < 8; ++i, ++key.step) {
-      double const t = 0.9 - 0.1 * i, dt = 0.1, g2 = squared_diffusion(t);
+    for (int i = 0; i < 16; ++i, ++key.step) {
+      double const t = 0.9 - 0.05 * i, dt = 0.05, g2 = squared_diffusion(t);
       double const score = two.score(std::vector{x}, schedule.at(t))[0];
       x = x - (drift(t) * x - g2 * score) * dt + std::sqrt(g2 * dt) * normal_of(key);
     }
@@ -414,5 +415,38 @@ BOOST_AUTO_TEST_CASE(from_pure_noise_to_the_data) {
     check(schedule, "euler_maruyama", samplers::euler_maruyama{});
     check(schedule, "sde_dpmpp_2m", samplers::sde_dpmpp_2m{});
     check(schedule, "edm_stochastic", samplers::edm_stochastic{.gamma = 0.1});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_euler_maruyama_refuses) {
+  auto const told = [](auto const& schedule, std::vector<double> const& times) {
+    std::vector<level> levels;
+    for (double t : times) levels.push_back(schedule.at(t));
+    return sentence([&] {
+      run_time_plan(
+          forget_stages(
+              (schedule | predicts::v{} | samplers::euler_maruyama{} | silent).stage_set()),
+          forget_network(silent), levels, {}, {});
+    });
+  };
+  schedules::continuous::linear const vp;
+  schedules::edm const edm;
+  auto const says = [](std::string const& what, char const* part) {
+    BOOST_TEST(contains(what, part), what << " does not say " << part);
+  };
+  // Towards the noise: from the clean end in one step it would have left x as it was, or drawn noise.
+  says(told(vp, {0, 1}), "from t = 0 to t = 1 was given, expected one to less noise");
+  says(told(schedules::continuous::cosine{}, {0, 1}),
+       "from t = 0 to t = 1 was given, expected one to less noise");
+  says(told(vp, {0.2, 0.4}), "from t = 0.2 to t = 0.4 was given, expected one to less noise");
+  // Twice the noise that is there swings out: here 1.375 times as much is taken, then 1.2 times.
+  says(told(edm, {80, 25, 0}), "too long for it by a factor of 1.1");
+  says(told(edm, {80, 32, 0}), "nothing was thrown");
+  // A drift that shrinks x takes from that, so that even steps of a flow are followed however few.
+  for (int n : {10, 100}) {
+    std::vector<double> even, on_cosine;
+    for (int k = n; k >= 0; --k) even.push_back(static_cast<double>(k) / n);
+    says(told(schedules::rectified_flow{}, even), "nothing was thrown");
+    says(told(schedules::continuous::cosine{}, even), "nothing was thrown");
   }
 }
