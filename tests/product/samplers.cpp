@@ -211,7 +211,9 @@ struct product_walk {
   /// SDEdit's start: clean samples noised to the plan's first level, by noise of its own stream.
   void check_entry(std::string const& cell, run_time_plan const& plan) {
     images const clean{{1, dimensions}, {0.25f, -0.5f}};
-    images const noised = take(plan.start_from(clean, request_of()));
+    request r = request_of();
+    r.shape = clean.shape;
+    images const noised = take(plan.start_from(clean, r));
     float normals[4];
     fill_normals(normals, 0, 1, {seed, 0, 0}, noising_stream);
     level const first = plan.levels()[0];
