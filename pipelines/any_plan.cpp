@@ -231,12 +231,16 @@ state any_plan::start(request const& r, conditions const& given, placement const
 
 namespace {
 
-/// A request's shape may be left out where samples are given.
+/// A request's shape may be left out where samples are given, which are finite.
 void take_shape(request& r, images const& given, char const* what) {
   if (!r.shape.empty() && r.shape != given.shape)
     throw error(
         fmt::format("shape = {{{}}} was given with {} of shape {{{}}}, expected the same, or none",
                     fmt::join(r.shape, ", "), what, fmt::join(given.shape, ", ")));
+  auto const bad = std::ranges::find_if(given.data, [](float a) { return !std::isfinite(a); });
+  if (bad != given.data.end())
+    throw error(fmt::format("{}: value {} is {}, expected finite ones", what,
+                            bad - given.data.begin(), *bad));
   r.shape = given.shape;
 }
 

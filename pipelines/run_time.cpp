@@ -110,6 +110,30 @@ plan_calls calls_of(any_stages const& s, any_network const& network) {
   return c;
 }
 
+/// Throws where x0 and eps, as a parameterization derives them, do not make up x: alpha x0 + sigma eps.
+void check_prediction(any_stages const& stages, level t) {
+  if (t.alpha == 0 || t.sigma == 0) return;  // one of them has no part in x there
+  auto const x0 = stages.predicts.x0_of(t), eps = stages.predicts.eps_of(t);
+  auto const sum = [&](int rank, double& size) {
+    double r = 0;
+    auto const add = [&](any_form const& f, double factor) {
+      for (any_term const& term : f)
+        if (term.symbol.rank == rank) r += factor * term.c, size += std::abs(factor * term.c);
+    };
+    add(x0, t.alpha), add(eps, t.sigma);
+    return r;
+  };
+  double of_x = 1, of_raw = 0;  // what cancels leaves some rounding of its size
+  double const x = sum(sym::x::rank, of_x), raw = sum(sym::raw::rank, of_raw);
+  if (std::isfinite(of_x) && std::isfinite(of_raw) &&
+      (std::abs(x - 1) > 1e-6 * of_x || std::abs(raw) > 1e-6 * of_raw))
+    throw error(
+        fmt::format("predicts::{}: at t = {} alpha x0_of + sigma eps_of is {:.6g} x + {:.6g} raw, "
+                    "expected x: the two "
+                    "derive x0 and eps of x = alpha x0 + sigma eps from what the network gives",
+                    stages.predicts.name, t.t, x, raw));
+}
+
 /// How much of what the network gives enters x at most: the largest coefficient, in lines of x, of an
 /// output or of what an earlier evaluation kept of one. What a threshold or another node bounds is
 /// not asked.
@@ -317,6 +341,7 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   for (auto const* check : {&stages.predicts.check, &stages.guidance.check, &stages.threshold.check,
                             &stages.sampler.check})
     if (*check) (*check)();
+  for (level const& t : levels_) check_prediction(stages, t);
   if (stages.guidance.x0_of && stages.guidance.eps_of && !stages.sampler.takes_both)
     throw error(
         "a guidance that guides x0 and eps apart, such as cfg_plus_plus, was given with a sampler "

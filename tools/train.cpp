@@ -478,6 +478,13 @@ int run(options o) {
           "the loss and its plot); expected other --out, --checkpoint and --loss",
           name.string()));
   check_own(o.loss);
+  if (fs::exists(o.out) && !fs::exists(o.checkpoint))
+    throw error(
+        fmt::format("--out '{}' is there, and would be written over: it has no checkpoint '{}' "
+                    "that this training could "
+                    "continue; expected another --out, beginning with its weights by --from '{}' "
+                    "if they are meant",
+                    o.out, o.checkpoint, o.out));
   std::visit(
       [&](auto p) {
         // What sampling from the noisiest level would refuse is not trained for an hour first.

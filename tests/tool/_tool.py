@@ -32,11 +32,11 @@ def pictures(folder, count=48):
         f.write(struct.pack(">II", 0x801, count) + labels)
 
 
-def run(*words, cwd=None, largest_file=None):
+def run(*words, cwd=None, largest_file=None, timeout=300):
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past it fails, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    return subprocess.run([TWEEDIE, *words], cwd=cwd, capture_output=True, text=True, timeout=300,
+    return subprocess.run([TWEEDIE, *words], cwd=cwd, capture_output=True, text=True, timeout=timeout,
                           preexec_fn=limit if largest_file else None)
 
 

@@ -55,7 +55,8 @@ def drawn(model, *words):
     path = pathlib.Path(folder, "x.npy")
     path.unlink(missing_ok=True)
     done = run("sample", "--model", str(ROOT / "models" / (model + ".safetensors")), *words, "--count", COUNT, "--seed", "7",
-               "--threads", str(os.cpu_count()), "--out", "x.npy", cwd=folder)
+               "--threads", str(os.cpu_count()), "--out", "x.npy", cwd=folder,
+               timeout=None if WHOLE else 300)  # a thousand steps are half an hour
     if done.returncode == 1:
         said = [line for line in done.stderr.split("\n") if line.startswith("tweedie: ")]
         assert len(said) == 1 and not path.exists(), f"{words}: {done.stderr}"

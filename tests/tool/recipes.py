@@ -48,7 +48,7 @@ options = ("--sampler", "heun", "--grid", "karras", "--steps", "4", "--guidance"
 expected = drawn(*options)
 assert drawn("--recipe", "a.toml") == expected
 assert drawn("--recipe", "a.json") == expected
-assert drawn("--recipe", "heun-10") == drawn("--sampler", "heun", "--grid", "karras", "--steps", "10", "--guidance", "1")
+assert drawn("--recipe", "heun-10") == drawn("--sampler", "heun", "--grid", "karras", "--steps", "10", "--guidance", "1.5")
 assert works("explain", "--recipe", "a.toml") == works("explain", *options)
 assert "\\begin{aligned}" in works("explain", "--recipe", "a.toml", "--latex")
 assert works("explain", "--recipe", "a.toml", "--step", "2").count("evaluation") < works("explain", *options).count("evaluation")

@@ -53,6 +53,10 @@ bad("cut", "--data", "cut")
 bad("no folder", "--out", "nowhere/m.safetensors")
 bad("folder", "--out", "empty")
 bad("no folder", "--loss", "nowhere/loss.csv")
+with open(os.path.join(folder, "kept.safetensors"), "w") as f:
+    f.write("a model without its checkpoint")
+bad(["--out 'kept.safetensors' is there", "no checkpoint 'kept.checkpoint'", "--from"], "--out", "kept.safetensors")
+assert content(os.path.join(folder, "kept.safetensors")) == b"a model without its checkpoint"
 bad("two purposes", "--loss", "m.safetensors")
 bad("two purposes", "--checkpoint", "./loss.png", "--loss", "loss.csv")  # where the plot goes
 bad("no x0 follows", "--predicts", "epsilon", "--schedule", "rectified_flow")

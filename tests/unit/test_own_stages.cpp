@@ -155,3 +155,31 @@ BOOST_AUTO_TEST_CASE(a_shape_is_that_of_the_samples) {
        }),
        "nothing was thrown");
 }
+
+/// v, with a sign of one's own in eps.
+struct mistaken_v : predicts::v {
+  static constexpr char const* name = "mistaken_v";
+  double sign = -1;
+  auto eps_of(level t) const { return t.sigma * symbols::x + sign * t.alpha * symbols::raw; }
+};
+
+BOOST_AUTO_TEST_CASE(x0_and_eps_make_up_x) {
+  auto const told = [](double sign) {
+    mistaken_v predicts;
+    predicts.sign = sign;
+    return sentence([&] { (schedules::cosine{} | predicts | samplers::ddim{} | network).plan(3); });
+  };
+  says(told(1), "nothing was thrown");
+  says(told(-1), "predicts::mistaken_v: at t = ");
+  says(told(-1), "expected x");
+}
+
+BOOST_AUTO_TEST_CASE(samples_that_are_given_are_finite) {
+  auto const plan = (schedules::cosine{} | predicts::v{} | samplers::ddim{} | network).plan(3);
+  images given{{2, 3}, std::vector<float>(6)};
+  given.data[4] = std::numeric_limits<float>::quiet_NaN();
+  says(sentence([&] { plan.start_from(given, {}); }),
+       "clean samples: value 4 is nan, expected finite ones");
+  says(sentence([&] { plan.start_at(given, {}); }),
+       "samples x_t: value 4 is nan, expected finite ones");
+}

@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(shipped_recipes_have_the_bits_of_their_twins) {
   twins("ddpm-1000", guided | ancestral{} | scrambled{}, uniform, 1000);
   twins("improved-ddpm-100", guided | ancestral{samplers::variance::beta} | scrambled{},
         grids::trailing{}, 100);
-  twins("heun-10", guided | heun{} | scrambled{}, karras, 10);
+  twins("heun-10", base | classifier_free{1.5} | clip | heun{} | scrambled{}, karras, 10);
   twins("dpmpp-15", guided | dpmpp_2m{} | scrambled{}, karras, 15);
   twins("sde-dpmpp-25", guided | sde_dpmpp_2m{} | scrambled{}, karras, 25);
   twins("unipc-12", guided | unipc_2{} | scrambled{}, karras, 12);
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(shipped_recipes_have_the_bits_of_their_twins) {
         base | guidance::within{classifier_free{2}, 100, 800} | clip | heun{} | scrambled{}, karras,
         12);
   twins("imagen-ddim-50",
-        base | guidance::classifier_free_scale{3} | thresholds::dynamic{0.995} | ddim_eta{0.5} |
+        base | guidance::classifier_free_scale{3} | thresholds::dynamic{0.95} | ddim_eta{0.5} |
             scrambled{},
         uniform, 50);
   twins("apg-20", base | guidance::apg{.s = 4, .r = 15} | clip | dpmpp_2m{} | scrambled{}, karras,
