@@ -46,7 +46,7 @@ def check(what, words, done, code, made):
 
 def again(made):
     for name in made:
-        if name in files(folder) and name != "m.safetensors":
+        if name in files(folder):
             os.remove(os.path.join(folder, name))
     for name in files(folder):
         if name.endswith(".checkpoint"):

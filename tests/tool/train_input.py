@@ -79,6 +79,8 @@ for name, text, expected in [("m.png", "a picture", "m.png"), ("m.csv", "name,ag
 done = run(*BASE, cwd=folder)
 assert done.returncode == 0, done.stderr
 os.remove(os.path.join(folder, "m.checkpoint"))
+refused(["is there", "no checkpoint"], *BASE, cwd=folder)
+os.remove(os.path.join(folder, "m.safetensors"))
 done = run(*BASE, cwd=folder)  # over its own table and plot
 assert done.returncode == 0, done.stderr
 
