@@ -110,6 +110,22 @@ plan_calls calls_of(any_stages const& s, any_network const& network) {
   return c;
 }
 
+/// Throws where a sampler asks the network at a level that is none of the schedule's.
+void check_stage(level w, path const& between) {
+  if (!between.at || w.sigma == 0) return;  // the clean level may lie below time 0
+  level const there = between.at(w.t);
+  auto const apart = [](double a, double b) {
+    return !(std::abs(a - b) <= 1e-3 * (std::abs(b) + 1e-3));
+  };
+  if (apart(w.alpha, there.alpha) || apart(w.sigma, there.sigma))
+    throw error(
+        fmt::format("the sampler's at(...) has the level t = {} (alpha = {:.4g}, sigma = {:.4g}), "
+                    "where the schedule's is "
+                    "alpha = {:.4g}, sigma = {:.4g}; expected one of its levels, as path::at and "
+                    "path::at_rho give them",
+                    w.t, w.alpha, w.sigma, there.alpha, there.sigma));
+}
+
 /// Throws where x0 and eps, as a parameterization derives them, do not make up x: alpha x0 + sigma eps.
 void check_prediction(any_stages const& stages, level t) {
   if (t.alpha == 0 || t.sigma == 0) return;  // one of them has no part in x there
@@ -410,6 +426,8 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
         layout_.enters ||
             (kind.is_last && layout_.inputs + layout_.past_x0 + layout_.past_eps > 0));
     auto const where = [&](std::size_t e) { return evaluations[e].where.value_or(levels_[k]); };
+    for (auto const& one : evaluations)
+      if (one.where) check_stage(*one.where, between);
     for (std::size_t i = 0; i < order.size(); ++i) {
       std::size_t const e = order[i];
       level const t = where(e);

@@ -183,3 +183,26 @@ BOOST_AUTO_TEST_CASE(samples_that_are_given_are_finite) {
   says(sentence([&] { plan.start_at(given, {}); }),
        "samples x_t: value 4 is nan, expected finite ones");
 }
+
+/// A midpoint of one's own, on the schedule or not.
+struct midway {
+  using kind = kinds::sampler;
+  static constexpr char const* name = "midway";
+  bool on_the_schedule = true;
+  auto step(level t, level s, path const& p) const {
+    using namespace symbols;
+    level m = p.at((t.t + s.t) / 2);
+    if (!on_the_schedule) m.alpha = m.sigma = 0.7;
+    return stages(at(t, keep<0> = x, x = m.alpha * x0 + m.sigma * eps),
+                  at(m, x = s.alpha * x0 + s.sigma * eps + 0 * keep<0>));
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_samplers_own_level_is_the_schedules) {
+  auto const told = [](bool on_the_schedule) {
+    return sentence(
+        [&] { (schedules::cosine{} | predicts::v{} | midway{on_the_schedule} | network).plan(3); });
+  };
+  says(told(true), "nothing was thrown");
+  says(told(false), "the sampler's at(...) has the level t = ");
+}
