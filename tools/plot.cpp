@@ -110,30 +110,22 @@ std::vector<level> curve_of(any_schedule const& schedule, std::vector<level> con
   return curve;
 }
 
-/// A schedule that ends at one of its levels, and times that are that end: training's own kernel then
-/// makes examples of that level.
-struct until {
-  using kind = kinds::schedule;
-  static constexpr auto name = "a schedule up to a level";
-  any_schedule const* of;
-  double t;
-  level at(double time) const { return of->at(time); }
-  double end() const { return t; }
+/// A schedule of one level: training's own kernel then makes examples of that level.
+struct one_level {
+  level here;
+  level at(double) const { return here; }
+  double end() const { return 1; }
   int table_steps() const { return 0; }
-  double t_of_rho(double rho) const { return of->t_of_rho(rho); }
-  level clean() const { return of->clean(); }
-};
-struct at_the_end {
-  static constexpr char const* name = "at_the_end";
-  double share(until const&, double) const { return 1; }
 };
 
 /// The mean squared error of what the network predicts, at every noisy level, on the first pictures
 /// of the test set with their labels. A picture has the same noise at each level, so that the curve
 /// is smooth. Nothing where it was interrupted.
-std::optional<std::vector<level_loss>> losses_of(
-    networks::model const& m, trained_prediction const& predicted, any_schedule const& schedule,
-    std::vector<level> const& levels, io::labelled_images const& data, std::size_t count) {
+std::optional<std::vector<level_loss>> losses_of(networks::model const& m,
+                                                 trained_prediction const& predicted,
+                                                 std::vector<level> const& levels,
+                                                 io::labelled_images const& data,
+                                                 std::size_t count) {
   auto const& network = *m.network;
   constexpr std::size_t batch = 50;
   std::size_t const elements = network.elements(), noisy_levels = levels.size() - 1;
@@ -156,8 +148,8 @@ std::optional<std::vector<level_loss>> losses_of(
       std::copy_n(data.images.data() + begin * elements, rows * elements, clean.data());
       std::visit(
           [&](auto p) {
-            objective{until{&schedule, levels[k].t}, p, weights::uniform{}, at_the_end{}}(
-                keys, clean.data(), noisy.data(), target.data(), elements);
+            objective{one_level{levels[k]}, p, weights::uniform{}}(keys, clean.data(), noisy.data(),
+                                                                   target.data(), elements);
           },
           predicted);
       std::vector<double> const times(rows, levels[k].t);
@@ -340,8 +332,7 @@ int run(options const& o) {
                         "those of Fashion-MNIST, 1 and 28x28",
                         o.model, c.channels, c.size, c.size));
       networks::unet::set_threads(static_cast<int>(o.threads));
-      auto losses =
-          losses_of(m, predicted, schedule, f.levels, *data, static_cast<std::size_t>(o.count));
+      auto losses = losses_of(m, predicted, f.levels, *data, static_cast<std::size_t>(o.count));
       if (!losses) {
         say("interrupted: nothing was written\n");
         return interrupted_exit_code();

@@ -481,9 +481,8 @@ int run(options o) {
   if (fs::exists(o.out) && !fs::exists(o.checkpoint))
     throw error(
         fmt::format("--out '{}' is there, and would be written over: it has no checkpoint '{}' "
-                    "that this training could "
-                    "continue; expected another --out, beginning with its weights by --from '{}' "
-                    "if they are meant",
+                    "that this training could continue; expected another --out, and --from '{}' "
+                    "to begin with its weights",
                     o.out, o.checkpoint, o.out));
   std::visit(
       [&](auto p) {

@@ -164,6 +164,16 @@ for a, b in zip(again["loss"]["mean"], drawn["loss"]["mean"]):
     close(a, b, "the same pictures", 1e-5)
 assert "loss" not in numbers("--model", "v.safetensors")
 
+# On every kind of schedule, at all its levels: variance_exploding's reach down to its time 0.
+for schedule in ["variance_exploding", "edm", "rectified_flow", "linear"]:
+    done = run("train", "--data", "pictures", "--config", "tiny", "--schedule", schedule, "--predicts", "v", "--steps", "1", "--batch", "2",
+               "--out", schedule + ".safetensors", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    drawn = numbers("--model", schedule + ".safetensors", *loss[2:], "--count", "2", "--steps", "5")
+    assert drawn["loss"]["t"] == drawn["levels"]["t"][:-1] and all(mean > 0 for mean in drawn["loss"]["mean"]), drawn["loss"]
+    for ending in [".safetensors", ".checkpoint", ".csv", ".png"]:
+        os.remove(os.path.join(folder, schedule + ending))
+
 # Bad input, refused before anything is written.
 def no(expected, *words, out="n.json"):
     refused(expected, "plot", *words, "--out", out, cwd=folder)
