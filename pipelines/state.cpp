@@ -163,10 +163,10 @@ void check_pure_noise(level l, char const* what) {
     throw error(fmt::format(
         "{} was asked for at t = {} (alpha = {:.4g}, sigma = {:.4g}), where data are still seen: "
         "expected sigma / alpha of {} or more at the noisiest level; use a grid that begins "
-        "higher, a "
-        "schedule whose betas make up for fewer steps, such as schedules::linear::in_steps(100), "
-        "or "
-        "start_from clean samples",
+        "higher, or a "
+        "schedule whose betas make up for fewer steps, such as schedules::linear::in_steps(100); a "
+        "plan "
+        "can start_from clean samples there",
         what, l.t, l.alpha, l.sigma, least));
 }
 
