@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <numbers>
 #include <span>
@@ -24,6 +26,19 @@
 #include <tweedie/schedules/check.hpp>
 
 namespace tweedie {
+
+namespace detail {
+/// Throws unless a parameter of an objective lies in (0, inf), or in [0, inf).
+inline void check_parameter(char const* of, char const* name, double value, bool or_zero = false) {
+  if ((or_zero ? value >= 0 : value > 0) && std::isfinite(value)) return;
+  throw error(fmt::format("{}: {} = {} was given, expected a finite one{}", of, name, value,
+                          or_zero ? ", 0 or more" : " above 0"));
+}
+inline void check_finite(char const* of, char const* name, double value) {
+  if (!std::isfinite(value))
+    throw error(fmt::format("{}: {} = {} was given, expected a finite number", of, name, value));
+}
+}  // namespace detail
 
 namespace weights {
 
@@ -58,6 +73,7 @@ struct truncated_snr {
 struct min_snr {
   static constexpr char const* name = "min_snr";
   double gamma = 5;
+  void check() const { detail::check_parameter("weights::min_snr", "gamma", gamma); }
   double operator()(level t) const { return std::min(1.0, gamma / t.snr()); }
 };
 
@@ -65,6 +81,10 @@ struct min_snr {
 struct p2 {
   static constexpr char const* name = "p2";
   double k = 1, gamma = 1;
+  void check() const {
+    detail::check_parameter("weights::p2", "k", k, true);
+    detail::check_parameter("weights::p2", "gamma", gamma, true);
+  }
   double operator()(level t) const { return std::pow(k + t.snr(), -gamma); }
 };
 
@@ -73,6 +93,7 @@ struct p2 {
 struct edm {
   static constexpr char const* name = "edm";
   double sigma_data = 0.5;
+  void check() const { detail::check_parameter("weights::edm", "sigma_data", sigma_data); }
   double operator()(level t) const { return 1 + t.rho() * t.rho() / (sigma_data * sigma_data); }
 };
 
@@ -93,6 +114,7 @@ struct flow_matching {
 struct sigmoid {
   static constexpr char const* name = "sigmoid";
   double bias = 2;
+  void check() const { detail::check_finite("weights::sigmoid", "bias", bias); }
   double operator()(level t) const {
     double const slope = 2 * t.steps * (t.dsigma / t.sigma - t.dalpha / t.alpha);
     return slope / (1 + t.snr() * std::exp(-bias));
@@ -106,7 +128,30 @@ namespace detail {
 /// The factor of |raw error|^2, where b is the factor of raw in eps.
 template <class Weight> double weight_of_raw(Weight const& weight, level t, double b) {
   if constexpr (requires { weight.of_raw(t, b); }) return weight.of_raw(t, b);
-  else return weight(t) * b * b;
+  else if constexpr (std::is_invocable_r_v<double, Weight const&, level>) return weight(t) * b * b;
+  else {
+    static_assert(never<Weight>,
+                  "a weight is a function of the level, double operator()(level t) const, or "
+                  "double of_raw(level t, double b) const; an objective takes the schedule, the "
+                  "prediction, the weight and then the times");
+    return 0;
+  }
+}
+
+/// The share that `times` draws.
+template <class Times, class Schedule>
+double share_of(Times const& times, Schedule const& schedule, double u) {
+  if constexpr (requires {
+                  { times.share(schedule, u) } -> std::convertible_to<double>;
+                })
+    return times.share(schedule, u);
+  else {
+    static_assert(never<Times>,
+                  "how times are drawn is double share(schedule, double u) const, the share of the "
+                  "schedule's time for a uniform u: a template, if it is for any schedule; an "
+                  "objective takes the schedule, the prediction, the weight and then the times");
+    return u;
+  }
 }
 
 /// z with P(N(0, 1) < z) = u, 0 < u < 1: Newton's method from 0, which nears the root from one side
@@ -143,6 +188,10 @@ struct uniform {
 struct log_normal {
   static constexpr char const* name = "log_normal";
   double mean = -1.2, sd = 1.2;
+  void check() const {
+    detail::check_finite("times::log_normal", "mean", mean);
+    detail::check_parameter("times::log_normal", "sd", sd);
+  }
   template <class Schedule> double share(Schedule const& schedule, double u) const {
     double const rho = std::exp(mean + sd * detail::normal_quantile(u)), end = schedule.end();
     return schedule.t_of_rho(std::clamp(rho, schedule.at(0).rho(), schedule.at(end).rho())) / end;
@@ -154,6 +203,10 @@ struct log_normal {
 struct logit_normal {
   static constexpr char const* name = "logit_normal";
   double mean = 0, sd = 1;
+  void check() const {
+    detail::check_finite("times::logit_normal", "mean", mean);
+    detail::check_parameter("times::logit_normal", "sd", sd);
+  }
   template <class Schedule> double share(Schedule const&, double u) const {
     return 1 / (1 + std::exp(-(mean + sd * detail::normal_quantile(u))));
   }
@@ -198,6 +251,16 @@ struct by_loss {
     of_part[1 + static_cast<std::size_t>(std::fmod(of_part[0], kept))] = loss;
     of_part[0] += 1;
   }
+  void check() const {
+    if (parts == 0 || kept == 0)
+      throw error(
+          fmt::format("times::by_loss: parts = {} and kept = {} were given, expected one or "
+                      "more of each",
+                      parts, kept));
+    if (!(least >= 0 && least <= 1))
+      throw error(
+          fmt::format("times::by_loss: least = {} was given, expected a share, 0 to 1", least));
+  }
   /// Whether `memory`, read from somewhere, can be one of this.
   bool is_sound() const {
     return (memory.empty() || memory.size() == parts * (kept + 1)) &&
@@ -210,13 +273,6 @@ struct by_loss {
     return static_cast<std::size_t>(std::clamp(share * count(), 0.0, count() - 1));
   }
   double const* of(std::size_t part) const { return memory.data() + part * (kept + 1); }
-  void check() const {
-    if (parts == 0 || kept == 0)
-      throw error(
-          fmt::format("times::by_loss: parts = {} and kept = {} were given, expected one or "
-                      "more of each",
-                      parts, kept));
-  }
   bool is_warm() const {
     check();
     if (memory.size() != parts * (kept + 1)) return false;
@@ -241,12 +297,14 @@ struct by_loss {
 template <class Times = uniform> struct stratified {
   static constexpr char const* name = "stratified";
   Times times = {};
+  void check() const requires requires(Times const& t) { t.check(); }
+  { times.check(); }
   static double spread(double u, std::size_t row, std::size_t rows) {
     // Below 1 in spite of rounding.
     return std::min((static_cast<double>(row) + u) / static_cast<double>(rows), 1 - 0x1p-53);
   }
   template <class Schedule> double share(Schedule const& schedule, double u) const {
-    return times.share(schedule, u);
+    return detail::share_of(times, schedule, u);
   }
   double density(double share) const requires requires(Times const& t) { t.density(share); }
   { return times.density(share); }
@@ -317,10 +375,12 @@ struct objective {
   /// Draws the levels of a batch and writes what the network sees (x_t, or c_in x_t where it
   /// predicts::edm) and the target, in one kernel. `clean`, `noisy` and `target` are keys.size()
   /// rows of `pitch` floats; a key is (training seed; example, training step). Throws where the
-  /// schedule contradicts itself or a number is not finite.
+  /// schedule contradicts itself, the prediction's x0_of and eps_of do not give back what its target
+  /// is made of, a weight's or the times' parameters make none, a buffer is null, or a number is not
+  /// finite.
   examples operator()(std::span<sample_key const> keys, float const* clean, float* noisy,
                       float* target, std::size_t pitch) const {
-    if constexpr (tweedie::schedule<Schedule>) schedules::check(schedule);  // else a part of one
+    check(keys, {clean, noisy, target}, pitch);
     examples e;
     std::vector<float> table;
     for (sample_key const& key : keys) {
@@ -339,6 +399,7 @@ struct objective {
                           Predicts::name, t.t, t.alpha, t.sigma));
         table.push_back(static_cast<float>(c));
       }
+      check_target(t);
     }
     if (std::size_t const padded = (pitch + 3) / 4 * 4; padded == pitch)
       launch_on(keys, table, clean, noisy, target, pitch);
@@ -372,12 +433,60 @@ struct objective {
   double draw_share(sample_key const& key, std::size_t row, std::size_t rows) const {
     double u = tweedie::uniform(key, training_time_stream, 0);
     if constexpr (requires { times.spread(u, row, rows); }) u = times.spread(u, row, rows);
-    return times.share(schedule, u);
+    return detail::share_of(times, schedule, u);
   }
   level at_share(double share) const {
     int const steps = schedule.table_steps();
     return schedule.at(steps ? std::min(std::floor(share * steps), steps - 1.0) + 1
                              : share * schedule.end());
+  }
+  void check(std::span<sample_key const> keys, std::array<float const*, 3> buffers,
+             std::size_t pitch) const {
+    if constexpr (tweedie::schedule<Schedule>) schedules::check(schedule);  // else a part of one
+    if constexpr (requires { predicts.check(); }) predicts.check();
+    if constexpr (requires { weight.check(); }) weight.check();
+    if constexpr (requires { times.check(); }) times.check();
+    if (keys.empty()) return;
+    if (pitch == 0)
+      throw error("training: a pitch of 0 was given, expected the floats from one row to the next");
+    if (!(buffers[0] && buffers[1] && buffers[2]))
+      throw error(fmt::format("training: {} is null, expected keys.size() rows of `pitch` floats",
+                              !buffers[0]   ? "clean"
+                              : !buffers[1] ? "noisy"
+                                            : "target"));
+  }
+  /// Throws where x0 and eps, derived from x_t and the target, are not those that both are made of.
+  void check_target(level t) const {
+    if constexpr (requires { predicts.target(t); }) {
+      using namespace symbols;
+      auto const truth =
+          make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
+      auto const of = collapse(substitute(truth, lift(predicts.target(t))));
+      double const of_clean = coefficient<sym::known>(of),
+                   of_noise = coefficient<sym::noise_stream<training_noise_stream>>(of);
+      // The share of x0 and of eps in what a form over x and raw derives.
+      auto const derived = [&](auto const& form) {
+        double const of_x = coefficient<sym::x>(form), of_raw = coefficient<sym::raw>(form);
+        return std::array{std::array{of_x * t.alpha, of_raw * of_clean},
+                          std::array{of_x * t.sigma, of_raw * of_noise}};
+      };
+      auto const is = [](std::array<double, 2> sum, double expected) {
+        double const size = std::abs(sum[0]) + std::abs(sum[1]) + 1;
+        return !std::isfinite(size) || std::abs(sum[0] + sum[1] - expected) <= 1e-6 * size;
+      };
+      auto const x0_from = derived(lift(predicts.x0_of(t))),
+                 eps_from = derived(lift(predicts.eps_of(t)));
+      auto const refuse = [&](char const* what, char const* symbol, auto const& from) {
+        throw error(fmt::format(
+            "training: of a network that has learned the target of predicts::{} at t = {}, {} "
+            "makes "
+            "{:.6g} x0 + {:.6g} eps, expected {}: target(level) is what x0_of and eps_of take for "
+            "raw",
+            Predicts::name, t.t, what, from[0][0] + from[0][1], from[1][0] + from[1][1], symbol));
+      };
+      if (!is(x0_from[0], 1) || !is(x0_from[1], 0)) refuse("x0_of", "x0", x0_from);
+      if (!is(eps_from[0], 0) || !is(eps_from[1], 1)) refuse("eps_of", "eps", eps_from);
+    }
   }
   static void launch_on(std::span<sample_key const> keys, std::vector<float> const& table,
                         float const* clean, float* noisy, float* target, std::size_t pitch) {
@@ -392,9 +501,11 @@ template <class S, class P, class W> objective(S, P, W) -> objective<S, P, W>;
 template <class S, class P, class W, class T> objective(S, P, W, T) -> objective<S, P, W, T>;
 
 /// The exponential moving average of the weights as one kernel: average = decay average + (1 -
-/// decay) weights.
+/// decay) weights. Throws unless 0 <= decay <= 1.
 inline void average_weights(float* average, float const* weights, std::size_t count, double decay) {
   using namespace symbols;
+  if (!(decay >= 0 && decay <= 1))
+    throw error(fmt::format("average_weights: decay = {} was given, expected 0 to 1", decay));
   std::size_t const whole = count / 4 * 4;
   launch(step(x = decay * x + (1 - decay) * known),
          bindings{bind(x, average), bind(known, weights)}, {.count = 1, .pitch = whole});

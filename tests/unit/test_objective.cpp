@@ -488,3 +488,91 @@ BOOST_AUTO_TEST_CASE(times_by_their_loss) {
                        times::stratified{o.times}};
   BOOST_TEST(both.draw(keys_of(1)[0], 0, 2).t <= 500);
 }
+
+/// v, trained on what its x0_of and eps_of do not take.
+struct mistaken_target : predicts::v {
+  static constexpr char const* name = "mistaken_target";
+  auto target(level t) const { return t.alpha * symbols::eps + t.sigma * symbols::x0; }
+};
+/// v, whose target is told by the symbol for it.
+struct told_by_v : predicts::v {
+  static constexpr char const* name = "told_by_v";
+  auto target(level) const { return +symbols::v; }
+};
+
+BOOST_AUTO_TEST_CASE(a_target_is_what_x0_and_eps_are_derived_from) {
+  std::vector<float> a(8), b(8), c(8);
+  auto const keys = keys_of(4);
+  auto const told = [&](auto schedule, auto predicts) {
+    objective const o{schedule, predicts};
+    return sentence([&] { o(keys, a.data(), b.data(), c.data(), 2); });
+  };
+  BOOST_TEST(contains(told(schedules::cosine{}, mistaken_target{}),
+                      "learned the target of predicts::mistaken_target"));
+  BOOST_TEST(contains(told(schedules::cosine{}, mistaken_target{}),
+                      "target(level) is what x0_of and eps_of take"));
+  auto const all_right = [&](auto schedule) {
+    auto const right = [&](auto predicts) {
+      BOOST_TEST(told(schedule, predicts) == "nothing was thrown");
+    };
+    right(predicts::v{});
+    right(told_by_v{});
+    right(predicts::epsilon{});
+    right(predicts::x0{});
+    right(predicts::score{});
+    right(predicts::velocity{});
+    right(predicts::edm{});
+  };
+  all_right(schedules::cosine{});
+  all_right(schedules::linear{});
+  all_right(schedules::scaled_linear{});
+  all_right(schedules::continuous::cosine{});
+  all_right(schedules::continuous::linear{});
+  all_right(schedules::continuous::scaled_linear{});
+  all_right(schedules::sub_variance_preserving{});
+  all_right(schedules::variance_exploding{});
+  all_right(schedules::edm{});
+  all_right(schedules::rectified_flow{});
+}
+
+BOOST_AUTO_TEST_CASE(buffers_and_pitches_that_are_none) {
+  objective const o{schedules::cosine{}, predicts::v{}};
+  std::vector<float> x(8);
+  auto const keys = keys_of(2);
+  auto const told = [&](float const* clean, float* noisy, float* target, std::size_t pitch) {
+    return sentence([&] { o(keys, clean, noisy, target, pitch); });
+  };
+  BOOST_TEST(contains(told(x.data(), x.data(), x.data(), 0), "a pitch of 0 was given"));
+  BOOST_TEST(contains(told(nullptr, x.data(), x.data(), 4), "clean is null"));
+  BOOST_TEST(contains(told(x.data(), nullptr, x.data(), 4), "noisy is null"));
+  BOOST_TEST(contains(told(x.data(), x.data(), nullptr, 4), "target is null"));
+  BOOST_TEST(contains(sentence([&] { average_weights(x.data(), x.data(), 8, -0.1); }),
+                      "average_weights: decay = -0.1 was given, expected 0 to 1"));
+  BOOST_TEST(contains(sentence([&] { average_weights(x.data(), x.data(), 8, 1.5); }), "0 to 1"));
+}
+
+BOOST_AUTO_TEST_CASE(parameters_of_weights_and_times_that_are_none) {
+  std::vector<float> a(8), b(8), c(8);
+  auto const keys = keys_of(2);
+  auto const told = [&](auto weight, auto times) {
+    objective const o{schedules::cosine{}, predicts::v{}, weight, times};
+    return sentence([&] { o(keys, a.data(), b.data(), c.data(), 4); });
+  };
+  auto const of_weight = [&](auto weight) { return told(weight, times::uniform{}); };
+  auto const of_times = [&](auto times) { return told(weights::plain{}, times); };
+  double const none = std::numeric_limits<double>::quiet_NaN();
+  for (double bad : {-1.0, 0.0, none}) {
+    BOOST_TEST(contains(of_weight(weights::min_snr{bad}), "weights::min_snr: gamma = "));
+    BOOST_TEST(contains(of_weight(weights::edm{bad}), "weights::edm: sigma_data = "));
+    BOOST_TEST(contains(of_times(times::log_normal{0, bad}), "times::log_normal: sd = "));
+    BOOST_TEST(contains(of_times(times::logit_normal{0, bad}), "times::logit_normal: sd = "));
+    BOOST_TEST(contains(of_times(times::stratified{times::logit_normal{0, bad}}),
+                        "times::logit_normal: sd = "));
+  }
+  BOOST_TEST(contains(of_weight(weights::p2{-1, 1}), "weights::p2: k = -1"));
+  BOOST_TEST(contains(of_weight(weights::p2{1, -1}), "weights::p2: gamma = -1"));
+  BOOST_TEST(of_weight(weights::p2{0, 0}) == "nothing was thrown");
+  BOOST_TEST(contains(of_weight(weights::sigmoid{none}), "weights::sigmoid: bias = nan"));
+  BOOST_TEST(contains(of_times(times::log_normal{none, 1}), "times::log_normal: mean = nan"));
+  BOOST_TEST(contains(of_times(times::by_loss{.least = -1}), "times::by_loss: least = -1"));
+}
