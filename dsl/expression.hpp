@@ -11,12 +11,14 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <tweedie/dsl/config.hpp>
 #include <tweedie/dsl/detail/apply.hpp>
+#include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/math.hpp>
 #include <tweedie/dsl/reduce.hpp>
 #include <tweedie/dsl/symbols.hpp>
@@ -178,8 +180,24 @@ template <class F, std::size_t N> struct users_function {
 
 }  // namespace detail
 
-/// min(max(a, low), high), element by element.
-template <assignable A> constexpr auto clamp(A a, double low, double high) {
+namespace detail {
+inline void check_bounds(double low, double high) {
+  if (!(low <= high))
+    throw error("clamp: low = " + std::to_string(low) + " and high = " + std::to_string(high) +
+                " were given, expected low <= high");
+}
+inline void check_quantile(double p) {
+  if (!(p > 0 && p <= 1))
+    throw error("quantile_of_abs: p = " + std::to_string(p) + " was given, expected 0 < p <= 1");
+}
+template <class F, class... A>
+inline constexpr bool is_of_floats =
+    std::is_invocable_r_v<float, F const&, std::conditional_t<true, float, A>...>;
+}  // namespace detail
+
+/// min(max(a, low), high), element by element. Throws a sentence unless low <= high.
+template <assignable A> auto clamp(A a, double low, double high) {
+  detail::check_bounds(low, high);
   return detail::pointwise_of<detail::clamp_function>({low, high}, a);
 }
 /// e^a by the library's own polynomial: the same bits everywhere.
@@ -204,7 +222,11 @@ template <class F, assignable... A> auto pointwise(F f, A... a) {
       std::is_trivially_copyable_v<F>,
       "a pointwise function must be trivially copyable, since it travels to the kernel as "
       "bytes: capture numbers, not containers or references");
-  if constexpr (std::is_trivially_copyable_v<F>) {
+  constexpr bool called = detail::is_of_floats<F, A...>;
+  static_assert(called,
+                "a pointwise function takes a float for each of the values that follow it, returns "
+                "a float and is const: pointwise([](float a, float b) { return a * b; }, x0, eps)");
+  if constexpr (std::is_trivially_copyable_v<F> && called) {
     using function = detail::users_function<F, sizeof...(A)>;
     return detail::pointwise_of<function>(function::packed(f), a...);
   } else return detail::pointwise_of<detail::same_function>({}, a...);
@@ -227,7 +249,8 @@ template <assignable A> constexpr auto deviation(A a) {
   return detail::reduction_of<reductions::deviation>({}, a);
 }
 /// The p-quantile of |a| over the sample, interpolated linearly: p in (0, 1].
-template <assignable A> constexpr auto quantile_of_abs(A a, double p) {
+template <assignable A> auto quantile_of_abs(A a, double p) {
+  detail::check_quantile(p);
   double const rounded = static_cast<float>(p);
   return detail::reduction_of<reductions::quantile_of_abs>({rounded, p - rounded}, a);
 }

@@ -33,13 +33,38 @@ namespace detail {
 
 template <class Stage> constexpr auto find_kind() {
   if constexpr (requires { typename Stage::kind; }) return typename Stage::kind{};
-  else if constexpr (requires(Stage const& s, level t) { s.step(t, t); }) return kinds::sampler{};
-  else if constexpr (requires(Stage const& s, level t, path const& p) { s.step(t, t, p); })
+  else if constexpr (requires(Stage const& s, level const t) { s.step(t, t); })
     return kinds::sampler{};
-  else if constexpr (requires(Stage const& s, level t) { s.x0_of(t); })
+  else if constexpr (requires(Stage const& s, level const t, path const& p) { s.step(t, t, p); })
+    return kinds::sampler{};
+  else if constexpr (requires(Stage const& s, level const t) { s.x0_of(t); })
     return kinds::parameterization{};
   else if constexpr (std::invocable<Stage const&, batch const&>) return kinds::network{};
   else return kinds::unknown{};
+}
+
+// Whether a class has a member of a name, whatever its form: what two bases call the same is neither's,
+// so that naming it is an error then and only then.
+struct named_on {
+  int on;
+};
+struct named_check {
+  int check;
+};
+template <class Stage, class Named> struct named_twice : Stage, Named {};
+template <class Stage>
+inline constexpr bool can_be_base = std::is_class_v<Stage> && !std::is_final_v<Stage>;
+template <class Stage> constexpr bool has_on() {
+  if constexpr (can_be_base<Stage>) return !requires {
+      &named_twice<Stage, named_on>::on;
+    };
+  else return false;
+}
+template <class Stage> constexpr bool has_check() {
+  if constexpr (can_be_base<Stage>) return !requires {
+      &named_twice<Stage, named_check>::check;
+    };
+  else return false;
 }
 
 }  // namespace detail

@@ -287,6 +287,7 @@ TWEEDIE_HD double target(level const& t, double x0, double eps, double score) {
 /// The mixture as a network: for each row, what `Predicts` names, in double and rounded once.
 template <class Predicts> struct exact {
   using kind = kinds::network;
+  using prediction = Predicts;  // which a pipeline holds against its own
   gaussian_mixture mixture;
   friend bool operator==(exact const&, exact const&) = default;
 
@@ -322,6 +323,7 @@ template <class Predicts> struct exact {
 /// network sees (input_of), the scale is taken off again.
 template <class Predicts> struct exact_target {
   using kind = kinds::network;
+  using prediction = Predicts;
   static constexpr bool regresses = requires(Predicts const& p, level t) { p.target(t); };
   static_assert(regresses,
                 "gaussian_mixture::predicting(P) answers what a network learns by regression: P "

@@ -54,6 +54,7 @@ struct classifier_free {
   static constexpr int branches = 2;
   double w = 1;
   static constexpr auto fields = std::tuple{field{"w", &classifier_free::w}};
+  void check() const { detail::check_weight("classifier_free", "w", w); }
   auto raw_of(level) const { return (1 + w) * out<0> - w * out<1>; }
 };
 
@@ -65,6 +66,7 @@ struct classifier_free_scale {
   static constexpr int branches = 2;
   double s = 2;
   static constexpr auto fields = std::tuple{field{"s", &classifier_free_scale::s}};
+  void check() const { detail::check_weight("classifier_free_scale", "s", s); }
   auto raw_of(level) const { return out<1> + s * (out<0> - out<1>); }
 };
 

@@ -201,11 +201,15 @@ template <class Function, class Door = door> struct inlined {
   }
 
   /// The function's own, where it has one.
-  void check(std::span<std::size_t const> shape, std::span<int const> labels,
-             int branches) const requires requires(Function const& f) {
-    f.check(shape, labels, branches);
+  void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
+    if constexpr (requires { function.check(shape, labels, branches); })
+      function.check(shape, labels, branches);
+    else
+      static_assert(
+          !tweedie::detail::has_check<Function>(),
+          "a network's check would never be called: it is void check(std::span<std::size_t "
+          "const> shape, std::span<int const> labels, int branches) const");
   }
-  { function.check(shape, labels, branches); }
 
   void operator()(batch const& b) const {
     auto rows = detail::rows_of(function, b);

@@ -22,6 +22,7 @@ namespace tweedie::networks {
 /// those of `mixture.predicting<Predicts>()`: the same operations in double, on a device too. Each of
 /// a row's threads weighs the components by itself and writes its own elements.
 template <class Predicts, std::size_t Components, std::size_t Dimension> struct small_mixture {
+  using prediction = Predicts;
   double log_weight[Components], variance[Components], mean[Components][Dimension];
   int label[Components];  ///< what a condition selects
   friend bool operator==(small_mixture const&, small_mixture const&) = default;

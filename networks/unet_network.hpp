@@ -44,6 +44,11 @@ struct unet_network {
     if (branches > 1 && !conditional())
       throw error("unet: a guidance with " + std::to_string(branches) +
                   " branches was given, but the network is unconditional; use guidance::none");
+    if (branches > 1 && std::ranges::all_of(labels, [](int label) { return label == -1; }))
+      throw error(
+          "unet: a guidance with " + std::to_string(branches) +
+          " branches was given and no label, so that its branches are the same; give labels, "
+          "such as conditions{labels{3}}, or use guidance::none");
     for (int label : labels)
       if (label != -1 && (label < 0 || label >= classes()))
         throw error("unet: label " + std::to_string(label) + " was given, " +

@@ -121,7 +121,9 @@ void any_plan::add_row(row r, std::span<double const> numbers,
           "{}: {}", where,
           !known.empty()
               ? known
-              : fmt::format("the sampler has the coefficient {}, expected a finite one", shown)));
+              : fmt::format(
+                    "the sampler has the coefficient {}, expected one that is finite in float32",
+                    shown)));
     }
   r.first = numbers_.size();
   r.count = numbers.size();
@@ -521,11 +523,11 @@ void any_plan::check_guided(std::string const& given, double end) const {
   if (std::ranges::any_of(rows_, [&](row const& r) { return structures_[r.structure].guided; }))
     return;
   auto const [first, last] = std::ranges::minmax(rows_, {}, [](row const& r) { return r.where.t; });
-  throw error(fmt::format(
-      "{} was given, where the network is never asked: its levels in this plan lie from t = {:.6g} "
-      "to t = {:.6g}; expected times of the schedule, 0 to {} here, or shares of it by "
-      "within_share",
-      given, first.where.t, last.where.t, end));
+  throw error(
+      fmt::format("{} was given, which is off wherever this plan asks the network, from t = {:.6g} "
+                  "to t = {:.6g}; "
+                  "expected times of the schedule, 0 to {} here, or shares of it by within_share",
+                  given, first.where.t, last.where.t, end));
 }
 
 }  // namespace tweedie

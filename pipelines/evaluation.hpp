@@ -2,6 +2,7 @@
 // sampler's statements.
 #pragma once
 
+#include <concepts>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -64,8 +65,9 @@ struct stage_set {
 
 namespace detail {
 
-template <class Guidance> inline constexpr bool can_be_off = requires(Guidance const& g, level t) {
-  g.on(t);
+template <class Guidance>
+inline constexpr bool can_be_off = requires(Guidance const& g, level const t) {
+  { g.on(t) } -> std::same_as<bool>;
 };
 
 // What the stages make of a single branch, for a guidance whose formula is in x0 or eps; and the
@@ -120,19 +122,19 @@ template <class Before, class Value> answered<Before, Value> answer_by(Before be
 }
 
 template <class G>
-concept guides_raw = requires(G const& g, level t) {
+concept guides_raw = requires(G const& g, level const t) {
   g.raw_of(t);
 };
 template <class G>
-concept guides_x0 = requires(G const& g, level t) {
+concept guides_x0 = requires(G const& g, level const t) {
   g.x0_of(t);
 };
 template <class G>
-concept guides_eps = requires(G const& g, level t) {
+concept guides_eps = requires(G const& g, level const t) {
   g.eps_of(t);
 };
 template <class G>
-concept remembers = requires(G const& g, level t) {
+concept remembers = requires(G const& g, level const t) {
   g.remember(t);
 };
 

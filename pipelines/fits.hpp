@@ -33,17 +33,17 @@ template <assignable Value> constexpr auto symbols_of() {
 // What a stage is asked, as the type of its answer; void where it has none.
 
 template <class S> constexpr auto x0_of() {
-  if constexpr (requires(S const& s, level t) { s.x0_of(t); })
+  if constexpr (requires(S const& s, level const t) { s.x0_of(t); })
     return std::type_identity<decltype(std::declval<S const&>().x0_of(level{}))>{};
   else return std::type_identity<void>{};
 }
 template <class S> constexpr auto eps_of() {
-  if constexpr (requires(S const& s, level t) { s.eps_of(t); })
+  if constexpr (requires(S const& s, level const t) { s.eps_of(t); })
     return std::type_identity<decltype(std::declval<S const&>().eps_of(level{}))>{};
   else return std::type_identity<void>{};
 }
 template <class S> constexpr auto raw_of() {
-  if constexpr (requires(S const& s, level t) { s.raw_of(t); })
+  if constexpr (requires(S const& s, level const t) { s.raw_of(t); })
     return std::type_identity<decltype(std::declval<S const&>().raw_of(level{}))>{};
   else return std::type_identity<void>{};
 }
@@ -157,26 +157,27 @@ template <class G> constexpr bool guidance_fits() {
                            (!guides_x0<G> && requires(G & g, level t) { g.x0_of(t); }) ||
                            (!guides_eps<G> && requires(G & g, level t) { g.eps_of(t); }) ||
                            (!remembers<G> && requires(G & g, level t) { g.remember(t); });
+  constexpr bool switched = can_be_off<G> || !has_on<G>();
   constexpr bool asks = extras_of<G>() == 0 || requires(G const& g, batch const& b) {
     g.evaluate(b);
   };
   constexpr bool asked = extras_of<G>() > 0 || !requires(G const& g, batch const& b) {
     g.evaluate(b);
   };
-  constexpr int first = !counted  ? 0
-                        : changes ? 1
-                        : !guides ? 2
-                        : !values ? 3
-                        : !asks   ? 4
-                        : !asked  ? 5
-                                  : 6;
+  constexpr int first = !counted    ? 0
+                        : changes   ? 1
+                        : !guides   ? 2
+                        : !values   ? 3
+                        : !asks     ? 4
+                        : !asked    ? 5
+                        : !switched ? 6
+                                    : 7;
   static_assert(first != 0,
                 "a guidance says how many branches of the network it takes: static constexpr int "
                 "branches = 2 are the conditional and the unconditional one");
-  static_assert(
-      first != 1,
-      "a guidance's raw_of, x0_of, eps_of and remember are const, this one has one that is "
-      "not and would never be called");
+  static_assert(first != 1,
+                "a guidance's raw_of, x0_of, eps_of and remember are const and take a level: auto "
+                "raw_of(level t) const; this one has one that would never be called");
   static_assert(
       first != 2,
       "a guidance needs raw_of(level) const, or x0_of(level) const or eps_of(level) const: "
@@ -191,7 +192,10 @@ template <class G> constexpr bool guidance_fits() {
   static_assert(first != 5,
                 "a guidance with evaluate(batch const&) says how many outputs that writes: static "
                 "constexpr int extras = 1");
-  if constexpr (first == 6) return guidance_formulas_fit<G>();
+  static_assert(first != 6,
+                "a guidance's on would never be called: it is bool on(level t) const, whether the "
+                "guidance is on at t");
+  if constexpr (first == 7) return guidance_formulas_fit<G>();
   else return false;
 }
 
@@ -227,6 +231,26 @@ template <class G> constexpr bool keeps_memories_alone() {
   else return false;
 }
 
+/// Whether what a guidance's formulas mention has each branch in it; where raw stays out<0> that is.
+template <class G, class... S> constexpr bool each_branch_read(list<S...>) {
+  if constexpr (G::branches >= 1 && G::branches <= 20) {
+    bool read[G::branches] = {};
+    read[0] = std::is_void_v<raw_value<G>>;
+    auto const mark = [&](int rank) {
+      for (int first : {sym::out<0>::rank, sym::branch_x0<0>::rank, sym::branch_eps<0>::rank})
+        if (rank >= first && rank < first + G::branches) read[rank - first] = true;
+    };
+    (mark(S::rank), ...);
+    for (bool one : read)
+      if (!one) return false;
+  }
+  return true;
+}
+/// Whether raw, or what follows from it, is among what is mentioned.
+template <class... S> constexpr bool reads_raw(list<S...>) {
+  return ((S::rank == sym::raw::rank || of_x0_and_eps(S::rank)) || ... || false);
+}
+
 template <class G> constexpr bool guidance_formulas_fit() {
   constexpr auto const& there = there_for<G>;
   using early = decltype(concat(symbols_if_any<raw_value<G>>(), symbols_remembered<G>()));
@@ -244,6 +268,8 @@ template <class G> constexpr bool guidance_formulas_fit() {
       there.memories == 0 || !only(heeded{}, [](int rank) { return !there_for<G>.memory(rank); });
   constexpr bool first_known = only(early{}, [](int rank) { return there_for<G>.early(rank); });
   constexpr bool then_known = only(late{}, [](int rank) { return there_for<G>.late(rank); });
+  constexpr bool all_read = each_branch_read<G>(all{});
+  constexpr bool raw_read = std::is_void_v<raw_value<G>> || late::size == 0 || reads_raw(late{});
   constexpr int first = !sized                                ? 0
                         : conditions_of<G>() > there.branches ? 1
                         : !keeps_memories_alone<G>()          ? 2
@@ -252,7 +278,9 @@ template <class G> constexpr bool guidance_formulas_fit() {
                         : !first_known                        ? 5
                         : !then_known                         ? 6
                         : !heeds                              ? 7
-                                                              : 8;
+                        : !all_read                           ? 8
+                        : !raw_read                           ? 9
+                                                              : 10;
   static_assert(
       first != 0,
       "a guidance takes one branch and one condition or more, and branches and extras are "
@@ -279,7 +307,15 @@ template <class G> constexpr bool guidance_formulas_fit() {
       first != 7,
       "a guidance remembers what it never reads: memory<k> stands in its raw_of, x0_of or "
       "eps_of, or there is no remember(level)");
-  return first == 8;
+  static_assert(
+      first != 8,
+      "a guidance never reads one of its branches, which the network is asked for in vain: "
+      "out<i>, branch_x0<i> or branch_eps<i> stands in its formulas for each i below branches");
+  static_assert(
+      first != 9,
+      "a guidance has a raw_of that is read by nothing: its x0_of and eps_of, which come after it, "
+      "use raw, x0, eps, score, v or velocity, or it has no raw_of");
+  return first == 10;
 }
 
 template <class T> constexpr bool threshold_fits() {
@@ -314,10 +350,7 @@ template <class N> constexpr bool network_fits() {
   using given = std::span<int const>;
   constexpr bool called = std::invocable<N const&, batch const&>;
   constexpr bool checks = requires(N const& n, shape s, given l) { n.check(s, l, 1); }
-  || !(
-         requires(N & n, shape s, given l) { n.check(s, l, 1); } ||
-         requires(N & n, shape s, given l) { n.check(s, l); } ||
-         requires(N & n, shape s) { n.check(s); } || requires(N & n) { n.check(); });
+  || !has_check<N>();
   using buffers = decltype(buffers_of<N>());
   constexpr bool held = is_element<typename buffers::input> && is_element<typename buffers::output>;
   constexpr int first = !called ? 0 : !checks ? 1 : !held ? 2 : 3;
@@ -331,6 +364,26 @@ template <class N> constexpr bool network_fits() {
                 "a network's input and output are float, bfloat16 or float16, which its buffers "
                 "hold");
   return first == 3;
+}
+/// What a network says that it answers, or what one within it does; void if it does not say.
+template <class N> constexpr auto prediction_of() {
+  if constexpr (requires { typename N::prediction; })
+    return std::type_identity<typename N::prediction>{};
+  else if constexpr (requires(N const& n) { n.network; })
+    return prediction_of<std::remove_cvref_t<decltype(std::declval<N const&>().network)>>();
+  else if constexpr (requires(N const& n) { n.function; })
+    return prediction_of<std::remove_cvref_t<decltype(std::declval<N const&>().function)>>();
+  else return std::type_identity<void>{};
+}
+/// Whether a network that says what it answers answers what the pipeline takes it for.
+template <class N, class Predicts> constexpr bool answers_as() {
+  using own = typename decltype(prediction_of<N>())::type;
+  constexpr bool same = std::is_void_v<own> || std::is_same_v<own, Predicts>;
+  static_assert(same,
+                "the network answers another prediction than the pipeline's: its `prediction` and "
+                "the stage predicts::... are the same, as predicting<predicts::v>() and "
+                "predicts::v{}");
+  return same;
 }
 template <class N> constexpr bool noise_fits() {
   constexpr bool called = std::invocable<N const&, noise_request const&>;
@@ -495,10 +548,21 @@ template <class S> constexpr bool sampler_fits() {
 
 /// Whether a stage's check(), if it has one, is called.
 template <class S> constexpr bool check_is_called() {
-  constexpr bool checked = requires(S const& s) { s.check(); }
-  || !requires(S & s) { s.check(); };
+  using shape = std::span<std::size_t const>;
+  using given = std::span<int const>;
+  constexpr bool called = requires(S const& s) {
+    { s.check() } -> std::same_as<void>;
+  };
+  // What is asked of a network is another check, and a guidance has it besides.
+  constexpr bool asked = is_kind<S, kinds::network> ||
+                         (
+                             is_kind<S, kinds::guidance> &&
+                             requires(S const& s, shape of, given l) { s.check(of, l); } &&
+                             !requires(S & s) { s.check(); });
+  constexpr bool checked = called || asked || !has_check<S>();
   static_assert(checked,
-                "a stage's check() is const: void check() const is asked when a plan is made");
+                "a stage's check is void check() const, which throws a tweedie::error where its "
+                "parameters make none: this one has another form and would not be heard");
   return checked;
 }
 
@@ -506,7 +570,7 @@ template <class S> constexpr bool check_is_called() {
 template <class S> inline constexpr bool answers_as_schedule = requires(S const& s, double t) {
   { s.at(t) } -> std::same_as<level>;
 };
-template <class S> inline constexpr bool answers_as_guidance = requires(S const& s, level t) {
+template <class S> inline constexpr bool answers_as_guidance = requires(S const& s, level const t) {
   s.raw_of(t);
 };
 

@@ -259,6 +259,17 @@ template <class... Stages> struct pipeline {
   template <class Grid, class Evaluations>
   static constexpr bool is_a_number_alone =
       std::is_same_v<Evaluations, detail::not_given>&& std::is_convertible_v<Grid const&, int>;
+  /// Whether a number of evaluations is one: a bool or a double would become an int in silence.
+  template <class Evaluations>
+  static constexpr bool is_whole = std::is_same_v<Evaluations, detail::not_given> ||
+                                   (std::is_convertible_v<Evaluations const&, int> &&
+                                    !std::is_floating_point_v<Evaluations> &&
+                                    !std::is_same_v<Evaluations, bool>);
+  template <class Evaluations> static constexpr bool counts() {
+    static_assert(is_whole<Evaluations>,
+                  "a number of evaluations is an int: write plan(10) or plan(grids::karras{}, 10)");
+    return is_whole<Evaluations>;
+  }
 
   /// The pipeline on a grid: `plan(grids::karras{}, 18)`. Throws tweedie::error where the grid does
   /// not fit the schedule or a number of a step is not finite.
@@ -267,12 +278,16 @@ template <class... Stages> struct pipeline {
       Grid const& grid, Evaluations const& evaluations = {}) const {
     if constexpr (goes_with<Grid, Evaluations>())
       return on_levels([&](auto const& schedule) {
-        return grid.levels(schedule, static_cast<int>(evaluations));
+        return grids::levels_of(grid, schedule, static_cast<int>(evaluations));
       });
     else return detail::no_plan{};
   }
   /// On the schedule's usual grid: uniform, on edm karras.
-  auto plan(int evaluations) const { return plan(grids::usual{}, evaluations); }
+  template <class Number>
+  requires(is_a_number_alone<Number, detail::not_given>) auto plan(Number evaluations) const {
+    if constexpr (counts<Number>()) return plan(grids::usual{}, static_cast<int>(evaluations));
+    else return detail::no_plan{};
+  }
 
   /// The same grid from its clean end to its noisy one: `start_at` clean samples and `run` encode
   /// them (Song et al. 2021, DDIM, section 4.3). Needs a deterministic sampler, as a type.
@@ -286,13 +301,17 @@ template <class... Stages> struct pipeline {
                   "samplers::ddim{}, or another that draws none");
     if constexpr (straight && on_a_grid)
       return on_levels([&](auto const& schedule) {
-        auto levels = grid.levels(schedule, static_cast<int>(evaluations));
+        auto levels = grids::levels_of(grid, schedule, static_cast<int>(evaluations));
         std::ranges::reverse(levels);
         return levels;
       });
     else return detail::no_plan{};
   }
-  auto encoder(int evaluations) const { return encoder(grids::usual{}, evaluations); }
+  template <class Number>
+  requires(is_a_number_alone<Number, detail::not_given>) auto encoder(Number evaluations) const {
+    if constexpr (counts<Number>()) return encoder(grids::usual{}, static_cast<int>(evaluations));
+    else return detail::no_plan{};
+  }
 
   /// Samples on the schedule's usual grid, or by adaptive steps.
   images sample(request const& r, conditions const& given = {labels{no_label}},
@@ -337,7 +356,7 @@ template <class... Stages> struct pipeline {
       if constexpr (detail::prediction_fits<prediction>())
         if constexpr (detail::guidance_fits<guide>())
           if constexpr (detail::network_fits<net>())
-            if constexpr (knows_conditions<guide, net>()) {
+            if constexpr (knows_conditions<guide, net>() && detail::answers_as<net, prediction>()) {
               constexpr bool clips = [] {
                 if constexpr (std::is_same_v<threshold, no_threshold>) return true;
                 else return detail::threshold_fits<threshold>();
@@ -373,7 +392,7 @@ template <class... Stages> struct pipeline {
     static_assert(in_order,
                   "a plan takes the grid first and then the number of evaluations: write "
                   "plan(grids::karras{}, 10)");
-    if constexpr (in_order && fits())
+    if constexpr (in_order && counts<Evaluations>() && fits())
       return detail::grid_fits<Grid, stage_of<kinds::schedule, int>>();
     else return false;
   }
@@ -417,12 +436,12 @@ template <class... Stages> struct pipeline {
       auto const on = levels(schedule);
       schedules::check_levels(schedule, on);
       tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())> r(
-          s, network(), on,
-          {.at = [schedule](double t) { return schedule.at(t); },
-           .at_rho = [schedule](double rho) { return schedule.at(schedule.t_of_rho(rho)); },
-           .noisiest = schedule.at(schedule.end()).rho()});
-      if constexpr (requires { s.guidance.when(); })
-        r.check_guided(s.guidance.when(), schedule.end());
+          s, network(), on, schedules::path_along(schedule));
+      if constexpr (detail::can_be_off<std::remove_cvref_t<decltype(s.guidance)>>) {
+        if constexpr (requires { s.guidance.when(); })
+          r.check_guided(s.guidance.when(), schedule.end());
+        else r.check_guided("a guidance with on(level)", schedule.end());
+      }
       return r;
     } else return detail::no_plan{};
   }

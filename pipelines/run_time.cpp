@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -309,12 +310,17 @@ std::string why_not_finite(any_stages const& s, level t) {
 /// one does, stay below; nothing that was learned is as exact as 1 / 256.
 constexpr double largest_factor = 256;
 
-void check_share(any_lowered const& lowered, any_stages const& stages, level t, level s) {
+/// `unguided` makes the same evaluation without the guidance.
+void check_share(any_lowered const& lowered, any_stages const& stages, level t, level s,
+                 std::function<any_lowered()> const& unguided) {
   // A score is smaller than eps by sigma.
   double of_raw = 1;
   for (any_term const& term : stages.predicts.eps_of(t))
     if (term.symbol.rank == sym::raw::rank) of_raw = std::max(of_raw, std::abs(term.c));
-  double const factor = largest_share(lowered) / s.scale() / of_raw;
+  auto const factor_of = [&](any_lowered const& of) {
+    return largest_share(of) / s.scale() / of_raw;
+  };
+  double const factor = factor_of(lowered);
   if (!(factor > largest_factor && std::isfinite(static_cast<float>(factor))))
     return;  // what is not finite has its own
   auto const size_of_raw = [](any_form const& f) {
@@ -324,11 +330,15 @@ void check_share(any_lowered const& lowered, any_stages const& stages, level t, 
     return std::abs(r);
   };
   bool const of_prediction = size_of_raw(stages.predicts.x0_of(t)) > largest_factor / 2;
+  bool const of_guidance = unguided && factor_of(unguided()) <= largest_factor;
   throw error(fmt::format(
       "what the network gives at t = {} (alpha = {:.3g}, sigma = {:.3g}) would enter x at t = {} "
       "with the factor {:.4g}, and its errors too, expected {} at most: {}",
       t.t, t.alpha, t.sigma, s.t, factor, largest_factor,
-      of_prediction
+      of_guidance
+          ? std::string("the guidance multiplies the difference of its branches by too much; use a "
+                        "smaller weight")
+      : of_prediction
           ? fmt::format("predicts::{} says next to nothing of x0 there; use a threshold such as "
                         "thresholds::clip, a prediction such as v, or a grid that begins lower, "
                         "such as grids::karras",
@@ -436,7 +446,12 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
       bool const final = e + 1 == evaluations.size();
       auto lowered = of.evaluation(
           t, guided, of.stored(evaluations[e].statements, final, kind.is_last, next, between));
-      check_share(lowered, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1]);
+      auto const unguided = [&] {
+        return of.evaluation(
+            t, false, of.stored(evaluations[e].statements, final, kind.is_last, next, between));
+      };
+      check_share(lowered, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1],
+                  guided ? std::function<any_lowered()>(unguided) : nullptr);
       auto const fused = of.in_buffers(assemble(std::move(lowered)));
       auto const same = [&](structure const& s) {
         return s.kind == kind.name && s.evaluation == e && s.guided == guided &&

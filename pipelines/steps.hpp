@@ -75,7 +75,8 @@ template <class Sampler, int Before = 0> constexpr int longest() {
   else return Before - 1;
 }
 
-template <class Sampler> inline constexpr bool has_first = requires(Sampler const& s, level l) {
+template <class Sampler>
+inline constexpr bool has_first = requires(Sampler const& s, level const l) {
   s.first(l, l);
 };
 
@@ -164,10 +165,11 @@ template <class Sampler, class... Kind> constexpr bool takes_x0(list<Kind...>) {
 }
 
 // What a sampler does before a step's first evaluation: part of the kernel before it.
-template <class Sampler> inline constexpr bool has_enter = requires(Sampler const& s, level l) {
+template <class Sampler>
+inline constexpr bool has_enter = requires(Sampler const& s, level const l) {
   s.enter(l, l);
 }
-|| requires(Sampler const& s, level l, path const& p) { s.enter(l, l, p); };
+|| requires(Sampler const& s, level const l, path const& p) { s.enter(l, l, p); };
 template <class Sampler> auto enter_of(Sampler const& s, level t, level next, path const& p) {
   if constexpr (requires { s.enter(t, next, p); }) return s.enter(t, next, p);
   else return s.enter(t, next);

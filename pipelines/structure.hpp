@@ -59,7 +59,7 @@ template <class Guidance> auto remembered_by() {
   else return list<>{};
 }
 template <class Predicts>
-inline constexpr bool scales_input = requires(Predicts const& p, level t) {
+inline constexpr bool scales_input = requires(Predicts const& p, level const t) {
   p.input_of(t);
 };
 

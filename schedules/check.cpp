@@ -143,7 +143,7 @@ void check_levels(asked_schedule const& s, std::span<level const> levels) {
           k, l.t, l.alpha, l.sigma, l.dalpha, l.dsigma, s.name, expected));
     };
     if (!(l.t >= 0 && l.t <= s.end)) refuse(fmt::format("0 <= t <= {}", s.end));
-    level const own = s.at(l.t);
+    level const own = asked_at(s, l.t);
     double const size = size_of(own);
     auto const is_near = [](double a, double b, double relative, double absolute) {
       return a == b || std::abs(a - b) <= relative * std::max(std::abs(a), std::abs(b)) + absolute;
@@ -155,6 +155,19 @@ void check_levels(asked_schedule const& s, std::span<level const> levels) {
       refuse(fmt::format("alpha = {}, sigma = {}, alpha' = {}, sigma' = {} there", own.alpha,
                          own.sigma, own.dalpha, own.dsigma));
   }
+}
+
+level level_at_rho(asked_schedule const& s, double rho) {
+  level const least = s.at(0), most = s.at(s.end);
+  // A last bit beyond an end is the end.
+  if (rho < least.rho() * (1 - 1e-9) || rho > most.rho() * (1 + 1e-9))
+    throw error(fmt::format(
+        "the sampler asks the network between two levels, at rho = sigma / alpha = {:.6g}, where "
+        "{} "
+        "has none: its own go from {:.6g} to {:.6g}; expected a sampler that asks at the grid's "
+        "levels alone, such as ddim, or a grid that ends within them",
+        rho, s.name, least.rho(), most.rho()));
+  return s.at(s.t_of_rho(rho));
 }
 
 }  // namespace tweedie::schedules::detail

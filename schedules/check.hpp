@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include <tweedie/dsl/path.hpp>
 #include <tweedie/schedules/schedule.hpp>
 
 namespace tweedie::schedules {
@@ -24,6 +25,8 @@ struct asked_schedule {
 };
 void check(asked_schedule const& s);
 void check_levels(asked_schedule const& s, std::span<level const> levels);
+/// The level at a rho that a sampler asks for between two levels of its grid.
+level level_at_rho(asked_schedule const& s, double rho);
 
 template <schedule S> asked_schedule forget(S const& s) {
   std::string name = "the schedule";
@@ -48,6 +51,13 @@ template <schedule S> void check(S const& s) {
 /// Throws a sentence where a level is not the schedule's.
 template <schedule S> void check_levels(S const& s, std::span<level const> levels) {
   detail::check_levels(detail::forget(s), levels);
+}
+
+/// The levels between those of a grid, as samplers ask for them.
+template <schedule S> path path_along(S const& s) {
+  return {.at = [s](double t) { return s.at(t); },
+          .at_rho = [s](double rho) { return detail::level_at_rho(detail::forget(s), rho); },
+          .noisiest = s.at(s.end()).rho()};
 }
 
 }  // namespace tweedie::schedules

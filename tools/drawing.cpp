@@ -33,16 +33,24 @@ std::vector<int> labels_of(std::string const& text, networks::model const& m) {
     for (int i = 0; i < classes; ++i) chosen.push_back(i);
     return chosen;
   }
-  for (auto const& word : CLI::detail::split(text, ',')) {
+  std::vector<std::string> words(1);
+  for (char const c : text)
+    if (c == ',') words.emplace_back();
+    else words.back() += c;
+  for (auto const& word : words) {
+    if (word == "all" || word == "none")
+      throw error(fmt::format("--label {} was given; expected {} alone, or labels", text, word));
     auto const name = std::find(m.labels.begin(), m.labels.end(), word);
     int index = name == m.labels.end() ? -1 : static_cast<int>(name - m.labels.begin());
     if (index < 0 && !word.empty() && word.size() < 7 &&
         word.find_first_not_of("0123456789") == std::string::npos)
       index = std::stoi(word);
     if (index < 0 || index >= classes)
-      throw error(fmt::format("--label '{}' was given; expected all, none, or from 0 to {}{}", word,
-                              classes - 1,
-                              m.labels.empty() ? "" : "; " + expected_one_of(word, m.labels)));
+      throw error(m.labels.empty()
+                      ? fmt::format("--label '{}' was given; expected all, none, or from 0 to {}",
+                                    word, classes - 1)
+                      : fmt::format("--label '{}' was given; {}; or all, none, or from 0 to {}",
+                                    word, expected_one_of(word, m.labels), classes - 1));
     chosen.push_back(index);
   }
   return chosen;

@@ -50,11 +50,11 @@ struct both_ways {
       return ready::make_plan(recipe, schedule.which, predicts,
                               forget_network(networks::unet_network{m.network}), encoding);
     };
-    decoder = plan(false);
     char const* const name = ready::name_in(ready::samplers, recipe.sampler);
-    if (!decoder->is_deterministic())
+    if (ready::draws_noise(recipe))
       throw error(fmt::format(
           "--sampler {} was given, which draws noise; expected ddim, euler, heun or rk4", name));
+    decoder = plan(false);
     try {
       encoder = plan(true);
     } catch (error const& e) {  // such as a sampler that cannot leave the clean end

@@ -94,10 +94,14 @@ bool can_inpaint(recipe const& r) {
   return std::visit([]<class S>(S const&) { return can_repaint<S>; }, r.sampler);
 }
 
+bool draws_noise(recipe const& r) {
+  return std::ranges::any_of(sampler_of(r).mentioned, tweedie::detail::ranks_noise);
+}
+
 std::vector<level> levels_of(recipe const& r, schedule_choice const& schedule) {
   // Each as its own type: a grid may ask for a schedule's sigma_min.
-  return std::visit([&](auto const& g, auto const& of) { return g.levels(of, r.steps); }, r.grid,
-                    r.schedule ? *r.schedule : schedule);
+  return std::visit([&](auto const& g, auto const& of) { return grids::levels_of(g, of, r.steps); },
+                    r.grid, r.schedule ? *r.schedule : schedule);
 }
 
 run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
@@ -109,13 +113,8 @@ run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
   auto levels = levels_of(r, schedule);
   if (encoding) std::ranges::reverse(levels);
   double const end = std::visit([](auto const& s) { return s.end(); }, on);
-  path const between{
-      .at = [on](double t) { return std::visit([t](auto const& s) { return s.at(t); }, on); },
-      .at_rho =
-          [on](double rho) {
-            return std::visit([rho](auto const& s) { return s.at(s.t_of_rho(rho)); }, on);
-          },
-      .noisiest = std::visit([](auto const& s) { return s.at(s.end()).rho(); }, on)};
+  path const between =
+      std::visit([](auto const& s) { return tweedie::schedules::path_along(s); }, on);
   auto const prediction = std::visit([](auto const& p) { return forget_prediction(p); },
                                      r.predicts ? *r.predicts : predicts);
   run_time_plan plan({prediction, guidance_of(r, end), threshold_of(r), sampler_of(r)}, network,

@@ -72,6 +72,8 @@ run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
 /// Whether RePaint can go around the recipe's sampler: one of a single evaluation that looks at no
 /// level before.
 bool can_inpaint(recipe const& r);
+/// Whether its sampler draws noise after the start.
+bool draws_noise(recipe const& r);
 
 /// A recipe that comes with the library.
 struct shipped_recipe {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <concepts>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -84,6 +85,23 @@ template <schedule S> double time_of_timestep(S const& schedule, double i, int t
   if (schedule.table_steps()) return i + 1;
   double const share = reaches_clean(schedule) ? (i + 1) / timesteps : i / (timesteps - 1);
   return schedule.end() * share;
+}
+
+/// A grid's levels for so many evaluations: one more of them. 0 asks for as many as a grid with levels
+/// of its own has.
+template <class Grid, schedule S>
+std::vector<level> levels_of(Grid const& grid, S const& schedule, int evaluations) {
+  auto levels = grid.levels(schedule, evaluations);
+  if (evaluations != 0 && levels.size() != static_cast<std::size_t>(evaluations) + 1) {
+    std::string name = "the grid";
+    if constexpr (requires { std::string(grid.name); }) name = grid.name;
+    throw error(
+        fmt::format("{}: {} steps were asked for and it gave {} level(s), expected {}: one before "
+                    "each step and "
+                    "the last, which is clean unless the run ends inside",
+                    name, evaluations, levels.size(), evaluations + 1LL));
+  }
+  return levels;
 }
 
 /// The levels at the noisy times, which decrease, and the clean level below them.

@@ -1,4 +1,4 @@
-// expect: a stage's check() is const
+// expect: a stage's check is void check() const
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/samplers/ddim.hpp>

@@ -25,6 +25,12 @@ template <class... Stages> void row(pipeline<Stages...> const& p) {
   fmt::print("{}\n", text);
 }
 
+/// A network of any prediction: what counts here are the kernels beside it.
+struct of_anything {
+  void operator()(batch const&) const {}
+  void vjp(batch const&, float const*, float*) const {}
+};
+
 /// What is no pipeline: the kernels are said, the line must compile.
 template <class F> void row(std::size_t kernels, F const&) { fmt::print("{}\n", kernels); }
 
@@ -35,7 +41,7 @@ int main() {
   auto const v = predicts::v{};
   networks::gaussian_mixture const mixture{{{.mean = {0.5}, .variance = 0.25, .label = 0},
                                             {.mean = {-0.5}, .variance = 0.25, .label = 1}}};
-  auto const network = mixture.predicting<predicts::v>();
+  of_anything const network;
   auto const classifier = mixture.classifier_gradient();
   images const pictures{{1, 1}, {0.5f}};
 

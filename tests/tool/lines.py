@@ -57,6 +57,12 @@ no(["--latex was given twice"], "explain", "--latex", "--latex")
 no(["--latex=0 was given", "without a value"], "explain", "--latex=0")
 no(["'five'", "after"], "sample", *model, *out, "five")
 
+no(["--label all,none was given", "expected all alone"], "sample", *model, "--label", "all,none", *out)
+no(["--label 8,none was given", "expected none alone"], "sample", *model, "--label", "8,none", *out)
+no(["--label '' was given"], "sample", *model, "--label", "8,", *out)
+said = run("sample", *model, "--label", "hat", *out, cwd=folder).stderr
+assert said.count("expected") == 1, said
+
 # Numbers, as they were typed.
 for steps in ["99999999999", "99999999999999999999", "1e3", "0", "-1", "nan", "5.0", "0x"]:
     no(["--steps %s was given" % steps, "from 1 to"], "explain", "--steps", steps)
@@ -83,6 +89,9 @@ no(["--sigma-max", "uniform"], "sample", *model, "--grid", "uniform", "--sigma-m
 no(["--count", "--from"], "sample", *model, "--from", "two.npy", "--count", "2", *out)
 no(["--recipe heun-10", "guides", "without a label"], "encode", *model, "--in", "two.npy", "--recipe", "heun-10", *out)
 no(["--recipe heun-10", "without a label"], "interpolate", *model, "--between", "two.npy", "--recipe", "heun-10", *out)
+no(["--sampler euler_maruyama", "draws noise"], "encode", *model, "--in", "two.npy", "--sampler", "euler_maruyama", *out)
+write("nan.toml", 'sampler = "ddim"\nguidance = { name = "classifier_free", w = nan }\n')
+no(["nan.toml", "guidance", "w = nan"], "explain", "--recipe", "nan.toml")
 no(["--threads", "--loss"], "plot", "--threads", "2", "--out", "x.json")
 write("own.toml", 'sampler = "ddim"\nschedule = "linear"\npredicts = "epsilon"\n')
 no(["--schedule cosine", "own.toml"], "explain", "--recipe", "own.toml", "--schedule", "cosine")

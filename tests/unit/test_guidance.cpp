@@ -324,6 +324,9 @@ BOOST_AUTO_TEST_CASE(values_that_are_none) {
     });
   };
   for (double bad : {not_a_number, infinity, -infinity}) {
+    says(told(guidance::classifier_free{bad}), {"guidance::classifier_free", "weight w", "finite"});
+    says(told(guidance::classifier_free_scale{bad}),
+         {"guidance::classifier_free_scale", "weight s", "finite"});
     says(told(guidance::rescaled{.s = bad}), {"guidance::rescaled", "weight s", "finite"});
     says(told(guidance::apg{.s = bad}), {"guidance::apg", "weight s", "finite"});
     says(told(guidance::apg{.eta = bad}), {"guidance::apg", "eta", "finite"});

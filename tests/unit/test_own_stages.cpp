@@ -206,3 +206,114 @@ BOOST_AUTO_TEST_CASE(a_samplers_own_level_is_the_schedules) {
   says(told(true), "nothing was thrown");
   says(told(false), "the sampler's at(...) has the level t = ");
 }
+
+/// A grid of one's own, which forgets the clean level or gives one level less than asked for.
+struct my_grid {
+  std::size_t leave_out = 0;
+  template <schedule S> std::vector<level> levels(S const& schedule, int n) const {
+    std::vector<level> r;
+    for (int k = 0; k <= n; ++k) {
+      double const t = schedule.end() * (n - k) / n;
+      r.push_back(t == 0 ? schedule.clean() : schedule.at(t));
+    }
+    r.resize(r.size() - leave_out);
+    return r;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_grid_has_one_level_more_than_steps) {
+  auto const p = schedules::cosine{} | predicts::v{} | samplers::ddim{} | network;
+  says(sentence([&] { p.plan(my_grid{}, 4); }), "nothing was thrown");
+  for (std::size_t left : {1, 2}) {
+    says(sentence([&] { p.plan(my_grid{left}, 4); }),
+         "the grid: 4 steps were asked for and it gave");
+    says(sentence([&] { p.encoder(my_grid{left}, 4); }), "expected 5");
+  }
+  auto const levels = grids::uniform{}.levels(schedules::cosine{}, 4);
+  says(sentence([&] { p.plan(grids::given{levels}, 4); }), "nothing was thrown");
+  says(sentence([&] { p.plan(grids::given{levels}, 0); }), "nothing was thrown");
+  says(sentence([&] { p.plan(grids::given{levels}, 9); }),
+       "grids::given: 9 steps were asked for and it gave 5 level(s), expected 10");
+}
+
+/// A guidance of one's own that is on below a time.
+struct on_below : guidance_of_two {
+  double time = 0;
+  bool on(level t) const { return t.t < time; }
+};
+
+BOOST_AUTO_TEST_CASE(a_guidance_that_is_off_everywhere) {
+  auto const told = [](double time) {
+    on_below guide;
+    guide.time = time;
+    return sentence([&] {
+      (schedules::cosine{} | predicts::v{} | guide | samplers::ddim{} | network).plan(4);
+    });
+  };
+  says(told(300), "nothing was thrown");
+  says(told(0.3), "a guidance with on(level) was given, which is off wherever this plan asks");
+  says(told(0.3), "from t = 250 to t = 1000; expected times of the schedule, 0 to 1000 here");
+}
+
+/// The linear schedule with a sigma that is none at one time, between those that a plan probes.
+struct holed : schedules::linear {
+  static constexpr auto name = "holed";
+  level at(double t) const {
+    level r = schedules::linear::at(t);
+    if (t == 500) r.sigma = std::numeric_limits<double>::quiet_NaN();
+    return r;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_schedule_with_a_hole) {
+  says(sentence([&] { (holed{} | predicts::v{} | samplers::ddim{} | network).plan(2); }),
+       "holed: at t = 500 alpha = ");
+}
+
+/// A sampler with bounds of one's own.
+struct bounded {
+  double low = -1, high = 1;
+  auto step(level, level s) const {
+    using namespace symbols;
+    return tweedie::step(let<0> = clamp(x0, low, high), x = s.alpha * let<0> + s.sigma * eps);
+  }
+};
+struct quantile_bounded {
+  double p = 0.9;
+  auto step(level, level s) const {
+    using namespace symbols;
+    return tweedie::step(let<0> = quantile_of_abs(x0, p), x = s.alpha * x0 + s.sigma * let<0>);
+  }
+};
+
+BOOST_AUTO_TEST_CASE(bounds_that_are_none) {
+  auto const told = [](auto sampler) {
+    return sentence([&] { (schedules::cosine{} | predicts::v{} | sampler | network).plan(3); });
+  };
+  double const none = std::numeric_limits<double>::quiet_NaN();
+  says(told(bounded{}), "nothing was thrown");
+  says(told(bounded{1, -1}), "clamp: low = 1.0");
+  says(told(bounded{1, -1}), "expected low <= high");
+  says(told(bounded{none, 1}), "clamp: low = ");
+  says(told(bounded{0, 1e300}), "expected one that is finite in float32");
+  says(told(quantile_bounded{}), "nothing was thrown");
+  for (double p : {0.0, -1.0, 1.5, none}) says(told(quantile_bounded{p}), "quantile_of_abs: p = ");
+}
+
+BOOST_AUTO_TEST_CASE(who_is_to_blame_for_a_step_that_is_too_long) {
+  says(sentence([&] {
+         (schedules::cosine{} | predicts::v{} | guidance::classifier_free{5000} | samplers::ddim{} |
+          network)
+             .plan(10);
+       }),
+       "the guidance multiplies the difference of its branches by too much; use a smaller weight");
+  // Between the clean level and the smallest sigma of a variance-exploding schedule there is none.
+  says(sentence([&] {
+         (schedules::variance_exploding{} | predicts::epsilon{} | samplers::heun{} | network)
+             .encoder(10);
+         (schedules::variance_exploding{} | predicts::epsilon{} |
+          samplers::runge_kutta<tableaux::rk4>{} | network)
+             .encoder(10);
+       }),
+       "the sampler asks the network between two levels, at rho = sigma / alpha = ");
+}

@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(numbers_that_are_none) {
         [&] { (schedules::linear{} | predicts::v{} | guide | sampler | silent).plan(5); });
   };
   says(told(guidance::classifier_free{.w = nan_value}, samplers::ddim{}),
-       {"guidance", "weight", "not finite", "step 1 of 5"});
+       {"guidance::classifier_free", "weight w = nan", "finite"});
   says(told(guidance::classifier_free_scale{.s = std::numeric_limits<double>::infinity()},
             samplers::ddim{}),
        {"guidance", "weight"});

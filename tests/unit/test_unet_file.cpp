@@ -192,3 +192,19 @@ BOOST_AUTO_TEST_CASE(branches_are_one_batch) {
       net(batch{samples, 1, shape, 63, pitch, x.data(), out.data(), levels.data(), labels.data()}),
       error);
 }
+
+BOOST_AUTO_TEST_CASE(a_guidance_needs_a_label) {
+  networks::unet_network const net{make_model().network};
+  std::vector<std::size_t> const shape{2, 1, 8, 8};
+  auto const told = [&](std::vector<int> const& labels, int branches) {
+    try {
+      net.check(shape, labels, branches);
+    } catch (error const& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  BOOST_TEST(told({no_label, no_label}, 1).empty());
+  BOOST_TEST(told({no_label, 3}, 2).empty());
+  BOOST_TEST(has(told({no_label, no_label}, 2), "2 branches was given and no label"));
+}

@@ -1,0 +1,22 @@
+// expect: a guidance never reads one of its branches
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/cosine.hpp>
+
+using namespace tweedie;
+inline constexpr auto network = [](batch const&) {};
+
+struct my_guidance {
+  using kind = kinds::guidance;
+#ifdef MISTAKE
+  static constexpr int branches = 3;
+#else
+  static constexpr int branches = 2;
+#endif
+  auto raw_of(level) const { return 2 * symbols::out<0> - symbols::out<1>; }
+};
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
+
+images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }
