@@ -1,4 +1,5 @@
-// What a formula may be besides linear: functions of an element, and numbers made of a whole sample.
+// What a formula may be besides linear: functions of an element, and numbers made of a whole
+// sample.
 //
 //   clamp(x0, -1, 1)   product(norm(x), eps)   pointwise(f, x, exp(2 * x0))
 //
@@ -10,8 +11,9 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
-#include <string>
+#include <limits>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -181,23 +183,31 @@ template <class F, std::size_t N> struct users_function {
 }  // namespace detail
 
 namespace detail {
-inline void check_bounds(double low, double high) {
-  if (!(low <= high))
-    throw error("clamp: low = " + std::to_string(low) + " and high = " + std::to_string(high) +
-                " were given, expected low <= high");
+// Of numbers, a float's range is asked: they enter the kernel as floats.
+inline constexpr double largest_bound = std::numeric_limits<float>::max();
+[[noreturn]] inline void refuse_bounds(double low, double high) {
+  char said[160];
+  std::snprintf(said, sizeof said,
+                "clamp: low = %g and high = %g were given, expected low <= high, both finite in "
+                "float32",
+                low, high);
+  throw error(said);
 }
-inline void check_quantile(double p) {
-  if (!(p > 0 && p <= 1))
-    throw error("quantile_of_abs: p = " + std::to_string(p) + " was given, expected 0 < p <= 1");
+[[noreturn]] inline void refuse_quantile(double p) {
+  char said[80];
+  std::snprintf(said, sizeof said, "quantile_of_abs: p = %g was given, expected 0 < p <= 1", p);
+  throw error(said);
 }
 template <class F, class... A>
 inline constexpr bool is_of_floats =
+    sizeof...(A) > 0 &&
     std::is_invocable_r_v<float, F const&, std::conditional_t<true, float, A>...>;
 }  // namespace detail
 
-/// min(max(a, low), high), element by element. Throws a sentence unless low <= high.
-template <assignable A> auto clamp(A a, double low, double high) {
-  detail::check_bounds(low, high);
+/// min(max(a, low), high), element by element. Throws a sentence unless low <= high, both finite.
+template <assignable A> constexpr auto clamp(A a, double low, double high) {
+  if (!(-detail::largest_bound <= low && low <= high && high <= detail::largest_bound))
+    detail::refuse_bounds(low, high);
   return detail::pointwise_of<detail::clamp_function>({low, high}, a);
 }
 /// e^a by the library's own polynomial: the same bits everywhere.
@@ -249,8 +259,8 @@ template <assignable A> constexpr auto deviation(A a) {
   return detail::reduction_of<reductions::deviation>({}, a);
 }
 /// The p-quantile of |a| over the sample, interpolated linearly: p in (0, 1].
-template <assignable A> auto quantile_of_abs(A a, double p) {
-  detail::check_quantile(p);
+template <assignable A> constexpr auto quantile_of_abs(A a, double p) {
+  if (!(p > 0 && p <= 1)) detail::refuse_quantile(p);
   double const rounded = static_cast<float>(p);
   return detail::reduction_of<reductions::quantile_of_abs>({rounded, p - rounded}, a);
 }

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <span>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -43,28 +45,38 @@ template <class Stage> constexpr auto find_kind() {
   else return kinds::unknown{};
 }
 
-// Whether a class has a member of a name, whatever its form: what two bases call the same is neither's,
-// so that naming it is an error then and only then.
-struct named_on {
-  int on;
-};
-struct named_check {
-  int check;
-};
-template <class Stage, class Named> struct named_twice : Stage, Named {};
-template <class Stage>
-inline constexpr bool can_be_base = std::is_class_v<Stage> && !std::is_final_v<Stage>;
-template <class Stage> constexpr bool has_on() {
-  if constexpr (can_be_base<Stage>) return !requires {
-      &named_twice<Stage, named_on>::on;
-    };
-  else return false;
+// What is there in a form in which nobody calls it. What a constraint takes away is not there.
+
+/// `on`, which is bool on(level) const.
+template <class S> constexpr bool hears_on() {
+  constexpr bool called = requires(S const& s, level const t) {
+    { s.on(t) } -> std::same_as<bool>;
+  };
+  constexpr bool other = requires(S & s, level t) { s.on(t); }
+  || requires(S & s) { s.on(); }
+  || requires(S & s, double t) { s.on(t); }
+  || requires(S & s, level t) { s.on(t, t); };
+  return called || !other;
 }
-template <class Stage> constexpr bool has_check() {
-  if constexpr (can_be_base<Stage>) return !requires {
-      &named_twice<Stage, named_check>::check;
-    };
-  else return false;
+/// `check` of a stage, which is void check() const.
+template <class S> constexpr bool hears_check() {
+  constexpr bool called = requires(S const& s) {
+    { s.check() } -> std::same_as<void>;
+  };
+  return called || !requires(S & s) { s.check(); };
+}
+/// `check` of a network: void check(shape, labels, branches) const.
+template <class N> constexpr bool hears_request() {
+  using shape = std::span<std::size_t const>;
+  using given = std::span<int const>;
+  constexpr bool called = requires(N const& n, shape s, given l) {
+    { n.check(s, l, 1) } -> std::same_as<void>;
+  };
+  constexpr bool other = requires(N & n, shape s, given l) { n.check(s, l, 1); }
+  || requires(N & n, shape s, given l) { n.check(s, l); }
+  || requires(N & n, shape s) { n.check(s); }
+  || requires(N & n) { n.check(); };
+  return called || !other;
 }
 
 }  // namespace detail
@@ -106,6 +118,17 @@ template <class Stage> constexpr device_use device_use_of(Stage const& stage) {
 
 template <class Stage, class Kind>
 inline constexpr bool is_kind = std::is_same_v<kind_of<Stage>, Kind>;
+
+namespace detail {
+/// What a network says that it answers, `using prediction = predicts::v`; void if it does not say.
+/// What wraps a network says it of that one.
+template <class Network> struct prediction_of { using type = void; };
+template <class Network>
+requires is_kind<typename Network::prediction, kinds::parameterization>
+struct prediction_of<Network> {
+  using type = typename Network::prediction;
+};
+}  // namespace detail
 
 /// Stages in the order in which they were written. Defined in pipelines/pipeline.hpp.
 template <class... Stages> struct pipeline;

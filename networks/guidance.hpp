@@ -3,8 +3,8 @@
 //
 // The two published conventions differ by one: eps = (1 + w) eps_c - w eps_u of Ho & Salimans 2022,
 // eq. 6, and eps = eps_u + s (eps_c - eps_u) of Saharia et al. 2022 (Imagen), eq. 2 with s = 1 + w.
-// Each has its own name: a guidance with a w is the unguided network at 0, one with an s at 1. Those
-// with a paper of their own are in networks/guidances/.
+// Each has its own name: a guidance with a w is the unguided network at 0, one with an s at 1.
+// Those with a paper of their own are in networks/guidances/.
 #pragma once
 
 #include <cmath>
@@ -12,6 +12,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -99,7 +100,27 @@ template <class Guidance> struct within {
           "guidance::within: from t = {} to t = {} was given, expected lo <= hi", lo, hi));
     if constexpr (requires { guidance.check(); }) guidance.check();
   }
-  bool on(level t) const { return lo <= t.t && t.t <= hi; }
+  /// Where a guidance within has an `on` of its own, both hold.
+  bool on(level t) const {
+    static_assert(tweedie::detail::hears_on<Guidance>(),
+                  "a guidance's on would never be called: it is bool on(level t) const, whether "
+                  "the guidance is on at t");
+    static_assert(tweedie::detail::hears_check<Guidance>(),
+                  "a stage's check is void check() const, which throws a tweedie::error where its "
+                  "parameters make none: this one has another form and would not be heard");
+    bool const inside = lo <= t.t && t.t <= hi;
+    if constexpr (requires { guidance.on(t); }) return inside && guidance.on(t);
+    else return inside;
+  }
+  /// With times for shares in what stands within.
+  template <class Schedule>
+  auto on_schedule(Schedule const& schedule) const requires requires(Guidance const& g) {
+    g.on_schedule(schedule);
+  }
+  {
+    auto const inner = guidance.on_schedule(schedule);
+    return within<std::remove_const_t<decltype(inner)>>{inner, lo, hi};
+  }
   /// When it is on, in words.
   std::string when() const { return fmt::format("guidance::within from t = {} to t = {}", lo, hi); }
 
@@ -130,8 +151,8 @@ template <class Guidance> struct within {
 template <class Guidance> within(Guidance, double, double) -> within<Guidance>;
 
 /// The same with lo and hi as shares of the schedule's time, 0 the clean end and 1 the noisy one:
-/// `within_share{classifier_free{2}, 0.2, 0.8}` is `within{classifier_free{2}, 200, 800}` on a table
-/// of 1000.
+/// `within_share{classifier_free{2}, 0.2, 0.8}` is `within{classifier_free{2}, 200, 800}` on a
+/// table of 1000.
 template <class Guidance> struct within_share : within<Guidance> {
   static constexpr char const* name = "guidance::within_share";
   within_share(Guidance of, double from, double to) : within<Guidance>{of, from, to} {}
@@ -143,9 +164,15 @@ template <class Guidance> struct within_share : within<Guidance> {
                       this->lo, this->hi));
     within<Guidance>::check();
   }
-  template <class Schedule> within<Guidance> on_schedule(Schedule const& schedule) const {
+  template <class Schedule> auto on_schedule(Schedule const& schedule) const {
     check();
-    return {this->guidance, this->lo * schedule.end(), this->hi * schedule.end()};
+    auto const inner = [&] {
+      if constexpr (requires { this->guidance.on_schedule(schedule); })
+        return this->guidance.on_schedule(schedule);
+      else return this->guidance;
+    }();
+    return within<std::remove_const_t<decltype(inner)>>{inner, this->lo * schedule.end(),
+                                                        this->hi * schedule.end()};
   }
 };
 template <class Guidance> within_share(Guidance, double, double) -> within_share<Guidance>;

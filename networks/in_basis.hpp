@@ -149,3 +149,7 @@ template <class Images> Images rotate_channels_back(Images pictures, channel_bas
 }
 
 }  // namespace tweedie::networks
+
+template <class Network>
+struct tweedie::detail::prediction_of<tweedie::networks::in_basis<Network>>
+    : prediction_of<Network> {};

@@ -43,8 +43,8 @@ struct inlined_row {
   float* shared;
   std::uint32_t thread, threads;
 
-  /// A barrier: behind it each thread sees what the others wrote to `shared` and `out`. Every thread
-  /// of the row has to reach it, so that it stands in no branch and no loop over `thread`.
+  /// A barrier: behind it each thread sees what the others wrote to `shared` and `out`. Every
+  /// thread of the row has to reach it, so that it stands in no branch and no loop over `thread`.
   TWEEDIE_HD void wait() const {
 #if defined(__CUDA_ARCH__)
     __syncthreads();
@@ -206,7 +206,7 @@ template <class Function, class Door = door> struct inlined {
       function.check(shape, labels, branches);
     else
       static_assert(
-          !tweedie::detail::has_check<Function>(),
+          tweedie::detail::hears_request<Function>(),
           "a network's check would never be called: it is void check(std::span<std::size_t "
           "const> shape, std::span<int const> labels, int branches) const");
   }
@@ -243,3 +243,7 @@ template <class Function, class Door>
 inline constexpr bool is_inlined<inlined<Function, Door>> = true;
 
 }  // namespace tweedie::networks
+
+template <class Function, class Door>
+struct tweedie::detail::prediction_of<tweedie::networks::inlined<Function, Door>>
+    : prediction_of<Function> {};

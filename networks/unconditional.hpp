@@ -39,3 +39,7 @@ template <class Network> struct unconditional {
 template <class Network> unconditional(Network) -> unconditional<Network>;
 
 }  // namespace tweedie::networks
+
+template <class Network>
+struct tweedie::detail::prediction_of<tweedie::networks::unconditional<Network>>
+    : prediction_of<Network> {};

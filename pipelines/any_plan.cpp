@@ -519,15 +519,14 @@ detail::callee::answer any_plan::asks_as(any_plan const& other) const {
   return compare(calls_.asked_extras, other.calls_.asked_extras);
 }
 
-void any_plan::check_guided(std::string const& given, double end) const {
+void any_plan::check_guided(std::string const& given, std::string const& expected) const {
   if (std::ranges::any_of(rows_, [&](row const& r) { return structures_[r.structure].guided; }))
     return;
   auto const [first, last] = std::ranges::minmax(rows_, {}, [](row const& r) { return r.where.t; });
-  throw error(
-      fmt::format("{} was given, which is off wherever this plan asks the network, from t = {:.6g} "
-                  "to t = {:.6g}; "
-                  "expected times of the schedule, 0 to {} here, or shares of it by within_share",
-                  given, first.where.t, last.where.t, end));
+  throw error(fmt::format(
+      "{} was given, which is off wherever this plan asks the network, from t = {:.6g} to t = "
+      "{:.6g}; expected {}",
+      given, first.where.t, last.where.t, expected));
 }
 
 }  // namespace tweedie

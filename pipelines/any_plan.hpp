@@ -100,8 +100,8 @@ std::string why_not_finite(level t, finite_parts const& parts);
 
 }  // namespace detail
 
-/// A loop over all steps that was recorded on a device, from the start on: one launch repeats it for
-/// the next batch, whose seeds, ids and conditions are written to the device before.
+/// A loop over all steps that was recorded on a device, from the start on: one launch repeats it
+/// for the next batch, whose seeds, ids and conditions are written to the device before.
 class recorded_loop {
  public:
   /// Enqueues the whole loop and waits for nothing: the samples will be those of result(). Throws
@@ -275,7 +275,7 @@ class any_plan {
 
   /// Throws where a guidance that is on sometimes is on at no level that the network sees. `given`
   /// says when it is on, `end` is the schedule's noisy end.
-  void check_guided(std::string const& given, double end) const;
+  void check_guided(std::string const& given, std::string const& expected) const;
 
  protected:
   any_plan(plan_layout layout, plan_calls calls, std::vector<level> levels);

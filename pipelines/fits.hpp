@@ -1,6 +1,6 @@
 // Whether each stage of a pipeline is what its kind says: what is asked of it is there, in the form
-// in which it is called, and its formulas read what is there to be read. The first thing that is not
-// so is one sentence.
+// in which it is called, and its formulas read what is there to be read. The first thing that is
+// not so is one sentence.
 //
 // Each answer depends on one stage's type, so that it costs a program once and not once a pipeline.
 #pragma once
@@ -102,7 +102,17 @@ template <class P> constexpr bool prediction_fits() {
       else return false;
     } else return true;
   }();
-  constexpr int first = !named ? 0 : !both ? 1 : !forms ? 2 : !of_raw ? 3 : !sees_x ? 4 : 5;
+  constexpr bool scales = scales_input<P> || !(
+                                                 requires(P & p, level t) { p.input_of(t); } ||
+                                                 requires(P & p) { p.input_of(1.0); } ||
+                                                 requires(P & p) { p.input_of(); });
+  constexpr int first = !named    ? 0
+                        : !both   ? 1
+                        : !forms  ? 2
+                        : !of_raw ? 3
+                        : !sees_x ? 4
+                        : !scales ? 5
+                                  : 6;
   static_assert(first != 0,
                 "a parameterization needs a name, which errors call it by: static constexpr char "
                 "const* name");
@@ -117,7 +127,10 @@ template <class P> constexpr bool prediction_fits() {
                 "a parameterization's x0_of(level) and eps_of(level) may use only x and raw");
   static_assert(first != 4,
                 "a parameterization's input_of(level), what the network sees, is a number times x");
-  return first == 5;
+  static_assert(first != 5,
+                "a parameterization's input_of would never be called: it is auto input_of(level t) "
+                "const, a number times x");
+  return first == 6;
 }
 
 /// Whether a parameterization says what its network is trained on.
@@ -152,18 +165,27 @@ template <class G> constexpr bool guidance_fits() {
   constexpr bool values = (std::is_void_v<raw_value<G>> || assignable<raw_value<G>>)&&(
       std::is_void_v<x0_value<G>> || assignable<x0_value<G>>)&&(std::is_void_v<eps_value<G>> ||
                                                                 assignable<eps_value<G>>);
-  // Called on what is not const, what is left out as never called.
-  constexpr bool changes = (!guides_raw<G> && requires(G & g, level t) { g.raw_of(t); }) ||
-                           (!guides_x0<G> && requires(G & g, level t) { g.x0_of(t); }) ||
-                           (!guides_eps<G> && requires(G & g, level t) { g.eps_of(t); }) ||
-                           (!remembers<G> && requires(G & g, level t) { g.remember(t); });
-  constexpr bool switched = can_be_off<G> || !has_on<G>();
+  // In a form in which none is called.
+  constexpr bool changes =
+      (!guides_raw<G> &&
+       (
+           requires(G & g, level t) { g.raw_of(t); } || requires(G & g) { g.raw_of(); } ||
+           requires(G & g) { g.raw_of(1.0); })) ||
+      (!guides_x0<G> && (
+                            requires(G & g, level t) { g.x0_of(t); } ||
+                            requires(G & g) { g.x0_of(); } || requires(G & g) { g.x0_of(1.0); })) ||
+      (!guides_eps<G> &&
+       (
+           requires(G & g, level t) { g.eps_of(t); } || requires(G & g) { g.eps_of(); } ||
+           requires(G & g) { g.eps_of(1.0); })) ||
+      (!remembers<G> &&
+       (
+           requires(G & g, level t) { g.remember(t); } || requires(G & g) { g.remember(); }));
+  constexpr bool switched = hears_on<G>();
   constexpr bool asks = extras_of<G>() == 0 || requires(G const& g, batch const& b) {
     g.evaluate(b);
   };
-  constexpr bool asked = extras_of<G>() > 0 || !requires(G const& g, batch const& b) {
-    g.evaluate(b);
-  };
+  constexpr bool asked = extras_of<G>() > 0 || !requires(G & g, batch const& b) { g.evaluate(b); };
   constexpr int first = !counted    ? 0
                         : changes   ? 1
                         : !guides   ? 2
@@ -231,11 +253,17 @@ template <class G> constexpr bool keeps_memories_alone() {
   else return false;
 }
 
-/// Whether what a guidance's formulas mention has each branch in it; where raw stays out<0> that is.
-template <class G, class... S> constexpr bool each_branch_read(list<S...>) {
+/// Whether raw, or what follows from it, is among what is mentioned.
+template <class... S> constexpr bool reads_raw(list<S...>) {
+  return ((S::rank == sym::raw::rank || of_x0_and_eps(S::rank)) || ... || false);
+}
+
+/// Whether what a guidance's formulas mention has each branch in it; where raw stays out<0> that
+/// is.
+template <class G, class Late, class... S> constexpr bool each_branch_read(list<S...>) {
   if constexpr (G::branches >= 1 && G::branches <= 20) {
     bool read[G::branches] = {};
-    read[0] = std::is_void_v<raw_value<G>>;
+    read[0] = std::is_void_v<raw_value<G>> && reads_raw(Late{});
     auto const mark = [&](int rank) {
       for (int first : {sym::out<0>::rank, sym::branch_x0<0>::rank, sym::branch_eps<0>::rank})
         if (rank >= first && rank < first + G::branches) read[rank - first] = true;
@@ -246,11 +274,6 @@ template <class G, class... S> constexpr bool each_branch_read(list<S...>) {
   }
   return true;
 }
-/// Whether raw, or what follows from it, is among what is mentioned.
-template <class... S> constexpr bool reads_raw(list<S...>) {
-  return ((S::rank == sym::raw::rank || of_x0_and_eps(S::rank)) || ... || false);
-}
-
 template <class G> constexpr bool guidance_formulas_fit() {
   constexpr auto const& there = there_for<G>;
   using early = decltype(concat(symbols_if_any<raw_value<G>>(), symbols_remembered<G>()));
@@ -268,7 +291,7 @@ template <class G> constexpr bool guidance_formulas_fit() {
       there.memories == 0 || !only(heeded{}, [](int rank) { return !there_for<G>.memory(rank); });
   constexpr bool first_known = only(early{}, [](int rank) { return there_for<G>.early(rank); });
   constexpr bool then_known = only(late{}, [](int rank) { return there_for<G>.late(rank); });
-  constexpr bool all_read = each_branch_read<G>(all{});
+  constexpr bool all_read = each_branch_read<G, late>(all{});
   constexpr bool raw_read = std::is_void_v<raw_value<G>> || late::size == 0 || reads_raw(late{});
   constexpr int first = !sized                                ? 0
                         : conditions_of<G>() > there.branches ? 1
@@ -346,11 +369,8 @@ inline constexpr bool is_element =
     std::is_same_v<T, float> || std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>;
 
 template <class N> constexpr bool network_fits() {
-  using shape = std::span<std::size_t const>;
-  using given = std::span<int const>;
   constexpr bool called = std::invocable<N const&, batch const&>;
-  constexpr bool checks = requires(N const& n, shape s, given l) { n.check(s, l, 1); }
-  || !has_check<N>();
+  constexpr bool checks = hears_request<N>();
   using buffers = decltype(buffers_of<N>());
   constexpr bool held = is_element<typename buffers::input> && is_element<typename buffers::output>;
   constexpr int first = !called ? 0 : !checks ? 1 : !held ? 2 : 3;
@@ -365,24 +385,16 @@ template <class N> constexpr bool network_fits() {
                 "hold");
   return first == 3;
 }
-/// What a network says that it answers, or what one within it does; void if it does not say.
-template <class N> constexpr auto prediction_of() {
-  if constexpr (requires { typename N::prediction; })
-    return std::type_identity<typename N::prediction>{};
-  else if constexpr (requires(N const& n) { n.network; })
-    return prediction_of<std::remove_cvref_t<decltype(std::declval<N const&>().network)>>();
-  else if constexpr (requires(N const& n) { n.function; })
-    return prediction_of<std::remove_cvref_t<decltype(std::declval<N const&>().function)>>();
-  else return std::type_identity<void>{};
-}
 /// Whether a network that says what it answers answers what the pipeline takes it for.
 template <class N, class Predicts> constexpr bool answers_as() {
-  using own = typename decltype(prediction_of<N>())::type;
-  constexpr bool same = std::is_void_v<own> || std::is_same_v<own, Predicts>;
+  using own = typename prediction_of<N>::type;
+  constexpr bool same = [] {
+    if constexpr (std::is_void_v<own>) return true;
+    else return std::is_base_of_v<own, Predicts>;  // itself, or what it is made of
+  }();
   static_assert(same,
-                "the network answers another prediction than the pipeline's: its `prediction` and "
-                "the stage predicts::... are the same, as predicting<predicts::v>() and "
-                "predicts::v{}");
+                "the network says that it answers another prediction than the pipeline's: give the "
+                "stage predicts::... that its `using prediction = ...` names");
   return same;
 }
 template <class N> constexpr bool noise_fits() {
@@ -393,6 +405,8 @@ template <class N> constexpr bool noise_fits() {
   return called;
 }
 
+template <class S> constexpr bool check_is_called();
+
 /// Whether a grid has levels for a schedule.
 template <class Grid, class Schedule> constexpr bool grid_fits() {
   constexpr bool there = requires(Grid const& g, Schedule const& s, int evaluations) {
@@ -401,6 +415,7 @@ template <class Grid, class Schedule> constexpr bool grid_fits() {
   static_assert(there,
                 "a grid needs std::vector<level> levels(schedule, int evaluations) const for this "
                 "schedule, from noisy to clean: a template, if it is for any schedule");
+  if constexpr (there) return check_is_called<Grid>();
   return there;
 }
 
@@ -548,18 +563,7 @@ template <class S> constexpr bool sampler_fits() {
 
 /// Whether a stage's check(), if it has one, is called.
 template <class S> constexpr bool check_is_called() {
-  using shape = std::span<std::size_t const>;
-  using given = std::span<int const>;
-  constexpr bool called = requires(S const& s) {
-    { s.check() } -> std::same_as<void>;
-  };
-  // What is asked of a network is another check, and a guidance has it besides.
-  constexpr bool asked = is_kind<S, kinds::network> ||
-                         (
-                             is_kind<S, kinds::guidance> &&
-                             requires(S const& s, shape of, given l) { s.check(of, l); } &&
-                             !requires(S & s) { s.check(); });
-  constexpr bool checked = called || asked || !has_check<S>();
+  constexpr bool checked = is_kind<S, kinds::network> || hears_check<S>();
   static_assert(checked,
                 "a stage's check is void check() const, which throws a tweedie::error where its "
                 "parameters make none: this one has another form and would not be heard");

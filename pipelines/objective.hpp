@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <numbers>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <tweedie/dsl/error.hpp>
@@ -127,7 +128,17 @@ namespace detail {
 
 /// The factor of |raw error|^2, where b is the factor of raw in eps.
 template <class Weight> double weight_of_raw(Weight const& weight, level t, double b) {
-  if constexpr (requires { weight.of_raw(t, b); }) return weight.of_raw(t, b);
+  constexpr bool of_raw = requires {
+    { weight.of_raw(t, b) } -> std::convertible_to<double>;
+  };
+  constexpr bool other = !of_raw && (
+                                        requires(Weight & w) { w.of_raw(t, b); } ||
+                                        requires(Weight & w) { w.of_raw(t); });
+  static_assert(!other,
+                "a weight's of_raw would never be called: it is double of_raw(level t, double b) "
+                "const, b the factor of raw in eps");
+  if constexpr (of_raw) return weight.of_raw(t, b);
+  else if constexpr (other) return 0;
   else if constexpr (std::is_invocable_r_v<double, Weight const&, level>) return weight(t) * b * b;
   else {
     static_assert(never<Weight>,
@@ -246,6 +257,10 @@ struct by_loss {
       throw error(fmt::format(
           "times::by_loss: a loss of {} was given, expected a finite one, 0 or more", loss));
     check();
+    if (!is_sound())
+      throw error(
+          "times::by_loss: a memory with a loss or a count that is none was given, expected finite "
+          "ones, 0 or more");
     memory.resize(parts * (kept + 1));
     double* const of_part = memory.data() + part_of(share) * (kept + 1);
     of_part[1 + static_cast<std::size_t>(std::fmod(of_part[0], kept))] = loss;
@@ -257,17 +272,27 @@ struct by_loss {
           fmt::format("times::by_loss: parts = {} and kept = {} were given, expected one or "
                       "more of each",
                       parts, kept));
+    if (constexpr std::size_t most = 1'000'000; parts > most || kept > most)
+      throw error(
+          fmt::format("times::by_loss: parts = {} and kept = {} were given, expected at "
+                      "most {} of each",
+                      parts, kept, most));
     if (!(least >= 0 && least <= 1))
       throw error(
           fmt::format("times::by_loss: least = {} was given, expected a share, 0 to 1", least));
+    if (!has_own_size())
+      throw error(fmt::format(
+          "times::by_loss: a memory of {} numbers was given, expected {}: another's, or cut off",
+          memory.size(), parts * (kept + 1)));
   }
   /// Whether `memory`, read from somewhere, can be one of this.
   bool is_sound() const {
-    return (memory.empty() || memory.size() == parts * (kept + 1)) &&
+    return has_own_size() &&
            std::ranges::all_of(memory, [](double d) { return d >= 0 && std::isfinite(d); });
   }
 
  private:
+  bool has_own_size() const { return memory.empty() || memory.size() == parts * (kept + 1); }
   double count() const { return static_cast<double>(parts); }
   std::size_t part_of(double share) const {
     return static_cast<std::size_t>(std::clamp(share * count(), 0.0, count() - 1));
@@ -364,10 +389,10 @@ struct objective {
   double weight_of(level t) const {
     double const b = coefficient<sym::raw>(lift(predicts.eps_of(t)));
     double const w = detail::weight_of_raw(weight, t, b);
-    if (!std::isfinite(w))
+    if (!(std::isfinite(w) && w >= 0))
       throw error(fmt::format(
           "training: the weight of predicts::{} is {} at t = {} (alpha = {}, sigma = {}), "
-          "expected a finite one; choose another weight or another prediction",
+          "expected a finite one, 0 or more; choose another weight or another prediction",
           Predicts::name, w, t.t, t.alpha, t.sigma));
     return w;
   }
@@ -375,9 +400,9 @@ struct objective {
   /// Draws the levels of a batch and writes what the network sees (x_t, or c_in x_t where it
   /// predicts::edm) and the target, in one kernel. `clean`, `noisy` and `target` are keys.size()
   /// rows of `pitch` floats; a key is (training seed; example, training step). Throws where the
-  /// schedule contradicts itself, the prediction's x0_of and eps_of do not give back what its target
-  /// is made of, a weight's or the times' parameters make none, a buffer is null, or a number is not
-  /// finite.
+  /// schedule contradicts itself, the prediction's x0_of and eps_of do not give back what its
+  /// target is made of, a weight's or the times' parameters make none, a buffer is null, or a
+  /// number is not finite.
   examples operator()(std::span<sample_key const> keys, float const* clean, float* noisy,
                       float* target, std::size_t pitch) const {
     check(keys, {clean, noisy, target}, pitch);
@@ -388,6 +413,11 @@ struct objective {
       level const t = at_share(share);
       double density = 1;
       if constexpr (requires { times.density(share); }) density = times.density(share);
+      if (!(density > 0 && std::isfinite(density)))
+        throw error(fmt::format(
+            "training: times of density {} at a share of {} were given, expected a finite one "
+            "above 0",
+            density, share));
       e.shares.push_back(share);
       e.levels.push_back(t);
       e.weights.push_back(weight_of(t) / density);
@@ -399,7 +429,6 @@ struct objective {
                           Predicts::name, t.t, t.alpha, t.sigma));
         table.push_back(static_cast<float>(c));
       }
-      check_target(t);
     }
     if (std::size_t const padded = (pitch + 3) / 4 * 4; padded == pitch)
       launch_on(keys, table, clean, noisy, target, pitch);
@@ -433,60 +462,89 @@ struct objective {
   double draw_share(sample_key const& key, std::size_t row, std::size_t rows) const {
     double u = tweedie::uniform(key, training_time_stream, 0);
     if constexpr (requires { times.spread(u, row, rows); }) u = times.spread(u, row, rows);
-    return detail::share_of(times, schedule, u);
+    double const share = detail::share_of(times, schedule, u);
+    if (!(share >= 0 && share <= 1))
+      throw error(fmt::format(
+          "training: a share of {} of the schedule's time was drawn, expected 0 to 1", share));
+    return share;
   }
   level at_share(double share) const {
     int const steps = schedule.table_steps();
     return schedule.at(steps ? std::min(std::floor(share * steps), steps - 1.0) + 1
                              : share * schedule.end());
   }
+  static constexpr std::size_t most_floats = std::size_t{1} << 48;
+
+  template <class Part> static void check_part(Part const& part) {
+    if constexpr (detail::check_is_called<Part>())
+      if constexpr (requires { part.check(); }) part.check();
+  }
   void check(std::span<sample_key const> keys, std::array<float const*, 3> buffers,
              std::size_t pitch) const {
     if constexpr (tweedie::schedule<Schedule>) schedules::check(schedule);  // else a part of one
-    if constexpr (requires { predicts.check(); }) predicts.check();
-    if constexpr (requires { weight.check(); }) weight.check();
-    if constexpr (requires { times.check(); }) times.check();
+    else check_part(schedule);
+    check_part(predicts);
+    check_part(weight);
+    check_part(times);
+    check_target();
     if (keys.empty()) return;
     if (pitch == 0)
       throw error("training: a pitch of 0 was given, expected the floats from one row to the next");
+    if (pitch > most_floats / keys.size())
+      throw error(fmt::format("training: a pitch of {} was given for {} rows, expected at most {}",
+                              pitch, keys.size(), most_floats / keys.size()));
+    if (buffers[1] && (buffers[1] == buffers[2] || buffers[1] == buffers[0]))
+      throw error(fmt::format(
+          "training: noisy is the same memory as {}, expected memory of its own for each",
+          buffers[1] == buffers[2] ? "target" : "clean"));
     if (!(buffers[0] && buffers[1] && buffers[2]))
       throw error(fmt::format("training: {} is null, expected keys.size() rows of `pitch` floats",
                               !buffers[0]   ? "clean"
                               : !buffers[1] ? "noisy"
                                             : "target"));
   }
-  /// Throws where x0 and eps, derived from x_t and the target, are not those that both are made of.
-  void check_target(level t) const {
-    if constexpr (requires { predicts.target(t); }) {
-      using namespace symbols;
-      auto const truth =
-          make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
-      auto const of = collapse(substitute(truth, lift(predicts.target(t))));
-      double const of_clean = coefficient<sym::known>(of),
-                   of_noise = coefficient<sym::noise_stream<training_noise_stream>>(of);
-      // The share of x0 and of eps in what a form over x and raw derives.
-      auto const derived = [&](auto const& form) {
-        double const of_x = coefficient<sym::x>(form), of_raw = coefficient<sym::raw>(form);
-        return std::array{std::array{of_x * t.alpha, of_raw * of_clean},
-                          std::array{of_x * t.sigma, of_raw * of_noise}};
-      };
-      auto const is = [](std::array<double, 2> sum, double expected) {
-        double const size = std::abs(sum[0]) + std::abs(sum[1]) + 1;
-        return !std::isfinite(size) || std::abs(sum[0] + sum[1] - expected) <= 1e-6 * size;
-      };
-      auto const x0_from = derived(lift(predicts.x0_of(t))),
-                 eps_from = derived(lift(predicts.eps_of(t)));
-      auto const refuse = [&](char const* what, char const* symbol, auto const& from) {
-        throw error(fmt::format(
-            "training: of a network that has learned the target of predicts::{} at t = {}, {} "
-            "makes "
-            "{:.6g} x0 + {:.6g} eps, expected {}: target(level) is what x0_of and eps_of take for "
-            "raw",
-            Predicts::name, t.t, what, from[0][0] + from[0][1], from[1][0] + from[1][1], symbol));
-      };
-      if (!is(x0_from[0], 1) || !is(x0_from[1], 0)) refuse("x0_of", "x0", x0_from);
-      if (!is(eps_from[0], 0) || !is(eps_from[1], 1)) refuse("eps_of", "eps", eps_from);
+  /// Throws where x0 and eps, derived from x_t and the target, are not those that both are made of:
+  /// in the middle of the time, since a divisor may be kept from 0 at the ends.
+  void check_target() const {
+    if constexpr (requires { predicts.target(level{}); }) {
+      std::string first;
+      for (double share : {0.3, 0.5, 0.7}) {
+        auto const said = said_of_target(at_share(share));
+        if (said.empty()) return;
+        if (first.empty()) first = said;
+      }
+      throw error(first);
     }
+  }
+  std::string said_of_target(level t) const {
+    using namespace symbols;
+    auto const truth =
+        make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
+    auto const of = collapse(substitute(truth, lift(predicts.target(t))));
+    double const of_clean = coefficient<sym::known>(of),
+                 of_noise = coefficient<sym::noise_stream<training_noise_stream>>(of);
+    // The share of x0 and of eps in what a form over x and raw derives.
+    auto const derived = [&](auto const& form) {
+      double const of_x = coefficient<sym::x>(form), of_raw = coefficient<sym::raw>(form);
+      return std::array{std::array{of_x * t.alpha, of_raw * of_clean},
+                        std::array{of_x * t.sigma, of_raw * of_noise}};
+    };
+    auto const is = [](std::array<double, 2> sum, double expected) {
+      double const size = std::abs(sum[0]) + std::abs(sum[1]) + 1;
+      return !std::isfinite(size) || std::abs(sum[0] + sum[1] - expected) <= 1e-6 * size;
+    };
+    auto const x0_from = derived(lift(predicts.x0_of(t))),
+               eps_from = derived(lift(predicts.eps_of(t)));
+    auto const told = [&](char const* what, char const* symbol, auto const& from) {
+      return fmt::format(
+          "training: of a network that has learned the target of predicts::{} at t = {}, {} makes "
+          "{:.6g} x0 + {:.6g} eps, expected {}: target(level) is what x0_of and eps_of take for "
+          "raw",
+          Predicts::name, t.t, what, from[0][0] + from[0][1], from[1][0] + from[1][1], symbol);
+    };
+    if (!is(x0_from[0], 1) || !is(x0_from[1], 0)) return told("x0_of", "x0", x0_from);
+    if (!is(eps_from[0], 0) || !is(eps_from[1], 1)) return told("eps_of", "eps", eps_from);
+    return "";
   }
   static void launch_on(std::span<sample_key const> keys, std::vector<float> const& table,
                         float const* clean, float* noisy, float* target, std::size_t pitch) {
@@ -506,6 +564,9 @@ inline void average_weights(float* average, float const* weights, std::size_t co
   using namespace symbols;
   if (!(decay >= 0 && decay <= 1))
     throw error(fmt::format("average_weights: decay = {} was given, expected 0 to 1", decay));
+  if (count > 0 && !(average && weights))
+    throw error(fmt::format("average_weights: {} is null, expected {} floats",
+                            average ? "weights" : "average", count));
   std::size_t const whole = count / 4 * 4;
   launch(step(x = decay * x + (1 - decay) * known),
          bindings{bind(x, average), bind(known, weights)}, {.count = 1, .pitch = whole});

@@ -6,7 +6,12 @@
 
 #include <algorithm>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 
+#include <fmt/format.h>
+
+#include <tweedie/dsl/stage_format.hpp>
 #include <tweedie/networks/guidance.hpp>
 #include <tweedie/pipelines/fits.hpp>
 #include <tweedie/pipelines/plan.hpp>
@@ -126,6 +131,7 @@ struct no_plan {
 };
 
 inline std::string explain(no_plan const&) { return {}; }
+inline std::string explain_step(no_plan const&, std::size_t) { return {}; }
 
 }  // namespace detail
 
@@ -264,11 +270,19 @@ template <class... Stages> struct pipeline {
   static constexpr bool is_whole = std::is_same_v<Evaluations, detail::not_given> ||
                                    (std::is_convertible_v<Evaluations const&, int> &&
                                     !std::is_floating_point_v<Evaluations> &&
-                                    !std::is_same_v<Evaluations, bool>);
+                                    !std::is_same_v<Evaluations, bool> &&
+                                    !std::is_same_v<Evaluations, char>);
   template <class Evaluations> static constexpr bool counts() {
     static_assert(is_whole<Evaluations>,
                   "a number of evaluations is an int: write plan(10) or plan(grids::karras{}, 10)");
     return is_whole<Evaluations>;
+  }
+  /// As an int. Throws where it is none.
+  template <class Evaluations> static int count_of(Evaluations const& evaluations) {
+    if constexpr (std::is_integral_v<Evaluations> && !std::is_same_v<Evaluations, char>)
+      if (!std::in_range<int>(evaluations))
+        throw error(fmt::format("{} steps were asked for, expected at most 1000000", evaluations));
+    return static_cast<int>(evaluations);
   }
 
   /// The pipeline on a grid: `plan(grids::karras{}, 18)`. Throws tweedie::error where the grid does
@@ -278,14 +292,15 @@ template <class... Stages> struct pipeline {
       Grid const& grid, Evaluations const& evaluations = {}) const {
     if constexpr (goes_with<Grid, Evaluations>())
       return on_levels([&](auto const& schedule) {
-        return grids::levels_of(grid, schedule, static_cast<int>(evaluations));
+        return grids::levels_of(grid, schedule, count_of(evaluations));
       });
     else return detail::no_plan{};
   }
   /// On the schedule's usual grid: uniform, on edm karras.
-  template <class Number>
-  requires(is_a_number_alone<Number, detail::not_given>) auto plan(Number evaluations) const {
-    if constexpr (counts<Number>()) return plan(grids::usual{}, static_cast<int>(evaluations));
+  template <class Number = int>
+  requires(is_a_number_alone<Number, detail::not_given>) auto plan(
+      Number const& evaluations) const {
+    if constexpr (counts<Number>()) return plan(grids::usual{}, count_of(evaluations));
     else return detail::no_plan{};
   }
 
@@ -301,15 +316,16 @@ template <class... Stages> struct pipeline {
                   "samplers::ddim{}, or another that draws none");
     if constexpr (straight && on_a_grid)
       return on_levels([&](auto const& schedule) {
-        auto levels = grids::levels_of(grid, schedule, static_cast<int>(evaluations));
+        auto levels = grids::levels_of(grid, schedule, count_of(evaluations));
         std::ranges::reverse(levels);
         return levels;
       });
     else return detail::no_plan{};
   }
-  template <class Number>
-  requires(is_a_number_alone<Number, detail::not_given>) auto encoder(Number evaluations) const {
-    if constexpr (counts<Number>()) return encoder(grids::usual{}, static_cast<int>(evaluations));
+  template <class Number = int>
+  requires(is_a_number_alone<Number, detail::not_given>) auto encoder(
+      Number const& evaluations) const {
+    if constexpr (counts<Number>()) return encoder(grids::usual{}, count_of(evaluations));
     else return detail::no_plan{};
   }
 
@@ -397,6 +413,20 @@ template <class... Stages> struct pipeline {
     else return false;
   }
 
+  /// Throws where a network of the pipeline's prediction has other parameters of it.
+  template <class Predicts> void check_answers(Predicts const& predicts) const {
+    if constexpr (requires {
+                    requires std::is_same_v<std::remove_cvref_t<decltype(network().predicts)>,
+                                            Predicts>;
+                    Predicts::fields;
+                  })
+      if (auto const own = fmt::format("{}", network().predicts), of = fmt::format("{}", predicts);
+          own != of)
+        throw error(fmt::format(
+            "the network answers {} and the pipeline takes it for {}; expected the same parameters",
+            own, of));
+  }
+
   /// Whether the sampler's formulas see what the threshold does, where it leaves eps.
   template <class Threshold, class Sampler> static constexpr bool sees_threshold() {
     if constexpr (std::is_same_v<Threshold, no_threshold>) return true;
@@ -433,14 +463,21 @@ template <class... Stages> struct pipeline {
       auto const s = stage_set();
       auto const& schedule = s.schedule;
       schedules::check(schedule);
+      if constexpr (requires { s.noise.check(); }) s.noise.check();
+      check_answers(s.predicts);
       auto const on = levels(schedule);
       schedules::check_levels(schedule, on);
       tweedie::plan<std::remove_const_t<decltype(s)>, decltype(network())> r(
           s, network(), on, schedules::path_along(schedule));
       if constexpr (detail::can_be_off<std::remove_cvref_t<decltype(s.guidance)>>) {
         if constexpr (requires { s.guidance.when(); })
-          r.check_guided(s.guidance.when(), schedule.end());
-        else r.check_guided("a guidance with on(level)", schedule.end());
+          r.check_guided(s.guidance.when(),
+                         fmt::format("times of the schedule, 0 to {} here, or shares of it by "
+                                     "within_share",
+                                     schedule.end()));
+        else
+          r.check_guided("a guidance of one's own",
+                         "one whose on(level) is true somewhere, or guidance::none");
       }
       return r;
     } else return detail::no_plan{};

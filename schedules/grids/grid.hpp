@@ -87,14 +87,18 @@ template <schedule S> double time_of_timestep(S const& schedule, double i, int t
   return schedule.end() * share;
 }
 
-/// A grid's levels for so many evaluations: one more of them. 0 asks for as many as a grid with levels
-/// of its own has.
+/// A grid's levels for so many evaluations: one more of them. 0 asks for as many as a grid with
+/// levels of its own has.
 template <class Grid, schedule S>
 std::vector<level> levels_of(Grid const& grid, S const& schedule, int evaluations) {
+  std::string name = "the grid";
+  if constexpr (requires { std::string(grid.name); }) name = grid.name;
+  if constexpr (requires { grid.check(); }) grid.check();
+  if (evaluations < 0)
+    throw error(
+        fmt::format("{}: {} steps were asked for, expected one or more", name, evaluations));
   auto levels = grid.levels(schedule, evaluations);
   if (evaluations != 0 && levels.size() != static_cast<std::size_t>(evaluations) + 1) {
-    std::string name = "the grid";
-    if constexpr (requires { std::string(grid.name); }) name = grid.name;
     throw error(
         fmt::format("{}: {} steps were asked for and it gave {} level(s), expected {}: one before "
                     "each step and "

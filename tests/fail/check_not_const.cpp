@@ -7,15 +7,16 @@
 using namespace tweedie;
 inline constexpr auto network = [](batch const&) {};
 
+inline void refuse_below_0(double eta) {
+  if (!(eta >= 0)) throw error("my_sampler: a negative eta was given");
+}
 struct my_sampler {
   double eta = 1;
 #ifdef MISTAKE
-  void check() {
+  void check() { refuse_below_0(eta); }
 #else
-  void check() const {
+  void check() const { refuse_below_0(eta); }
 #endif
-    if (!(eta >= 0)) throw error("my_sampler: a negative eta was given");
-  }
   auto step(level, level s) const {
     using namespace symbols;
     return tweedie::step(x = s.alpha * x0 + s.sigma * eps);

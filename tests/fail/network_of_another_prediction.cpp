@@ -1,4 +1,4 @@
-// expect: the network answers another prediction than the pipeline's
+// expect: the network says that it answers another prediction than the pipeline's
 #include <tweedie/networks/gaussian_mixture.hpp>
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>

@@ -244,7 +244,8 @@ BOOST_AUTO_TEST_CASE(the_plain_loss_has_no_weight) {
     for (int t : {1, 2, 500, 999, 1000}) BOOST_TEST(o.weight_of(o.schedule.at(t)) == 1);
     for (level const& t : ends) BOOST_TEST(o.weight_of(t) == 1);
   });
-  // A tenth of the table has a tenth of the loss; the same loss of eps gives v next to nothing there.
+  // A tenth of the table has a tenth of the loss; the same loss of eps gives v next to nothing
+  // there.
   auto const above_900 = [](auto weight) {
     objective const o{schedules::cosine{}, predicts::v{}, weight};
     double late = 0, all = 0;
@@ -537,18 +538,23 @@ BOOST_AUTO_TEST_CASE(a_target_is_what_x0_and_eps_are_derived_from) {
 
 BOOST_AUTO_TEST_CASE(buffers_and_pitches_that_are_none) {
   objective const o{schedules::cosine{}, predicts::v{}};
-  std::vector<float> x(8);
+  std::vector<float> x(8), y(8), z(8);
   auto const keys = keys_of(2);
   auto const told = [&](float const* clean, float* noisy, float* target, std::size_t pitch) {
     return sentence([&] { o(keys, clean, noisy, target, pitch); });
   };
-  BOOST_TEST(contains(told(x.data(), x.data(), x.data(), 0), "a pitch of 0 was given"));
-  BOOST_TEST(contains(told(nullptr, x.data(), x.data(), 4), "clean is null"));
-  BOOST_TEST(contains(told(x.data(), nullptr, x.data(), 4), "noisy is null"));
-  BOOST_TEST(contains(told(x.data(), x.data(), nullptr, 4), "target is null"));
+  BOOST_TEST(contains(told(x.data(), y.data(), z.data(), 0), "a pitch of 0 was given"));
+  BOOST_TEST(contains(told(nullptr, y.data(), z.data(), 4), "clean is null"));
+  BOOST_TEST(contains(told(x.data(), nullptr, z.data(), 4), "noisy is null"));
+  BOOST_TEST(contains(told(x.data(), y.data(), nullptr, 4), "target is null"));
   BOOST_TEST(contains(sentence([&] { average_weights(x.data(), x.data(), 8, -0.1); }),
                       "average_weights: decay = -0.1 was given, expected 0 to 1"));
   BOOST_TEST(contains(sentence([&] { average_weights(x.data(), x.data(), 8, 1.5); }), "0 to 1"));
+  BOOST_TEST(contains(sentence([&] { average_weights(nullptr, x.data(), 8, 0.5); }),
+                      "average_weights: average is null, expected 8 floats"));
+  BOOST_TEST(contains(told(x.data(), y.data(), y.data(), 4), "the same memory as target"));
+  BOOST_TEST(contains(told(x.data(), x.data(), y.data(), 4), "the same memory as clean"));
+  BOOST_TEST(contains(told(x.data(), y.data(), z.data(), std::size_t(-1)), "expected at most"));
 }
 
 BOOST_AUTO_TEST_CASE(parameters_of_weights_and_times_that_are_none) {
@@ -575,4 +581,53 @@ BOOST_AUTO_TEST_CASE(parameters_of_weights_and_times_that_are_none) {
   BOOST_TEST(contains(of_weight(weights::sigmoid{none}), "weights::sigmoid: bias = nan"));
   BOOST_TEST(contains(of_times(times::log_normal{none, 1}), "times::log_normal: mean = nan"));
   BOOST_TEST(contains(of_times(times::by_loss{.least = -1}), "times::by_loss: least = -1"));
+}
+
+/// Times of a density and of shares that are none, and a weight below 0.
+struct odd_times {
+  static constexpr char const* name = "odd_times";
+  double of_density = 1, of_share = 0.5;
+  template <class Schedule> double share(Schedule const&, double) const { return of_share; }
+  double density(double) const { return of_density; }
+};
+struct odd_weight {
+  double value = -1;
+  double operator()(level) const { return value; }
+};
+/// An x0 network whose divisor is kept from 0, which some levels see.
+struct guarded_epsilon : predicts::epsilon {
+  static constexpr char const* name = "guarded_epsilon";
+  auto x0_of(level t) const {
+    return (symbols::x - t.sigma * symbols::raw) / std::max(t.alpha, 1e-3);
+  }
+};
+
+BOOST_AUTO_TEST_CASE(numbers_that_are_drawn_are_looked_at) {
+  std::vector<float> a(8), b(8), c(8);
+  auto const keys = keys_of(2);
+  auto const told = [&](auto weight, auto times) {
+    objective const o{schedules::cosine{}, predicts::v{}, weight, times};
+    return sentence([&] { o(keys, a.data(), b.data(), c.data(), 4); });
+  };
+  BOOST_TEST(told(odd_weight{1}, odd_times{}) == "nothing was thrown");
+  BOOST_TEST(contains(told(odd_weight{}, odd_times{}), "expected a finite one, 0 or more"));
+  for (double density : {0.0, -1.0})
+    BOOST_TEST(contains(told(weights::plain{}, odd_times{density}), "training: times of density"));
+  for (double share : {-0.001, 1.5})
+    BOOST_TEST(contains(told(weights::plain{}, odd_times{1, share}), "training: a share of"));
+  objective const guarded{schedules::cosine{}, guarded_epsilon{}, weights::plain{},
+                          odd_times{1, 1}};
+  BOOST_TEST(sentence([&] { guarded(keys, a.data(), b.data(), c.data(), 4); }) ==
+             "nothing was thrown");
+}
+
+BOOST_AUTO_TEST_CASE(a_memory_that_is_anothers) {
+  times::by_loss of{.parts = 2, .kept = 5};
+  of.memory = std::vector<double>(12, 1.0);
+  of.memory[0] = -3;
+  BOOST_TEST(contains(sentence([&] { of.observe(0.1, 1); }), "a loss or a count that is none"));
+  of.memory.assign(50, 3);
+  BOOST_TEST(contains(sentence([&] { of.observe(0.1, 1); }), "a memory of 50 numbers was given"));
+  times::by_loss huge{.parts = std::size_t{1} << 62, .kept = 3};
+  BOOST_TEST(contains(sentence([&] { huge.observe(0.1, 1); }), "at most 1000000 of each"));
 }

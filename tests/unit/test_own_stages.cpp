@@ -1,5 +1,5 @@
-// Stages of one's own with a mistake that no compiler sees: one sentence each, before any work. What
-// the compiler sees is in tests/fail/.
+// Stages of one's own with a mistake that no compiler sees: one sentence each, before any work.
+// What the compiler sees is in tests/fail/.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <limits>
@@ -251,8 +251,8 @@ BOOST_AUTO_TEST_CASE(a_guidance_that_is_off_everywhere) {
     });
   };
   says(told(300), "nothing was thrown");
-  says(told(0.3), "a guidance with on(level) was given, which is off wherever this plan asks");
-  says(told(0.3), "from t = 250 to t = 1000; expected times of the schedule, 0 to 1000 here");
+  says(told(0.3), "a guidance of one's own was given, which is off wherever this plan asks");
+  says(told(0.3), "from t = 250 to t = 1000; expected one whose on(level) is true somewhere");
 }
 
 /// The linear schedule with a sigma that is none at one time, between those that a plan probes.
@@ -292,10 +292,10 @@ BOOST_AUTO_TEST_CASE(bounds_that_are_none) {
   };
   double const none = std::numeric_limits<double>::quiet_NaN();
   says(told(bounded{}), "nothing was thrown");
-  says(told(bounded{1, -1}), "clamp: low = 1.0");
+  says(told(bounded{1, -1}), "clamp: low = 1 and high = -1 were given");
   says(told(bounded{1, -1}), "expected low <= high");
   says(told(bounded{none, 1}), "clamp: low = ");
-  says(told(bounded{0, 1e300}), "expected one that is finite in float32");
+  says(told(bounded{0, 1e300}), "high = 1e+300 were given, expected low <= high, both finite");
   says(told(quantile_bounded{}), "nothing was thrown");
   for (double p : {0.0, -1.0, 1.5, none}) says(told(quantile_bounded{p}), "quantile_of_abs: p = ");
 }
@@ -306,7 +306,14 @@ BOOST_AUTO_TEST_CASE(who_is_to_blame_for_a_step_that_is_too_long) {
           network)
              .plan(10);
        }),
-       "the guidance multiplies the difference of its branches by too much; use a smaller weight");
+       "the guidance makes it so much larger; use a smaller weight, or leave these levels to");
+  // An epsilon of an ordinary weight is told as without a guidance.
+  says(sentence([&] {
+         (schedules::linear{} | predicts::epsilon{} | guidance::classifier_free{1} |
+          samplers::ddim{} | network)
+             .plan(1);
+       }),
+       "predicts::epsilon says next to nothing of x0 there");
   // Between the clean level and the smallest sigma of a variance-exploding schedule there is none.
   says(sentence([&] {
          (schedules::variance_exploding{} | predicts::epsilon{} | samplers::heun{} | network)
@@ -316,4 +323,112 @@ BOOST_AUTO_TEST_CASE(who_is_to_blame_for_a_step_that_is_too_long) {
              .encoder(10);
        }),
        "the sampler asks the network between two levels, at rho = sigma / alpha = ");
+}
+
+/// Decorators of one's own whose members are there if they are there within, an adapter from one
+/// prediction to another, a parameterization made of v: all of them right.
+template <class Inner> struct logged {
+  using kind = kinds::guidance;
+  static constexpr int branches = Inner::branches;
+  Inner inner;
+  void check() const requires requires(Inner const& i) { i.check(); }
+  { inner.check(); }
+  bool on(level t) const requires requires(Inner const& i, level l) { i.on(l); }
+  { return inner.on(t); }
+  auto raw_of(level t) const { return inner.raw_of(t); }
+};
+template <class Network> struct from_epsilon {
+  Network network;
+  void operator()(batch const& b) const { network(b); }
+};
+struct my_v : predicts::v {
+  static constexpr char const* name = "my_v";
+};
+struct guarded_x0 : predicts::x0 {
+  static constexpr char const* name = "guarded_x0";
+  auto eps_of(level t) const {
+    return (symbols::x - t.alpha * symbols::raw) / std::max(t.sigma, 0.02);
+  }
+};
+struct has_flag_on : guidance_of_two {
+  bool on = true;  // a number of its formula's, and no interval
+  auto raw_of(level) const {
+    return (on ? 3 : 1) * symbols::out<0> - (on ? 2 : 0) * symbols::out<1>;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(what_is_right_is_not_refused) {
+  auto const cosine = schedules::cosine{};
+  networks::gaussian_mixture const data{{{.mean = {0.5, 0}, .variance = 0.2}}};
+  auto const nothing = [](auto const& pipeline) {
+    says(sentence([&] { pipeline.plan(4); }), "nothing was thrown");
+  };
+  nothing(cosine | predicts::v{} | logged<guidance_of_two>{} | samplers::ddim{} | network);
+  nothing(cosine | predicts::v{} | has_flag_on{} | samplers::ddim{} | network);
+  auto const epsilon = data.predicting<predicts::epsilon>();
+  nothing(cosine | predicts::v{} | samplers::ddim{} | from_epsilon<decltype(epsilon)>{epsilon});
+  nothing(cosine | my_v{} | samplers::ddim{} | data.predicting<predicts::v>());
+  nothing(schedules::edm{} | guarded_x0{} | samplers::ddim{} | network);
+  nothing(cosine | predicts::v{} | samplers::ddim{} | networks::unconditional{network});
+  constexpr auto bounds = clamp(symbols::x0, -1, 1);
+  static_assert(bounds.parameters[1] == 1);
+  auto const plain = cosine | predicts::v{} | samplers::ddim{} | network;
+  says(sentence([&] { plain.plan({4}); }), "nothing was thrown");
+  says(sentence([&] { plain.plan(std::size_t{4}); }), "nothing was thrown");
+  says(sentence([&] { plain.plan((1LL << 32) + 4); }), "4294967300 steps were asked for");
+  says(sentence([&] { plain.plan(grids::uniform{}, (1LL << 32) + 4); }), "4294967300 steps");
+  says(sentence([&] { plain.plan(my_grid{}, -2); }),
+       "-2 steps were asked for, expected one or more");
+}
+
+BOOST_AUTO_TEST_CASE(a_network_of_other_parameters) {
+  networks::gaussian_mixture const data{{{.mean = {0.5, 0}, .variance = 0.2}}};
+  auto const told = [&](double sd) {
+    return sentence([&] {
+      (schedules::edm{} | predicts::edm{.sigma_data = sd} | samplers::heun{} |
+       data.predicting(predicts::edm{}))
+          .plan(4);
+    });
+  };
+  says(told(0.5), "nothing was thrown");
+  says(told(5), "sigma_data = 0.5} and the pipeline takes it for");
+}
+
+/// A grid and a source of noise whose parameters make none.
+struct checked_grid : my_grid {
+  void check() const { throw error("checked_grid: none"); }
+};
+struct checked_noise {
+  using kind = kinds::noise;
+  void check() const { throw error("checked_noise: none"); }
+  void operator()(noise_request const&) const {}
+};
+
+BOOST_AUTO_TEST_CASE(every_check_is_heard) {
+  auto const p = schedules::cosine{} | predicts::v{} | samplers::ddim{} | network;
+  says(sentence([&] { p.plan(checked_grid{}, 4); }), "checked_grid: none");
+  says(sentence([&] { (p | checked_noise{}).plan(4); }), "checked_noise: none");
+}
+
+BOOST_AUTO_TEST_CASE(intervals_within_intervals) {
+  auto const times = [](auto guide) {
+    auto const plan =
+        (schedules::cosine{} | predicts::v{} | guide | samplers::ddim{} | network).plan(10);
+    std::vector<double> r;
+    for (auto const& row : plan.rows())
+      if (row.branches == 2) r.push_back(row.where.t);
+    return r;
+  };
+  on_below below;
+  below.time = 450;
+  std::vector<double> const expected{400, 300, 200};
+  auto const equal = [&](std::vector<double> const& given) {
+    BOOST_TEST(given == expected, boost::test_tools::per_element());
+  };
+  equal(times(guidance::within{below, 150.0, 1000.0}));
+  equal(times(guidance::within{guidance::within{guidance_of_two{}, 0.0, 450.0}, 150.0, 1000.0}));
+  equal(
+      times(guidance::within{guidance::within_share{guidance_of_two{}, 0.0, 0.45}, 150.0, 1000.0}));
+  equal(times(
+      guidance::within_share{guidance::within_share{guidance_of_two{}, 0.0, 0.45}, 0.15, 1.0}));
 }
