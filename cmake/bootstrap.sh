@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libstb-dev zlib1g-dev
       libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
-rest=(clang libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
+rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
 peers=(python3-dev python3-venv)  # torch.compile compiles against Python's headers
 
 case "${1:-all}" in

@@ -275,8 +275,8 @@ constexpr auto assemble_phases(std::tuple<L...> const& lines, std::tuple<W...> c
 
 }  // namespace detail
 
-/// One kernel (or, around reductions, one more for each phase) from lines in order and sums that are
-/// stored. Dead lines are dropped; the buffers written are sorted by rank.
+/// One kernel (or, around reductions, one more for each phase) from lines in order and sums that
+/// are stored. Dead lines are dropped; the buffers written are sorted by rank.
 template <class... L, class... W>
 constexpr auto assemble_lines(std::tuple<L...> const& lines, std::tuple<W...> const& stored) {
   auto const writes = detail::sort_lines(stored);

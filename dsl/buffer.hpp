@@ -12,7 +12,8 @@
 
 namespace tweedie {
 
-/// Elements from one row to the next for rows of `elements`: 16 bytes even where they are of 16 bits.
+/// Elements from one row to the next for rows of `elements`: 16 bytes even where they are of 16
+/// bits.
 constexpr std::size_t pitch_of(std::size_t elements) { return (elements + 7) / 8 * 8; }
 
 namespace detail {

@@ -1,8 +1,8 @@
 // The door to the hardware: every chunk of a kernel once, on Thrust's device system.
 //
 // On a host the door is a function of the library that is linked (dsl/backends/), so that a program
-// is compiled once whatever carries it: tweedie::core_cpp, core_omp, core_tbb or core_spy. What nvcc
-// compiles has a second door beside it, to a device (dsl/on_device.hpp).
+// is compiled once whatever carries it: tweedie::core_cpp, core_omp, core_tbb or core_spy. What
+// nvcc compiles has a second door beside it, to a device (dsl/on_device.hpp).
 #pragma once
 
 #include <algorithm>

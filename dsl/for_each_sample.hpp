@@ -3,8 +3,8 @@
 //
 // On a CPU one task runs all phases of a sample, so that what a reduction reads is still in the
 // cache. On a GPU each phase is a kernel: the first an elementwise one, those after a reduction a
-// block of 256 threads per sample, which reduces and goes on. The values are the same: sums run over
-// 256 strided accumulators and a fixed tree, quantiles are selected, not summed.
+// block of 256 threads per sample, which reduces and goes on. The values are the same: sums run
+// over 256 strided accumulators and a fixed tree, quantiles are selected, not summed.
 #pragma once
 
 #include <array>

@@ -84,7 +84,8 @@ template <class T> void store_one(float* buffer, std::uint64_t at, float a) {
 
 }  // namespace detail
 
-/// A picture that is read through a period: element i of row r is data[r * row_stride + i % period].
+/// A picture that is read through a period: element i of row r is data[r * row_stride + i %
+/// period].
 struct broadcast_view {
   float const* data;
   std::uint64_t period;
@@ -98,8 +99,9 @@ constexpr std::uint64_t reciprocal_of(std::uint64_t by) {
   return ~std::uint64_t{0} / (by > 0 ? by : 1);
 }
 
-/// n / by: a GPU has no instruction for it and calls a function of a hundred. Of the product's upper
-/// half, n / by - n / 2^64 < n * reciprocal / 2^64 <= n / by, so that it is at most 1 too small.
+/// n / by: a GPU has no instruction for it and calls a function of a hundred. Of the product's
+/// upper half, n / by - n / 2^64 < n * reciprocal / 2^64 <= n / by, so that it is at most 1 too
+/// small.
 TWEEDIE_HD std::uint64_t quotient(std::uint64_t n, std::uint64_t by,
                                   [[maybe_unused]] std::uint64_t reciprocal) {
 #if defined(__CUDA_ARCH__)
@@ -120,9 +122,9 @@ template <> struct kernel_extras<0, 0> {};
 
 }  // namespace detail
 
-/// Runs for chunks 0 .. rows * chunks_per_row - 1. A row is `pitch` floats, a multiple of 4, or of 8
-/// where a buffer is of 16 bits; its padding is computed along. The n-th row is which[n], or n itself; its numbers are `c`, or the
-/// n-th line of `table` where samples differ.
+/// Runs for chunks 0 .. rows * chunks_per_row - 1. A row is `pitch` floats, a multiple of 4, or of
+/// 8 where a buffer is of 16 bits; its padding is computed along. The n-th row is which[n], or n
+/// itself; its numbers are `c`, or the n-th line of `table` where samples differ.
 template <class Program, std::uint64_t Width>
 struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   // Plain ints: nvcc warns of an unsigned index below a count of 0.

@@ -33,8 +33,8 @@ struct level {
   /// that of data of unit variance, and of the noise alone where alpha = 1, since such schedules go
   /// on until no data are seen.
   double prior_deviation() const { return alpha == 1 ? sigma : scale(); }
-  /// sigma as a divisor: infinite at the clean end, where what follows from x - alpha x0 = 0, such as
-  /// eps, is taken as 0.
+  /// sigma as a divisor: infinite at the clean end, where what follows from x - alpha x0 = 0, such
+  /// as eps, is taken as 0.
   double sigma_below() const {
     return sigma == 0 ? std::numeric_limits<double>::infinity() : sigma;
   }

@@ -39,13 +39,12 @@ normals_build const (&normals_builds())[normals_build_count] {
 #if defined(__x86_64__)
   static normals_build const builds[] = {
       {"avx512", __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"),
-       fill_normals_avx512,
-       fill_scattered_avx512},
+       fill_normals_avx512, fill_scattered_avx512},
       {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), fill_normals_avx2,
        fill_scattered_avx2},
       {"portable", true, fill_normals_portable, fill_scattered_portable}};
 #else
-  static normals_build const builds[] = 
+  static normals_build const builds[] = {
       {"avx512", false, fill_normals_portable, fill_scattered_portable},
       {"avx2", false, fill_normals_portable, fill_scattered_portable},
       {"portable", true, fill_normals_portable, fill_scattered_portable}};

@@ -15,9 +15,9 @@ class recording {
   virtual void launch() = 0;
 };
 
-/// The memory of a device with the stream in whose order everything happens to it. Its pointers mean
-/// nothing to the host. Every function but copy_out and wait only enqueues; all but release throw
-/// tweedie::error.
+/// The memory of a device with the stream in whose order everything happens to it. Its pointers
+/// mean nothing to the host. Every function but copy_out and wait only enqueues; all but release
+/// throw tweedie::error.
 class device_memory {
  public:
   explicit device_memory(void* stream) : stream_(stream) {}

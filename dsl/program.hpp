@@ -154,7 +154,8 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
     (compute(U{}, c, v), ...);
   }
 
-  /// One element: `v` holds the loaded values, the noise and what row() made, `w` receives the sums.
+  /// One element: `v` holds the loaded values, the noise and what row() made, `w` receives the
+  /// sums.
   TWEEDIE_HD static void element(float const* c, float* v, float* w) {
     c += uniform_coefficients;
     (compute(N{}, c, v), ...);

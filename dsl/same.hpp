@@ -13,8 +13,8 @@ template <class T> inline constexpr bool has_equality = requires(T const& a) {
   static_cast<bool>(a == a);
 };
 
-/// Nothing where the type has no == and equal values may have other bytes: a std::function, a lambda
-/// that holds a vector.
+/// Nothing where the type has no == and equal values may have other bytes: a std::function, a
+/// lambda that holds a vector.
 template <class T> constexpr bool (*comparison_of())(void const*, void const*) {
   if constexpr (std::is_empty_v<T>) return [](void const*, void const*) { return true; };
   else if constexpr (has_equality<T>)

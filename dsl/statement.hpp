@@ -136,7 +136,8 @@ template <class... E> inline constexpr bool is_step<step_of<E...>> = true;
 
 }  // namespace detail
 
-/// The evaluations `at(level, ...)` of a step; `repeat(n, at(...), ...)` among them is done n times.
+/// The evaluations `at(level, ...)` of a step; `repeat(n, at(...), ...)` among them is done n
+/// times.
 template <class... Parts> auto stages(Parts... parts) {
   constexpr bool whole =
       sizeof...(Parts) > 0 && ((detail::is_evaluation<Parts> || detail::is_repeated<Parts>)&&...);

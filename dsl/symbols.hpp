@@ -9,9 +9,9 @@
 //   noise, noise_stream<k>    fresh N(0, I), one stream each
 //   past_x0<k>, past_eps<k>   x0 and eps of k evaluations ago, k >= 1
 //   keep<k>                   a value kept from an earlier evaluation of the same step
-//   memory<k>                 a value that a guidance keeps from one evaluation to the next, 0 at first
+//   memory<k>                 a value that a guidance keeps for the next evaluation, 0 at first
 //   let<k>                    a named node of this evaluation
-//   known, mask               a clean sample that the caller gives, and where it is known: 1, else 0
+//   known, mask               a clean sample that the caller gives, and 1 where it is known, else 0
 //   per_sample<k>             one number for each sample
 //   target                    what a network is trained to predict
 //
@@ -236,7 +236,8 @@ template <symbol S> inline constexpr bool is_broadcast = detail::ranks_broadcast
 /// Read or written an element a time.
 template <symbol S> inline constexpr bool is_buffer = detail::ranks_buffer(S::rank);
 
-/// The name of the symbol of a rank, as in code and as in a paper: "past_x0<1>", "\\hat{x}_0^{(-1)}".
+/// The name of the symbol of a rank, as in code and as in a paper: "past_x0<1>",
+/// "\\hat{x}_0^{(-1)}".
 std::string name_of(int rank);
 std::string latex_of(int rank);
 

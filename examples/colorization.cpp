@@ -4,8 +4,8 @@
 //   build/examples/colorization coffee.png
 //
 // writes colorization.png: the gray, the result and the truth. coffee.png (Rachel Michetti, CC0)
-// lies in skimage/data/ of what `pip download --no-deps scikit-image` fetches; docs/colorization.png
-// was made from it.
+// lies in skimage/data/ of what `pip download --no-deps scikit-image` fetches;
+// docs/colorization.png was made from it.
 //
 // The network is exact for a mixture of Gaussians N(m_k, C_k) over patches of 8 x 8 x 3 numbers:
 //   eps = sigma sum r_k S_k^-1 (x - alpha m_k),  S_k = alpha^2 C_k + sigma^2 I,

@@ -4,8 +4,8 @@
 //
 //   build/examples/interpolation
 //
-// writes interpolation.png, which is docs/interpolation.png: four pairs of pictures of one class each
-// that the network was not trained on, at the ends of the rows.
+// writes interpolation.png, which is docs/interpolation.png: four pairs of pictures of one class
+// each that the network was not trained on, at the ends of the rows.
 #include <fmt/format.h>
 
 #include <cstdlib>

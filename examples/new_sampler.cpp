@@ -1,6 +1,6 @@
 // A sampler that the library lacks, from its paper's formula in ten lines: DPM-Solver++(2S), Lu et
-// al. 2022, "DPM-Solver++", Algorithm 1 with r = 1/2. Its order is measured against the exact flow of
-// a Gaussian, then it draws clothes.
+// al. 2022, "DPM-Solver++", Algorithm 1 with r = 1/2. Its order is measured against the exact flow
+// of a Gaussian, then it draws clothes.
 //
 //   build/examples/new_sampler
 //
@@ -29,8 +29,8 @@ struct dpmpp_2s {  // m is halfway from t to s in lambda = ln(alpha / sigma)
 
 namespace {
 
-/// The largest error at 0.05 T of a flow from 0.95 T: for one Gaussian (x - alpha m) / sqrt(alpha^2 v
-/// + sigma^2) is constant along it.
+/// The largest error at 0.05 T of a flow from 0.95 T: for one Gaussian (x - alpha m) / sqrt(alpha^2
+/// v + sigma^2) is constant along it.
 double error_of(int steps) {
   double const mean = 0.4, variance = 0.25;
   networks::gaussian_mixture const data{{{.mean = {mean}, .variance = variance}}};

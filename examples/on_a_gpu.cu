@@ -1,5 +1,6 @@
 // A pipeline on a CUDA device: the network is a kernel, the samples have the host's bits, and the
-// whole loop is recorded, so that the next batch is one launch. Compiled by nvcc (docs/on_a_gpu.md).
+// whole loop is recorded, so that the next batch is one launch. Compiled by nvcc
+// (docs/on_a_gpu.md).
 #include <cstdio>
 
 #include <tweedie/dsl/backends/cuda.hpp>

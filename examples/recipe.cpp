@@ -1,5 +1,5 @@
-// A pipeline from a text, without compiling it: the sampler, the grid and every number are data. Its
-// C++ twin gives the same bits.
+// A pipeline from a text, without compiling it: the sampler, the grid and every number are data.
+// Its C++ twin gives the same bits.
 #include <fmt/format.h>
 
 #include <tweedie/pipelines/ready/recipe.hpp>

@@ -1,10 +1,10 @@
-// Two conditions at once (Liu et al. 2022, composable diffusion): the network's answer without a label
-// is moved towards both classes, each with its own weight, s1 (c1 - u) + s2 (c2 - u).
+// Two conditions at once (Liu et al. 2022, composable diffusion): the network's answer without a
+// label is moved towards both classes, each with its own weight, s1 (c1 - u) + s2 (c2 - u).
 //
 //   build/examples/two_conditions
 //
-// writes two_conditions.png, which is docs/two_conditions.png: from one class on the left to another
-// on the right, the weights 2 shared out between them; each row has its own noise.
+// writes two_conditions.png, which is docs/two_conditions.png: from one class on the left to
+// another on the right, the weights 2 shared out between them; each row has its own noise.
 #include <cstdlib>
 #include <tweedie/io/png.hpp>
 #include <tweedie/networks/unet_file.hpp>

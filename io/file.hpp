@@ -28,7 +28,8 @@ class input_file {
 
   std::filesystem::path const& path() const { return path_; }
   std::uint64_t size() const { return size_; }
-  /// The bytes from `begin` on. Throws `error` where the file has fewer: it may have become shorter.
+  /// The bytes from `begin` on. Throws `error` where the file has fewer: it may have become
+  /// shorter.
   void read(std::uint64_t begin, std::span<std::byte> to) const;
 
  private:

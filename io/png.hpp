@@ -52,8 +52,8 @@ struct png_options {
 };
 
 /// Reads gray or RGB (a palette becomes RGB, 16 bits become 8). Throws `error`, which calls it
-/// `name`, where the content is not a sound PNG (checksums included), has a pixel that is not opaque
-/// unless it may, or is of more pixels than there may be.
+/// `name`, where the content is not a sound PNG (checksums included), has a pixel that is not
+/// opaque unless it may, or is of more pixels than there may be.
 picture parse_png(std::span<std::byte const> content, std::string const& name,
                   png_options const& options = {});
 picture read_png(std::filesystem::path const& path, png_options const& options = {});

@@ -391,8 +391,8 @@ namespace {
 
 constexpr char const* checksum_key = "checksum";
 
-/// CRC-32 of all texts but the checksum itself, by their names, and of all tensors, by theirs. Before
-/// each text goes its length, so that none can pass into the next.
+/// CRC-32 of all texts but the checksum itself, by their names, and of all tensors, by theirs.
+/// Before each text goes its length, so that none can pass into the next.
 std::string checksum_of(tensor_file const& file) {
   uLong crc = crc32_z(0, nullptr, 0);
   auto const add_bytes = [&](std::span<std::byte const> bytes) {

@@ -19,8 +19,8 @@
 namespace tweedie::networks {
 
 /// `Components` Gaussians of `Dimension` numbers, which answer what `Predicts` names. The bits are
-/// those of `mixture.predicting<Predicts>()`: the same operations in double, on a device too. Each of
-/// a row's threads weighs the components by itself and writes its own elements.
+/// those of `mixture.predicting<Predicts>()`: the same operations in double, on a device too. Each
+/// of a row's threads weighs the components by itself and writes its own elements.
 template <class Predicts, std::size_t Components, std::size_t Dimension> struct small_mixture {
   using prediction = Predicts;
   double log_weight[Components], variance[Components], mean[Components][Dimension];
@@ -93,7 +93,8 @@ template <class Predicts, std::size_t Components, std::size_t Dimension> struct 
   }
 
  private:
-  /// f of each component that a condition selects; unrolled, so that what it is kept in are registers.
+  /// f of each component that a condition selects; unrolled, so that what it is kept in are
+  /// registers.
   template <class F> TWEEDIE_HD void each_selected(int asked, F f) const {
     [&]<std::size_t... K>(std::index_sequence<K...>) {
       ((asked == no_label || label[K] == asked ? f(K) : void()), ...);

@@ -68,8 +68,9 @@ struct at_least {
 
 }  // namespace detail
 
-/// Dynamic thresholding (Saharia et al. 2022, Imagen, section 2.3): s is the p-quantile of |x0| over
-/// the sample, at least 1; x0 is clipped to [-s, s] and divided by s, eps re-derived. Two kernels.
+/// Dynamic thresholding (Saharia et al. 2022, Imagen, section 2.3): s is the p-quantile of |x0|
+/// over the sample, at least 1; x0 is clipped to [-s, s] and divided by s, eps re-derived. Two
+/// kernels.
 struct dynamic {
   using kind = kinds::threshold;
   static constexpr char const* name = "thresholds::dynamic";

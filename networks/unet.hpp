@@ -109,8 +109,8 @@ class unet {
   /// evaluations before it. So there a value is seen that was written through a run of
   /// `parameters()`, if the run was asked for after the last call here. Threads as for `forward`.
   /// LibTorch keeps memory for each stream that it has seen: use few, and wait for one before it is
-  /// destroyed. Throws tweedie::error as `forward` does, with the sentence above, and with LibTorch's where
-  /// the device has no more memory or fails.
+  /// destroyed. Throws tweedie::error as `forward` does, with the sentence above, and with
+  /// LibTorch's where the device has no more memory or fails.
   void forward_on_device(float const* x, std::size_t pitch, double const* times, int const* labels,
                          std::size_t samples, std::size_t branches, float* out, void* stream) const;
 

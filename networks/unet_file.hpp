@@ -57,8 +57,8 @@ void extract_weights(io::tensor_file const& file, unet const& network, std::stri
 /// Their names, for io::expect_names.
 void append_names(std::vector<std::string>& names, unet const& network, std::string const& prefix);
 
-/// Throws `error` where the configuration asks for more weights than `floats`: before the network is
-/// made, so that a small hostile file cannot ask for all memory.
+/// Throws `error` where the configuration asks for more weights than `floats`: before the network
+/// is made, so that a small hostile file cannot ask for all memory.
 void check_size(unet_config const& config, std::size_t floats, std::string const& source);
 
 }  // namespace tweedie::networks

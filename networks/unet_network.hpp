@@ -76,7 +76,8 @@ struct unet_network {
                        b.rows(), b.out, b.pitch);
   }
 
-  /// For pipelines/likelihood.hpp: each row's transposed Jacobian times the sample's row of `probe`.
+  /// For pipelines/likelihood.hpp: each row's transposed Jacobian times the sample's row of
+  /// `probe`.
   void vjp(batch const& b, float const* probe, float* result) const {
     auto const [times, labels] = asked(b);
     network->vjp(for_each_branch(b, b.x).data(), b.pitch, times.data(), labels.data(), b.rows(),

@@ -108,8 +108,8 @@ struct any_stages {
 
 namespace detail {
 
-/// Throws tweedie::error where a stage lacks a formula that it needs, or reads at one of the levels what is not
-/// there: what the compiler says of typed stages (pipelines/fits.hpp).
+/// Throws tweedie::error where a stage lacks a formula that it needs, or reads at one of the levels
+/// what is not there: what the compiler says of typed stages (pipelines/fits.hpp).
 void check_stages(any_stages const& stages, std::vector<level> const& levels);
 
 /// A stage, or what it is a part of, kept alive: one type for all, which spares the compiler much.

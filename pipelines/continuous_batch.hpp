@@ -34,13 +34,14 @@ class continuous_batch {
   /// For samples of a shape, {1, 28, 28}, by plans like this one: those of the same network, with
   /// the same branches and histories, as a pipeline's plans for any steps and values are. Networks
   /// are the same where they are one object, or their type can be compared and they are equal.
-  /// Throws tweedie::error where the noise is the caller's own, or the plan cannot run in that place.
+  /// Throws tweedie::error where the noise is the caller's own, or the plan cannot run in that
+  /// place.
   continuous_batch(std::shared_ptr<any_plan const> like, std::vector<std::size_t> shape,
                    placement const& where = default_placement());
 
-  /// A sample joins at its plan's start. Throws tweedie::error where the id is in the batch already,
-  /// the plan is of another kind or asks another network, or the request does not fit; the batch is
-  /// as it was.
+  /// A sample joins at its plan's start. Throws tweedie::error where the id is in the batch
+  /// already, the plan is of another kind or asks another network, or the request does not fit; the
+  /// batch is as it was.
   void join(std::shared_ptr<any_plan const> plan, joining const& request);
   /// A sample leaves before its end. Throws where it is not there.
   void cancel(std::uint64_t id);

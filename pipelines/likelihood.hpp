@@ -1,8 +1,8 @@
 // The log-likelihood of samples by the probability-flow ODE: Song et al. 2021 (score SDE), section
 // 4.3 and appendix D.2; Grathwohl et al. 2019 (FFJORD).
 //
-// In the angle theta = atan(sigma / alpha), with r = sqrt(alpha^2 + sigma^2) and z = x / r, the flow
-// is regular at both ends, and along it (change of variables, eq. 39)
+// In the angle theta = atan(sigma / alpha), with r = sqrt(alpha^2 + sigma^2) and z = x / r, the
+// flow is regular at both ends, and along it (change of variables, eq. 39)
 //
 //   dz / dtheta = v / r,  v = alpha eps - sigma x0:      d ln p_z / dtheta = -tr(dv / dx)
 //   ln p_u = ln p_z + D ln(alpha / r),  u = x / alpha
@@ -15,11 +15,12 @@
 //
 // The clean end. By default the flow begins at the grid's last noisy level, at x = alpha x0, and
 // p_u there is taken for the density of the data: that of u = x0 + rho n, n ~ N(0, I), at u = x0,
-// which is off by rho^2 (|score|^2 + div score) / 2 nats, with the score of the data. Song et al. start
-// at t = 1e-5 likewise. `from_clean` begins at level 0: right for densities that are smooth, if the
-// network knows them there, which one trained on noisy samples does not.
+// which is off by rho^2 (|score|^2 + div score) / 2 nats, with the score of the data. Song et al.
+// start at t = 1e-5 likewise. `from_clean` begins at level 0: right for densities that are smooth,
+// if the network knows them there, which one trained on noisy samples does not.
 //
-// The noisy end. Where alpha = 0 nothing is left of x0 in x: the trace is 0 and no network is asked.
+// The noisy end. Where alpha = 0 nothing is left of x0 in x: the trace is 0 and no network is
+// asked.
 #pragma once
 
 #include <algorithm>
@@ -171,9 +172,9 @@ inline bool is_quantized(images const& pictures) {
   });
 }
 
-/// Pictures of 256 values spread evenly over their bins (uniform dequantization, Theis et al. 2016):
-/// x + (u - 1 / 2) 2 / 255. The mean likelihood over u is a bound for that of the 256 values. u is a
-/// function of the seed, the sample's id and `draw`.
+/// Pictures of 256 values spread evenly over their bins (uniform dequantization, Theis et al.
+/// 2016): x + (u - 1 / 2) 2 / 255. The mean likelihood over u is a bound for that of the 256
+/// values. u is a function of the seed, the sample's id and `draw`.
 inline images dequantized(images pictures, likelihood_options const& of = {}) {
   std::size_t const n = pictures.count() ? pictures.data.size() / pictures.count() : 0;
   for (std::size_t i = 0; i < pictures.data.size(); ++i) {
@@ -197,8 +198,8 @@ template <class Stages, bool Guided> auto slope_over_outputs(Stages const& s, le
                     t.alpha * lift(s.predicts.eps_of(t)) - t.sigma * lift(s.predicts.x0_of(t)));
 }
 
-/// tr(dv / dx) of each sample from the traces of the network's rows; `seen` is what the network sees
-/// for each unit of x.
+/// tr(dv / dx) of each sample from the traces of the network's rows; `seen` is what the network
+/// sees for each unit of x.
 template <bool Guided, class Stages>
 void trace_of_slope(Stages const& stages, batch const& b, level t, double seen,
                     std::span<double const> rows, double* of_samples) {
@@ -308,8 +309,8 @@ template <class Divergence> inline constexpr bool has_probes = requires(Divergen
 };
 
 /// What steps may leave of a likelihood, from the change since half as many and the change before
-/// that: where changes shrink by q the rest is q / (1 - q) of the last. Twice that, and no less than
-/// the change itself; eight times the change of one that hardly shrinks.
+/// that: where changes shrink by q the rest is q / (1 - q) of the last. Twice that, and no less
+/// than the change itself; eight times the change of one that hardly shrinks.
 inline double left_by_steps(double change, double change_before) {
   change = std::max(change, change_before / 4);  // small by chance
   if (change == 0) return 0;

@@ -1,5 +1,5 @@
-// A program that no compiler has seen, followed line by line over tiles of 128 elements. Per element
-// the operations and their order are those of dsl/program.hpp, so the bits are a kernel's.
+// A program that no compiler has seen, followed line by line over tiles of 128 elements. Per
+// element the operations and their order are those of dsl/program.hpp, so the bits are a kernel's.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -156,7 +156,8 @@ struct bound_kernel {
       v.at[slot] = v.of(slot);
     }
     for (any_symbol s : code->kernel.noises) {
-      fill_normals(v.of(slot), static_cast<std::uint32_t>(start / 4), n / 4, r.keys[row].later(r.step),
+      fill_normals(v.of(slot), static_cast<std::uint32_t>(start / 4), n / 4,
+                   r.keys[row].later(r.step),
                    static_cast<std::uint32_t>(s.rank - sym::noise_stream<0>::rank));
       v.at[slot] = v.of(slot);
       ++slot;

@@ -8,7 +8,8 @@ void add_noise(state& s, images const& clean, level t) {
   using namespace symbols;
   detail::check_shape(s, clean);
   buffer const rows = detail::padded(clean.data, s.elements);
-  // On the host, whatever the state's place: the clean samples are there, and the bits are the same.
+  // On the host, whatever the state's place: the clean samples are there, and the bits are the
+  // same.
   buffer made(s.where.on_device() ? rows.size() : 0);
   launch(
       step(x = t.alpha * known + t.sigma * noise_stream<noising_stream>),

@@ -1,5 +1,5 @@
-// A typed pipeline on a grid: the programs are kernels that the compiler has made, their numbers and
-// all else are those of the same stages without their types (pipelines/run_time.hpp).
+// A typed pipeline on a grid: the programs are kernels that the compiler has made, their numbers
+// and all else are those of the same stages without their types (pipelines/run_time.hpp).
 #pragma once
 
 #include <cstddef>

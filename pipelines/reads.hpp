@@ -1,5 +1,5 @@
-// What a stage's formulas may read, by the ranks of the symbols: for typed stages and for those whose
-// types are forgotten.
+// What a stage's formulas may read, by the ranks of the symbols: for typed stages and for those
+// whose types are forgotten.
 #pragma once
 
 #include <initializer_list>
@@ -22,8 +22,8 @@ constexpr bool of_x0_and_eps(int rank) {
 }
 constexpr bool read_by_threshold(int rank) { return of_x_and_raw(rank) || of_x0_and_eps(rank); }
 
-/// What is there for a guidance: `outputs` of which the first `branches` are the network's, and what
-/// it remembers.
+/// What is there for a guidance: `outputs` of which the first `branches` are the network's, and
+/// what it remembers.
 struct guidance_reads {
   int branches = 1, outputs = 1, memories = 0;
 

@@ -1,7 +1,7 @@
 // A plan of stages that are chosen at run time.
 //
-// The formulas are fused as the compiler fuses types (dsl/any_fuse.hpp), so that program and numbers
-// are those of the typed pipeline, and so are the bits. A program that was compiled (one of
+// The formulas are fused as the compiler fuses types (dsl/any_fuse.hpp), so that program and
+// numbers are those of the typed pipeline, and so are the bits. A program that was compiled (one of
 // `compiled_programs`) runs as its kernel, any other as a list of terms.
 #pragma once
 
@@ -50,8 +50,8 @@ template <class Network> any_network forget_network(Network network) {
 /// Programs that have kernels. One that is not there runs by `list_of_terms`.
 using compiled_programs = std::span<any_code const>;
 
-/// A program that no compiler has seen: each element goes through its terms. The same bits, at about
-/// 1.3 times the time.
+/// A program that no compiler has seen: each element goes through its terms. The same bits, at
+/// about 1.3 times the time.
 any_code list_of_terms(any_program program);
 
 class run_time_plan : public any_plan {

@@ -16,8 +16,8 @@ namespace tweedie {
 /// Sample by sample, a at w = 0, b at w = 1. Throws tweedie::error where the shapes differ.
 images slerp(images const& a, images const& b, double w);
 
-/// Between the x of two states; the keys, labels and histories are those of a. Throws where they are
-/// of two plans, or not at one level.
+/// Between the x of two states; the keys, labels and histories are those of a. Throws where they
+/// are of two plans, or not at one level.
 state slerp(state const& a, state const& b, double w);
 
 }  // namespace tweedie

@@ -190,8 +190,8 @@ std::size_t product_of(std::vector<std::size_t> const& shape);
 /// Rows of `elements` floats at a pitch.
 buffer padded(std::vector<float> const& data, std::size_t elements);
 
-/// Throws a sentence where data are still seen at a level that x = noise is taken for: `what` was asked
-/// for there.
+/// Throws a sentence where data are still seen at a level that x = noise is taken for: `what` was
+/// asked for there.
 void check_pure_noise(level l, char const* what);
 void take_known(state& s, request const& r, bool used);
 void take_mask(state& s, request const& r, bool used);

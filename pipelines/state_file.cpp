@@ -39,8 +39,8 @@ std::size_t mask_size(std::size_t period, std::size_t stride, std::size_t sample
   return pitch_of(period) * (stride == 0 ? 1 : samples);
 }
 
-/// Reads a file of save_state. Until it is known to fit the plan, only its header and two short lists
-/// are read, and nothing is allocated by what it claims.
+/// Reads a file of save_state. Until it is known to fit the plan, only its header and two short
+/// lists are read, and nothing is allocated by what it claims.
 class reader {
  public:
   reader(std::filesystem::path const& path, any_plan const& plan)

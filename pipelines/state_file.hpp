@@ -1,4 +1,5 @@
-// A state as a file: a loop that is left in its middle goes on in another process, to the same bits.
+// A state as a file: a loop that is left in its middle goes on in another process, to the same
+// bits.
 #pragma once
 
 #include <filesystem>

@@ -131,9 +131,9 @@ template <class Sampler, class... Kind>
 auto all_assigned(list<Kind...>)
     -> decltype(concat(assigned(std::declval<formula_of<Sampler, Kind>>())...));
 
-// Whether each evaluation of a sampler's inner steps that reads the prediction reads both x0 and eps.
-// v and velocity mix them: a step along v moves x by them for as long as the step is, where one to alpha
-// x0 + sigma eps puts it there.
+// Whether each evaluation of a sampler's inner steps that reads the prediction reads both x0 and
+// eps. v and velocity mix them: a step along v moves x by them for as long as the step is, where
+// one to alpha x0 + sigma eps puts it there.
 template <class... S> constexpr bool reads_both_or_none(list<S...>) {
   constexpr bool mixed =
       ((std::is_same_v<S, sym::v> || std::is_same_v<S, sym::velocity>) || ... || false);
@@ -152,7 +152,8 @@ template <class Sampler, class... Kind> constexpr bool takes_x0_and_eps(list<Kin
           ...);
 }
 
-// Whether an inner step of a sampler reads x0: else a threshold that leaves eps limits nothing there.
+// Whether an inner step of a sampler reads x0: else a threshold that leaves eps limits nothing
+// there.
 template <class... S> constexpr bool reads_x0(list<S...>) {
   return ((std::is_same_v<S, sym::x0> || std::is_same_v<S, sym::v> ||
            std::is_same_v<S, sym::velocity>) ||

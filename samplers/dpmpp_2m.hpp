@@ -5,8 +5,8 @@
 //   D = (1 + q) x0 - q (x0 of the evaluation before)
 //   h = lambda_s - lambda_t,  q = h / (2 (lambda_t - lambda_r)),  lambda = ln(alpha / sigma)
 //
-// r is the level before t. q is that of the step that the slope is followed for, which is h unless h is
-// much longer than the step before (samplers/step_length.hpp).
+// r is the level before t. q is that of the step that the slope is followed for, which is h unless
+// h is much longer than the step before (samplers/step_length.hpp).
 #pragma once
 
 #include <cmath>

@@ -7,8 +7,8 @@
 // h = lambda_s - lambda_t, lambda = ln(alpha / sigma). D_1 and D_2 are h and h^2 times the
 // derivatives at t, in lambda, of the parabola through x0 of this and the last two evaluations.
 //
-// dpmpp_3m_published is the authors' code, and so k-diffusion's and diffusers': it has half of D_2, the
-// divided difference itself. That is of order 2.
+// dpmpp_3m_published is the authors' code, and so k-diffusion's and diffusers': it has half of D_2,
+// the divided difference itself. That is of order 2.
 #pragma once
 
 #include <cmath>

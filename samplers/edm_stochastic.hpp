@@ -25,8 +25,8 @@ namespace tweedie::samplers {
 
 using namespace symbols;
 
-/// `edm_stochastic{.gamma = edm_stochastic::churn(40, 256), .s_tmin = 0.05, .s_tmax = 50, .s_noise =
-/// 1.003}`. A level is raised as far as the schedule goes at most.
+/// `edm_stochastic{.gamma = edm_stochastic::churn(40, 256), .s_tmin = 0.05, .s_tmax = 50, .s_noise
+/// = 1.003}`. A level is raised as far as the schedule goes at most.
 struct edm_stochastic {
   using kind = kinds::sampler;
   static constexpr char const* name = "samplers::edm_stochastic";

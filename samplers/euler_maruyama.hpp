@@ -45,10 +45,11 @@ struct euler_maruyama {
                       "encode with samplers::ddim, or another that draws no noise",
                       name, t.t, s.t));
   }
-  /// Of the noise that is there a step takes g^2 |dt| / sigma^2, and f shrinks x by itself. An explicit
-  /// method that takes more than what is there turns its sign, and swings further out each time from
-  /// twice on; with 1.25 times at each step a law remains some 40 % too wide on EDM's schedule. And it
-  /// leaves what it added where that is much more than all that x should have at s.
+  /// Of the noise that is there a step takes g^2 |dt| / sigma^2, and f shrinks x by itself. An
+  /// explicit method that takes more than what is there turns its sign, and swings further out each
+  /// time from twice on; with 1.25 times at each step a law remains some 40 % too wide on EDM's
+  /// schedule. And it leaves what it added where that is much more than all that x should have at
+  /// s.
   static void check_length(level t, level s) {
     double const dt = t.t - s.t, added = t.g2() * dt;
     double const of_noise = (added / (t.sigma * t.sigma) + t.f() * dt) / 1.25;

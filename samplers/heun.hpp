@@ -4,9 +4,9 @@
 //   z = x / r,  r = sqrt(alpha^2 + sigma^2),  tan(theta) = sigma / alpha
 //   dz / dtheta = (alpha eps - sigma x0) / r = v / r
 //
-// Slope and variable are bounded at both ends of every schedule. In rho = sigma / alpha, as the paper
-// has it (samplers/heun_in_rho.hpp), a step from alpha = 0.00005, where the cosine table ends, is
-// 20,000 long.
+// Slope and variable are bounded at both ends of every schedule. In rho = sigma / alpha, as the
+// paper has it (samplers/heun_in_rho.hpp), a step from alpha = 0.00005, where the cosine table
+// ends, is 20,000 long.
 #pragma once
 
 #include <tweedie/dsl/stage.hpp>

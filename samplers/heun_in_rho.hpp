@@ -1,9 +1,9 @@
 // Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models",
 // Algorithm 1.
 //
-// In u = x / alpha and rho = sigma / alpha, their x and sigma, the probability-flow ODE is du/drho =
-// eps, whatever the schedule. These are k-diffusion's and diffusers' numbers. rho has no bound where
-// alpha goes to 0: samplers/heun.hpp is the same method in a variable that has.
+// In u = x / alpha and rho = sigma / alpha, their x and sigma, the probability-flow ODE is du/drho
+// = eps, whatever the schedule. These are k-diffusion's and diffusers' numbers. rho has no bound
+// where alpha goes to 0: samplers/heun.hpp is the same method in a variable that has.
 #pragma once
 
 #include <tweedie/dsl/stage.hpp>

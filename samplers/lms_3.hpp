@@ -4,9 +4,9 @@
 //
 //   u_s = u_t + sum_i eps_i integral from rho_t to rho_s of l_i(rho) drho
 //
-// l_i are Lagrange's polynomials through the last slopes' rho. Where a step is more than twice as long
-// as the one before, as in few steps from the clean end on, it is Euler's: the polynomials would grow
-// with the square of how far they are followed.
+// l_i are Lagrange's polynomials through the last slopes' rho. Where a step is more than twice as
+// long as the one before, as in few steps from the clean end on, it is Euler's: the polynomials
+// would grow with the square of how far they are followed.
 #pragma once
 
 #include <array>

@@ -5,12 +5,12 @@
 //   by_level   e = 2 (r sigma_s)^2
 //   by_norms   e = 2 (r |noise| / |score|)^2, at most sigma_s^2 / 4
 //
-// The paper's is the second, with means of the norms over a batch and a factor of 1 - beta_i, 0.98 to
-// 1, which is left out here. |noise| / |score| is sigma_s where a sample has many elements and its
-// score is that of the noise alone; by_level takes this for granted, needs no norm, and is the same in
-// any dimension. The norm of a few elements may be near 0 by chance: a step beyond sigma_s^2 would go
-// too far whatever the data, since no score falls faster than -x / sigma_s^2. The last step is the
-// predictor's, which takes the noise off.
+// The paper's is the second, with means of the norms over a batch and a factor of 1 - beta_i, 0.98
+// to 1, which is left out here. |noise| / |score| is sigma_s where a sample has many elements and
+// its score is that of the noise alone; by_level takes this for granted, needs no norm, and is the
+// same in any dimension. The norm of a few elements may be near 0 by chance: a step beyond
+// sigma_s^2 would go too far whatever the data, since no score falls faster than -x / sigma_s^2.
+// The last step is the predictor's, which takes the noise off.
 #pragma once
 
 #include <cmath>

@@ -6,8 +6,8 @@
 //   D = (1 + q) x0 - q (x0 of the evaluation before)
 //   h = lambda_s - lambda_t,  q = h / (2 (lambda_t - lambda_r)),  lambda = ln(alpha / sigma)
 //
-// r is the level before t; q is bounded as dpmpp_2m's. eta = 1 is the reverse SDE, the paper's; eta = 0 is dpmpp_2m (which, as
-// a type, draws no noise).
+// r is the level before t; q is bounded as dpmpp_2m's. eta = 1 is the reverse SDE, the paper's; eta
+// = 0 is dpmpp_2m (which, as a type, draws no noise).
 #pragma once
 
 #include <cmath>

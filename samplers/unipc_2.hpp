@@ -1,8 +1,8 @@
 // Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion
 // Models", Algorithms 1 and 2 at p = 2, with the network as a prediction of x0 (appendix A).
 //
-//   UniP, from t to s:  x_s = (sigma_s / sigma_t) xc_t + alpha_s ((1 - e^-h) m_t + B(h) D_r / 2)
-//   UniC, from r to t:  xc_t = (sigma_t / sigma_r) xc_r + alpha_t ((1 - e^-h) m_r + w_q D_q + w_t D_t)
+//   UniP, t to s:  x_s = (sigma_s / sigma_t) xc_t + alpha_s ((1 - e^-h) m_t + B(h) D_r / 2)
+//   UniC, r to t:  xc_t = (sigma_t / sigma_r) xc_r + alpha_t ((1 - e^-h) m_r + w_q D_q + w_t D_t)
 //   D_i = (m_i - m of the start) / r_i,  r_i = (lambda_i - lambda of the start) / h
 //   B(h) = 1 - e^-h or h
 //

@@ -1,6 +1,7 @@
-// A schedule held against itself, before a plan computes with it: its derivatives against differences
-// of alpha and sigma, its inverse against the forward map, rho = sigma / alpha that rises, a clean
-// end; and the levels of a grid against the schedule's. It asks for some ninety levels: microseconds.
+// A schedule held against itself, before a plan computes with it: its derivatives against
+// differences of alpha and sigma, its inverse against the forward map, rho = sigma / alpha that
+// rises, a clean end; and the levels of a grid against the schedule's. It asks for some ninety
+// levels: microseconds.
 #pragma once
 
 #include <functional>

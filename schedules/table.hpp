@@ -94,8 +94,8 @@ class table {
   std::vector<double> log_abar_, lambda_;  // at 0 .. T
 };
 
-/// The table of a schedule that is given by `int steps` and `double beta(int i)`, i = 1 .. steps, and
-/// refuses its parameters in `check()`.
+/// The table of a schedule that is given by `int steps` and `double beta(int i)`, i = 1 .. steps,
+/// and refuses its parameters in `check()`.
 ///
 /// It is a function of the parameters alone. It is kept, per thread, for as long as they are the
 /// same, so that such a schedule stays a small value which is cheap to copy and cheap to ask. The
@@ -111,9 +111,10 @@ template <class Betas> table const& table_of(Betas const& schedule) {
   return kept->second;
 }
 
-/// About the noise of S{} in T steps in place of its own: betas grow with 1000 / T (Nichol & Dhariwal
-/// 2021, the authors' code). Without that, fewer steps end where data are still seen. Throws where T is
-/// not 1 or more; the schedule itself where a beta would be 1 or more, which no few steps can do.
+/// About the noise of S{} in T steps in place of its own: betas grow with 1000 / T (Nichol &
+/// Dhariwal 2021, the authors' code). Without that, fewer steps end where data are still seen.
+/// Throws where T is not 1 or more; the schedule itself where a beta would be 1 or more, which no
+/// few steps can do.
 template <class S> S same_noise_in(int T) {
   S const usual;
   check_steps(S::name, T);

@@ -41,8 +41,8 @@ template <class Named> std::string list_of(Named const& there) {
   return list;
 }
 
-/// A schedule that is known at run time only: levels are asked for once per evaluation, on the host,
-/// so a pipeline need not be compiled for each.
+/// A schedule that is known at run time only: levels are asked for once per evaluation, on the
+/// host, so a pipeline need not be compiled for each.
 struct any_schedule {
   using kind = kinds::schedule;
   static constexpr auto name = "schedule";

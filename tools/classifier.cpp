@@ -1,5 +1,5 @@
-// The classifier of classifier.hpp in LibTorch. As in networks/unet_torch.cpp, all weights lie in one
-// flat tensor, the only leaf of the gradient's graph.
+// The classifier of classifier.hpp in LibTorch. As in networks/unet_torch.cpp, all weights lie in
+// one flat tensor, the only leaf of the gradient's graph.
 #include "classifier.hpp"
 
 #include <ATen/ATen.h>

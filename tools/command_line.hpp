@@ -1,5 +1,5 @@
-// A command line is looked at word by word before CLI11 reads it: what is not known is answered with
-// the nearest name, and a value is never dropped or taken for another's.
+// A command line is looked at word by word before CLI11 reads it: what is not known is answered
+// with the nearest name, and a value is never dropped or taken for another's.
 #pragma once
 
 #include <CLI/CLI.hpp>

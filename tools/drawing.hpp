@@ -1,5 +1,5 @@
-// What the commands that run a plan on a model share: pictures in and out, labels, the loop with its
-// progress.
+// What the commands that run a plan on a model share: pictures in and out, labels, the loop with
+// its progress.
 #pragma once
 
 #include <functional>

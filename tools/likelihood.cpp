@@ -1,5 +1,5 @@
-// tweedie likelihood: how probable pictures are to a model, by the probability-flow ODE (Song et al.
-// 2021, score SDE, section 4.3).
+// tweedie likelihood: how probable pictures are to a model, by the probability-flow ODE (Song et
+// al. 2021, score SDE, section 4.3).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -85,8 +85,8 @@ void set_parameter(any_schedule& schedule, std::string const& name, std::string 
                           expected_one_of(word.substr(0, equals), names)));
 }
 
-/// Where an axis of the time's logarithm begins: at the least noisy level, and three decades or more
-/// below the end.
+/// Where an axis of the time's logarithm begins: at the least noisy level, and three decades or
+/// more below the end.
 double first_time(std::vector<level> const& levels, double end) {
   return std::min(levels[levels.size() - 2].t, end / 1000);
 }

@@ -4,13 +4,13 @@
 //   step NAME ROWS ELEMENTS FILE   take up a step; FILE holds x and the network's two outputs
 //   walk COUNT FILE                COUNT steps from that x, and where they lead into FILE
 //   time COUNT WALKS               seconds of a step in each of some walks, as a JSON list
-//   loop STEPS RUNS FILE           seconds of a loop over 16x7 numbers whose network is a tiny MLP, in
-//                                  each of some runs; the start and the end into FILE
+//   loop STEPS RUNS FILE           seconds of a loop over 16x7 numbers whose network is a tiny MLP,
+//                                  in each of some runs; the start and the end into FILE
 //   triad FLOATS RUNS              seconds of STREAM triad out of place and in place, the least
 //   copy FLOATS RUNS               seconds of a copy, the least
 //
-// The network is free: its outputs are there and stay. The rest of `advance` is timed. Compiled by nvcc
-// all lies on a device, and what is timed is recorded and launched at once.
+// The network is free: its outputs are there and stay. The rest of `advance` is timed. Compiled by
+// nvcc all lies on a device, and what is timed is recorded and launched at once.
 #include <fstream>
 #include <functional>
 #include <iostream>

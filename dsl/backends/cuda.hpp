@@ -1,6 +1,6 @@
 // States on a CUDA device: `plan.sample(request, on(stream))`. Link tweedie::core_cuda, and put the
-// pipeline together in a .cu file: its kernels are nvcc's. There alone: of two copies of a pipeline,
-// one of nvcc and one of the host's compiler, the linker keeps either.
+// pipeline together in a .cu file: its kernels are nvcc's. There alone: of two copies of a
+// pipeline, one of nvcc and one of the host's compiler, the linker keeps either.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,8 @@ struct device_options {
 };
 
 /// The device of a stream, and the stream in whose order all happens. The stream outlives what is
-/// placed there. Throws tweedie::error where there is no device, it is older than compute capability
-/// 7.5, has no memory pools and no allocator was given, or is not the calling thread's.
+/// placed there. Throws tweedie::error where there is no device, it is older than compute
+/// capability 7.5, has no memory pools and no allocator was given, or is not the calling thread's.
 placement on(cudaStream_t stream, device_options options = {});
 
 namespace detail {

@@ -1,4 +1,5 @@
-// The door on one of Thrust's host systems: compiled once for each, THRUST_DEVICE_SYSTEM says which.
+// The door on one of Thrust's host systems: compiled once for each, THRUST_DEVICE_SYSTEM says
+// which.
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>

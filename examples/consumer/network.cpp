@@ -1,5 +1,5 @@
-// Part of the program where the U-Net is installed: it stops at its start if LibTorch's part of it is
-// not found by its name alone, wherever it was built.
+// Part of the program where the U-Net is installed: it stops at its start if LibTorch's part of it
+// is not found by its name alone, wherever it was built.
 #include <dlfcn.h>
 
 #include <stdexcept>

@@ -43,8 +43,8 @@ struct projected_guidance {
 }  // namespace detail
 
 /// What pushes x0 along itself saturates colours: it is damped, and the step's length is limited.
-/// s = 1 is the conditional network; eta = 1, r = infinity and beta = 0 are classifier-free guidance
-/// of scale s. Two kernels.
+/// s = 1 is the conditional network; eta = 1, r = infinity and beta = 0 are classifier-free
+/// guidance of scale s. Two kernels.
 struct apg {
   using kind = kinds::guidance;
   static constexpr char const* name = "guidance::apg";

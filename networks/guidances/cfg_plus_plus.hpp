@@ -11,10 +11,10 @@
 
 namespace tweedie::guidance {
 
-/// x0 is guided, the noise that is added back is not, so that x = alpha x0 + sigma eps does not hold
-/// of them. For samplers whose steps go to alpha x0 + sigma eps, as ddim: one in x and eps (euler) would
-/// see no guidance, one in x and x0 (dpmpp_2m) plain guidance of scale lambda, and one along v (heun)
-/// another flow. They are refused.
+/// x0 is guided, the noise that is added back is not, so that x = alpha x0 + sigma eps does not
+/// hold of them. For samplers whose steps go to alpha x0 + sigma eps, as ddim: one in x and eps
+/// (euler) would see no guidance, one in x and x0 (dpmpp_2m) plain guidance of scale lambda, and
+/// one along v (heun) another flow. They are refused.
 struct cfg_plus_plus {
   using kind = kinds::guidance;
   static constexpr char const* name = "guidance::cfg_plus_plus";

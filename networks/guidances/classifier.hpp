@@ -11,13 +11,13 @@
 
 namespace tweedie::guidance {
 
-/// `guidance::classifier{1.0, gradient}`: the gradient is called as a network is, with a batch of x_t
-/// and its labels y (no_label where none is given), and writes grad log p(y | x_t) in x_t into
+/// `guidance::classifier{1.0, gradient}`: the gradient is called as a network is, with a batch of
+/// x_t and its labels y (no_label where none is given), and writes grad log p(y | x_t) in x_t into
 /// b.out_of(row). One that says `elements`, or has check(shape, labels, branches) as a network has,
 /// is asked before anything is drawn.
 ///
-/// The pipeline's network is given the labels too. If it knows classes, networks::unconditional{net}
-/// asks it without: the algorithm with an unconditional network.
+/// The pipeline's network is given the labels too. If it knows classes,
+/// networks::unconditional{net} asks it without: the algorithm with an unconditional network.
 template <class Gradient> struct classifier {
   using kind = kinds::guidance;
   static constexpr char const* name = "guidance::classifier";

@@ -24,8 +24,8 @@ struct rescaling {
 
 }  // namespace detail
 
-/// Guidance whose output varies as much as the conditional one. An output that does not vary at all,
-/// such as one of a single element, is not rescaled. Two kernels.
+/// Guidance whose output varies as much as the conditional one. An output that does not vary at
+/// all, such as one of a single element, is not rescaled. Two kernels.
 struct rescaled {
   using kind = kinds::guidance;
   static constexpr char const* name = "guidance::rescaled";

@@ -26,7 +26,8 @@ template <class... T> constexpr auto types_of(std::tuple<named<T>...> const&) {
 /// Every sampler that has a name.
 inline constexpr auto all_samplers = decltype(detail::types_of(samplers)){};
 
-/// The programs of every pipeline that has one stage of each list. The schedule is data: any will do.
+/// The programs of every pipeline that has one stage of each list. The schedule is data: any will
+/// do.
 template <class P, class G, class T, class S>
 std::vector<any_code> programs_of_product(P of_predictions, G of_guidances, T of_thresholds,
                                           S of_samplers) {

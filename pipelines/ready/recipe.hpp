@@ -9,10 +9,10 @@
 //   schedule = { name = "cosine", s = 0.008 }     # without one: the model's
 //   predicts = "v"                                # likewise
 //
-// A stage is its name, or a table of its name and its parameters, called as in C++. What the network
-// predicts and every value are data; which program runs is looked up among those that were compiled
-// (pipelines/ready/programs.hpp), and one that is not there is followed term by term: so are those of
-// predicts = "x0" and "edm".
+// A stage is its name, or a table of its name and its parameters, called as in C++. What the
+// network predicts and every value are data; which program runs is looked up among those that were
+// compiled (pipelines/ready/programs.hpp), and one that is not there is followed term by term: so
+// are those of predicts = "x0" and "edm".
 #pragma once
 
 #include <filesystem>

@@ -14,8 +14,8 @@
 #include <tweedie/io/nearest.hpp>
 
 // What toml++ expects of a text and does not check, at "[[[[=" for one, it asserts; under NDEBUG it
-// tells the compiler that it cannot happen. Here it is an exception, or the end where toml++ promised
-// that there are none, which its parser does not.
+// tells the compiler that it cannot happen. Here it is an exception, or the end where toml++
+// promised that there are none, which its parser does not.
 namespace {
 struct no_toml {};
 [[noreturn]] void expected_otherwise() { throw no_toml{}; }
@@ -163,8 +163,8 @@ template <class List> any_of<List> stage_in(std::string const& where, json j, Li
 
 // Of a character outside a text toml++ 3.3 asks whether it is a blank, and tells the compiler that
 // no such question comes up of U+00E9 and many others; and what is outside, its parser alone knows.
-// So it is given ASCII: every byte beyond, and every q, is a q and two digits there. No word of TOML
-// has a q.
+// So it is given ASCII: every byte beyond, and every q, is a q and two digits there. No word of
+// TOML has a q.
 
 /// A text in ASCII, without the order mark that may stand at its start.
 std::string to_ascii(std::string_view text) {
@@ -258,8 +258,8 @@ void check_characters(std::string_view text, std::string const& source) {
   }
 }
 
-/// toml++ bounds how deep lists are nested, and not how many parts a key has: a.a.a.a = 1 is a table
-/// in a table in a table.
+/// toml++ bounds how deep lists are nested, and not how many parts a key has: a.a.a.a = 1 is a
+/// table in a table in a table.
 void check_dots(std::string_view text, std::string const& source) {
   std::size_t line = 1, dots = 0;
   for (char const c : text) {

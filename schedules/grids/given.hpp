@@ -8,7 +8,8 @@
 
 namespace tweedie::grids {
 
-/// Whatever the schedule. `evaluations` is the number of levels less one, or 0 for "as many as there are".
+/// Whatever the schedule. `evaluations` is the number of levels less one, or 0 for "as many as
+/// there are".
 struct given {
   using kind = kinds::grid;
   static constexpr auto name = "grids::given";

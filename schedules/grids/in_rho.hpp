@@ -15,9 +15,9 @@ struct rho_range {
   double low, high;
 };
 
-/// Where data of unit size can no longer be told from noise: sigma_max of Karras et al. 2022, table 1.
-/// A schedule may go on beyond it, the cosine table to 20,291 and a flow without end, and a grid in
-/// rho would spend its first steps there.
+/// Where data of unit size can no longer be told from noise: sigma_max of Karras et al. 2022, table
+/// 1. A schedule may go on beyond it, the cosine table to 20,291 and a flow without end, and a grid
+/// in rho would spend its first steps there.
 inline constexpr double pure_noise = 80;
 
 /// The given ends, else the schedule's: its `sigma_max`, or its noisiest level, at most pure_noise;

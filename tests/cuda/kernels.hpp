@@ -1,10 +1,10 @@
-// Runs all programs of a pipeline by themselves, on the host and on the device, over buffers that are
-// filled the same, and compares what both wrote, bit for bit. Where one is NaN the other is one:
-// machines differ in its bits.
+// Runs all programs of a pipeline by themselves, on the host and on the device, over buffers that
+// are filled the same, and compares what both wrote, bit for bit. Where one is NaN the other is
+// one: machines differ in its bits.
 //
-// With TWEEDIE_INTERPRETED the device is the interpreter, and more is known of each launch: how many
-// there were, that all accesses to a row's buffers are as wide as they can be, and how many bytes
-// went to and fro, which are the program's `bytes_per_element`.
+// With TWEEDIE_INTERPRETED the device is the interpreter, and more is known of each launch: how
+// many there were, that all accesses to a row's buffers are as wide as they can be, and how many
+// bytes went to and fro, which are the program's `bytes_per_element`.
 #pragma once
 
 #include <array>

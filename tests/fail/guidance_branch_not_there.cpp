@@ -19,6 +19,7 @@ struct my_guidance {
 #endif
   }
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

@@ -16,6 +16,7 @@ struct my_guidance {
 #endif
   auto raw_of(level) const { return 2 * symbols::out<0> - symbols::out<1>; }
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

@@ -15,6 +15,7 @@ struct my_guidance {
 #endif
   auto eps_of(level t) const { return symbols::eps - t.sigma * symbols::grad; }
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

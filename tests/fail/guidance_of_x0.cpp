@@ -16,6 +16,7 @@ struct my_guidance {
   auto raw_of(level) const { return symbols::out<0> + 0.1 * symbols::branch_x0<0>; }
 #endif
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

@@ -17,6 +17,7 @@ struct my_guidance {
 #endif
   auto remember(level) const { return tweedie::step(symbols::memory<0> = 0.1 * symbols::out<0>); }
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

@@ -15,6 +15,7 @@ struct my_guidance {
   auto remember(level) const { return tweedie::step(symbols::memory<0> = 0.1 * symbols::out<0>); }
 #endif
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_guidance{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

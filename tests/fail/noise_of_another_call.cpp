@@ -13,6 +13,7 @@ inline constexpr auto source = [](float*, int) {};
 #else
 inline constexpr auto source = [](noise_request const&) {};
 #endif
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | samplers::ddim{} | noise_from{source} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | samplers::ddim{} | noise_from{source} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

@@ -16,6 +16,7 @@ struct my_threshold {
 #endif
   auto eps_of(level) const { return +symbols::eps; }
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_threshold{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_threshold{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

@@ -14,6 +14,7 @@ struct my_threshold {
   auto eps_of(level t) const { return (symbols::x - t.alpha * symbols::x0) / t.sigma_below(); }
 #endif
 };
-auto const pipeline_ = schedules::cosine{} | predicts::v{} | my_threshold{} | samplers::ddim{} | network;
+auto const pipeline_ =
+    schedules::cosine{} | predicts::v{} | my_threshold{} | samplers::ddim{} | network;
 
 images result() { return pipeline_.sample({.shape = {1, 4}, .steps = 2}); }

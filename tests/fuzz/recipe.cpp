@@ -11,9 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   };
   std::string_view const text(reinterpret_cast<char const*>(data) + 1, size - 1);
   auto const format = data[0] & 1 ? recipe_format::json : recipe_format::toml;
-  auto const recipe = fuzz::accepted(std::as_bytes(std::span(text)), [&](auto) {
-    return parse(text, format);
-  });
+  auto const recipe =
+      fuzz::accepted(std::as_bytes(std::span(text)), [&](auto) { return parse(text, format); });
   if (!recipe) return 0;
   fuzz::must(recipe->steps >= 1 && recipe->steps <= 1'000'000, "steps are 1 to a million");
   std::string const written = to_toml(*recipe);

@@ -129,8 +129,8 @@ struct network {
       for (std::size_t i = 0; i < b.elements; ++i) {
         double const x = static_cast<double>(b.x_of(row)[i]) * input_scale(prediction, t);
         double const x0 = of[i].x0(x, t), eps = of[i].eps(x, t);
-        // At sigma = 0 the weight of eps may be infinite and eps is 0: what it is in the limit does not
-        // reach a sample.
+        // At sigma = 0 the weight of eps may be infinite and eps is 0: what it is in the limit does
+        // not reach a sample.
         b.out_of(row)[i] = static_cast<float>((p == 0 ? 0 : p * x0) + (eps == 0 ? 0 : q * eps));
       }
     }

@@ -41,8 +41,8 @@ inline path_formula ddim_path(double eta) {
   };
 }
 
-/// Ho et al. 2020, eqs. 6 and 7: the posterior of x_s given x_t and x0, and noise of its variance or
-/// of beta.
+/// Ho et al. 2020, eqs. 6 and 7: the posterior of x_s given x_t and x0, and noise of its variance
+/// or of beta.
 inline path_formula ancestral_path(bool beta_variance) {
   return [beta_variance](double x, way const& w) {
     for (std::size_t k = 0; k < w.steps(); ++k) {

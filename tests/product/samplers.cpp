@@ -1,5 +1,5 @@
-// Every sampler x schedule x grid by its defaults x prediction x number of steps: each is right or a
-// sentence. So are plans that are entered at a later level, and those that encode.
+// Every sampler x schedule x grid by its defaults x prediction x number of steps: each is right or
+// a sentence. So are plans that are entered at a later level, and those that encode.
 //
 //   product_samplers [--part N] [--schedule NAME] --out FILE
 //
@@ -116,8 +116,8 @@ std::vector<double> along(path_formula const& path, way w, std::size_t dimension
   return r;
 }
 
-/// Mean and standard deviation of all that a formula draws of the normal data from a normal start: its
-/// steps are linear there, so that each noise adds the square of what it moves.
+/// Mean and standard deviation of all that a formula draws of the normal data from a normal start:
+/// its steps are linear there, so that each noise adds the square of what it moves.
 moments law_of(path_formula const& path, way w, moments start) {
   constexpr std::size_t most_evaluations = 102;  // one for the start's noise, two a step
   w.noise = [](std::size_t) { return 0.0; };
@@ -161,8 +161,8 @@ struct product_walk {
                ready::schedules);
   }
 
-  /// The start is N(0, alpha^2 + sigma^2), or the noise alone where alpha = 1, and so far out that the
-  /// exact flow makes of it what the data are, but for 5 %.
+  /// The start is N(0, alpha^2 + sigma^2), or the noise alone where alpha = 1, and so far out that
+  /// the exact flow makes of it what the data are, but for 5 %.
   void check_start(std::string const& cell, level const& first, double scale) {
     double const all = std::hypot(first.alpha, first.sigma);
     double const expected = first.alpha == 1 ? first.sigma : all;

@@ -92,8 +92,8 @@ static_assert(is<code_of<predicts::v, guidance::within<guidance::classifier_free
                          samplers::ddim, free_network>>(
     {{3, 1, 16, 0}, {2, 1, 12, 0}, {3, 1, 16, 0}, {2, 1, 12, 0}}));
 
-// Steps of one shape are one kernel. A clip leaves ddim's last step without x beside its node, so it
-// is a kernel of its own; without one both steps are the same.
+// Steps of one shape are one kernel. A clip leaves ddim's last step without x beside its node, so
+// it is a kernel of its own; without one both steps are the same.
 static_assert(full<samplers::ddim>::distinct == 2);
 static_assert(full<samplers::heun>::distinct == 3);
 static_assert(full<samplers::dpmpp_2m>::distinct == 3);

@@ -46,9 +46,9 @@ template <class Code, std::size_t N> constexpr bool is(fact const (&expected)[N]
   return true;
 }
 
-// In theta: one kernel for each slope of a step; last. Every slope's kernel reads x and the network's
-// output, which make the slope, all but the first the y that the step began with, and the slopes that
-// have a weight there.
+// In theta: one kernel for each slope of a step; last. Every slope's kernel reads x and the
+// network's output, which make the slope, all but the first the y that the step began with, and the
+// slopes that have a weight there.
 static_assert(is<by<tableaux::midpoint>>({{2, 2}, {3, 1}, {2, 1}}));
 static_assert(is<by<tableaux::rk4>>({{2, 3}, {3, 2}, {3, 2}, {6, 1}, {2, 1}}));
 static_assert(by<tableaux::midpoint>::keeps == 1);

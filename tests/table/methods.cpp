@@ -1,6 +1,6 @@
-// The methods of the field, each as the line that a user writes. docs/methods.md is made of this file
-// by table.py: the comment above a line is the method, its source and, after the bar, the keys under
-// which tests record the number that proves it; the kernels are those that the compiler made.
+// The methods of the field, each as the line that a user writes. docs/methods.md is made of this
+// file by table.py: the comment above a line is the method, its source and, after the bar, the keys
+// under which tests record the number that proves it; the kernels are those that the compiler made.
 #include <tweedie/tweedie.hpp>
 
 #include <fmt/format.h>

@@ -50,7 +50,8 @@ inline float output(std::size_t branch, std::size_t sample, std::size_t i, doubl
   return 0.7f * common + 0.4f * own + 0.2f;
 }
 
-/// Writes output(first_branch + branch, sample, element, t), and to the padding what nobody may read.
+/// Writes output(first_branch + branch, sample, element, t), and to the padding what nobody may
+/// read.
 inline network_function made_up_network(std::size_t first_branch = 0) {
   return [=](batch const& b) {
     for (std::size_t row = 0; row < b.rows(); ++row) {

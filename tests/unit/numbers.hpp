@@ -13,8 +13,8 @@
 
 namespace laws {
 
-/// `record("heun", "order", 2.004)`: under the key, with the test's file and name. Nothing happens where
-/// $TWEEDIE_NUMBERS names no folder.
+/// `record("heun", "order", 2.004)`: under the key, with the test's file and name. Nothing happens
+/// where $TWEEDIE_NUMBERS names no folder.
 inline void record(std::string const& key, std::string const& what, double value) {
   BOOST_TEST_MESSAGE(key << ": " << what << " " << value);
   char const* folder = std::getenv("TWEEDIE_NUMBERS");

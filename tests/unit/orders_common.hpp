@@ -170,9 +170,9 @@ struct moments {
 };
 
 /// What a plan makes of N(mean, variance) with the exact network of N(m, v), in closed form and
-/// without sampling: the network is affine then, so every value of the loop is a number times 1, the
-/// start's normal and each normal drawn since, and the plan's own programs act on these numbers.
-/// `at(step, moments)` is called after every step.
+/// without sampling: the network is affine then, so every value of the loop is a number times 1,
+/// the start's normal and each normal drawn since, and the plan's own programs act on these
+/// numbers. `at(step, moments)` is called after every step.
 template <class P, class Plan, class F>
 void propagate(Plan const& plan, double m, double v, moments start, F at) {
   gaussian_mixture const network{{{.mean = {m}, .variance = v}}};

@@ -190,8 +190,8 @@ struct with_low {
 
 }  // namespace
 
-// N(0, I) is left as it is by every flow, wherever it begins: at sigma_max = 10 of a flow too, where
-// alpha^2 + sigma^2 is 0.83.
+// N(0, I) is left as it is by every flow, wherever it begins: at sigma_max = 10 of a flow too,
+// where alpha^2 + sigma^2 is 0.83.
 BOOST_AUTO_TEST_CASE(begins_with_the_deviation_of_its_level) {
   any_schedule const s = schedules::rectified_flow{};
   for (double sigma_max : {3.0, 10.0, 80.0}) {

@@ -75,8 +75,8 @@ bool says(std::string const& text, std::string const& part) {
 
 }  // namespace
 
-// The cosine table ends at alpha = 0.00005, where rho = sigma / alpha is 20,291: a Runge-Kutta method
-// in rho makes 5.2 of 0.5 there in 10 steps.
+// The cosine table ends at alpha = 0.00005, where rho = sigma / alpha is 20,291: a Runge-Kutta
+// method in rho makes 5.2 of 0.5 there in 10 steps.
 BOOST_AUTO_TEST_CASE(solvers_of_higher_order_are_no_worse_than_ddim) {
   for (auto const* schedule : {"cosine", "linear", "scaled_linear", "continuous_cosine",
                                "continuous_linear", "continuous_scaled_linear", "rectified_flow",
@@ -88,7 +88,8 @@ BOOST_AUTO_TEST_CASE(solvers_of_higher_order_are_no_worse_than_ddim) {
                                   "dpmpp_3m", "dpmpp_3m_published", "unipc_2", "lms_3"}) {
         double const e =
             std::abs(deviation_of({.schedule = schedule, .sampler = sampler}, variance) - truth);
-        // Ten steps of Karras's grid are up to 2 long in lambda: nothing of third order helps there.
+        // Ten steps of Karras's grid are up to 2 long in lambda: nothing of third order helps
+        // there.
         bool const third = schedule == std::string("edm") && says(sampler, "dpmpp_3m");
         BOOST_TEST(e <= (third ? 1.15 : 1) * ddim + 0.002 * truth,
                    sampler << " on " << schedule << ", variance " << variance << ": " << e

@@ -319,7 +319,8 @@ BOOST_AUTO_TEST_CASE(half_floats_are_widened) {
 
 BOOST_AUTO_TEST_CASE(a_header_is_judged_before_its_tensors_are_read) {
   folder place;
-  // 8 GiB that no disk holds: who reads them needs as much memory, and more than this test has time.
+  // 8 GiB that no disk holds: who reads them needs as much memory, and more than this test has
+  // time.
   std::uint64_t const data = std::uint64_t{8} << 30;
   std::string const header =
       R"({"a":{"dtype":"U8","shape":[8589934592],"data_offsets":[0,8589934592]}})";

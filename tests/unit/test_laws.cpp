@@ -14,8 +14,8 @@ using namespace laws;
 
 namespace {
 
-/// A grid of n steps that keeps off alpha = 0 and what is near, where epsilon and score say nothing of
-/// x0.
+/// A grid of n steps that keeps off alpha = 0 and what is near, where epsilon and score say nothing
+/// of x0.
 grids::custom off_the_end(any_schedule const& s, int n) {
   grids::custom g;
   double const high = s.at(s.end()).alpha < 1e-3 ? s.t_of_rho(80) : s.end();
@@ -103,9 +103,9 @@ BOOST_AUTO_TEST_CASE(ddim_with_eta_0_is_ddim) {
   }
 }
 
-// To 1e-5, but for epsilon and score where the table ends: the factor of raw in x0 is sigma / alpha,
-// and a float's rounding of raw and of that factor comes back times alpha_s / alpha_t of the first
-// step.
+// To 1e-5, but for epsilon and score where the table ends: the factor of raw in x0 is sigma /
+// alpha, and a float's rounding of raw and of that factor comes back times alpha_s / alpha_t of the
+// first step.
 BOOST_AUTO_TEST_CASE(every_parameterization_gives_the_same_samples) {
   auto const m = two_classes(3);
   auto const run = [&]<class P>(P predicts, any_schedule const& schedule, int steps, auto sampler) {

@@ -12,8 +12,8 @@ BOOST_AUTO_TEST_CASE(ratios_of_signal_and_noise_agree) {
   BOOST_TEST(t.lambda() == std::log(t.snr()) / 2, boost::test_tools::tolerance(1e-15));
 }
 
-// Variance preserving, constant beta: alpha = exp(-beta t / 2), so f = -beta / 2 and g^2 = beta at every t
-// (Song et al. 2021, eq. 11).
+// Variance preserving, constant beta: alpha = exp(-beta t / 2), so f = -beta / 2 and g^2 = beta at
+// every t (Song et al. 2021, eq. 11).
 BOOST_AUTO_TEST_CASE(drift_and_diffusion_of_a_constant_beta) {
   double const beta = 0.7;
   for (double time : {0.1, 1.0, 5.0}) {

@@ -211,8 +211,8 @@ BOOST_AUTO_TEST_CASE(ddim_and_a_guidance) {
   }
 }
 
-// N(0, I) is its own prior wherever a flow begins: at sigma_max = 10 too, where alpha^2 + sigma^2 is
-// 0.83.
+// N(0, I) is its own prior wherever a flow begins: at sigma_max = 10 too, where alpha^2 + sigma^2
+// is 0.83.
 BOOST_AUTO_TEST_CASE(prior_of_a_flow_that_begins_inside) {
   for (std::size_t d : {1u, 2u, 3u}) {
     auto const data = centred(1, d);

@@ -62,8 +62,8 @@ BOOST_AUTO_TEST_CASE(inner_interval_has_the_solvers_order) {
 // From end to end the last step, x = alpha x0, is of the first order whatever the solver, and on
 // the variance-exploding schedule it starts at sigma_min however many steps there are: 1.0 for ddim
 // and euler; for heun 1.4 (linear), 1.3 (cosine), 0.7 (exploding, where the last step's error is
-// reached at once), 2.0 (flow); for dpmpp_2m 1.7, 1.3, 0.9, 1.7, all over 40 to 640 steps. What holds everywhere is that the second
-// order's error is not the larger one.
+// reached at once), 2.0 (flow); for dpmpp_2m 1.7, 1.3, 0.9, 1.7, all over 40 to 640 steps. What
+// holds everywhere is that the second order's error is not the larger one.
 BOOST_AUTO_TEST_CASE(whole_range) {
   for (auto const& schedule : continuous_ones()) {
     double const from = schedule.end();

@@ -1,5 +1,5 @@
-// A schedule of one's own is held against itself before a plan computes with it, and so are a grid's
-// levels and the parameters of the library's schedules.
+// A schedule of one's own is held against itself before a plan computes with it, and so are a
+// grid's levels and the parameters of the library's schedules.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -23,7 +23,8 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 
-/// x_t = cos(theta) x0 + sin(theta) eps, theta = t pi / 2: right as it is, and one part of it changed.
+/// x_t = cos(theta) x0 + sin(theta) eps, theta = t pi / 2: right as it is, and one part of it
+/// changed.
 struct trigonometric {
   using kind = kinds::schedule;
   static constexpr auto name = "trigonometric";

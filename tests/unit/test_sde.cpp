@@ -35,9 +35,9 @@ struct weak_error {
 /// From a start whose moments are off the marginal's, so that the mean has a way to go: the moments
 /// that the sampler makes of it, against those of the exact reverse SDE with eta times its noise.
 ///
-/// With A = sqrt(alpha^2 v + sigma^2) the probability flow takes x - alpha m to its multiple by A_s /
-/// A_t; the reverse SDE takes it to its multiple by (alpha_s / alpha_t) (A_s / A_t)^2 and adds what
-/// the marginal's variance lacks.
+/// With A = sqrt(alpha^2 v + sigma^2) the probability flow takes x - alpha m to its multiple by A_s
+/// / A_t; the reverse SDE takes it to its multiple by (alpha_s / alpha_t) (A_s / A_t)^2 and adds
+/// what the marginal's variance lacks.
 template <class Sampler>
 weak_error weak_error_of(Sampler sampler, any_schedule const& schedule, int steps) {
   auto const plan =
@@ -434,7 +434,8 @@ BOOST_AUTO_TEST_CASE(what_euler_maruyama_refuses) {
   auto const says = [](std::string const& what, char const* part) {
     BOOST_TEST(contains(what, part), what << " does not say " << part);
   };
-  // Towards the noise: from the clean end in one step it would have left x as it was, or drawn noise.
+  // Towards the noise: from the clean end in one step it would have left x as it was, or drawn
+  // noise.
   says(told(vp, {0, 1}), "from t = 0 to t = 1 was given, expected one to less noise");
   says(told(schedules::continuous::cosine{}, {0, 1}),
        "from t = 0 to t = 1 was given, expected one to less noise");

@@ -213,9 +213,9 @@ BOOST_AUTO_TEST_CASE(runge_kutta_methods_have_their_orders_on_the_mixture) {
   }
 }
 
-// For one Gaussian du/drho = rho u / (v + rho^2), and the term of order h^3 in a step's error of the
-// midpoint rule is u (a'' / 24 + a a' / 4 + a^3 / 6) with a = rho / (v + rho^2), which is 0: its
-// order is 3 there.
+// For one Gaussian du/drho = rho u / (v + rho^2), and the term of order h^3 in a step's error of
+// the midpoint rule is u (a'' / 24 + a a' / 4 + a^3 / 6) with a = rho / (v + rho^2), which is 0:
+// its order is 3 there.
 BOOST_AUTO_TEST_CASE(the_midpoint_rule_has_order_3_for_one_gaussian) {
   for (auto const& schedule : continuous_ones()) {
     auto const start = starts(one, schedule.at(0.95));

@@ -1,5 +1,5 @@
-// A network of one hidden layer that fits into a kernel, for the tests of networks::inlined on hosts
-// and devices.
+// A network of one hidden layer that fits into a kernel, for the tests of networks::inlined on
+// hosts and devices.
 #pragma once
 
 #include <tweedie/dsl/math.hpp>

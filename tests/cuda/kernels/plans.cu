@@ -1,6 +1,6 @@
 // Whole loops, whose bits on a device are the host's: with a network that is a kernel of its own, a
-// mask, a reduction, 16-bit buffers and rows that are no multiple of 4, each also as a recorded loop;
-// and samples that come and go.
+// mask, a reduction, 16-bit buffers and rows that are no multiple of 4, each also as a recorded
+// loop; and samples that come and go.
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <vector>

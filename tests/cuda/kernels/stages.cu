@@ -1,5 +1,5 @@
-// Predictions, guidances, thresholds, buffers of 16 bits, and what has no sampler: the start, noised
-// samples, a training example, the weights' average.
+// Predictions, guidances, thresholds, buffers of 16 bits, and what has no sampler: the start,
+// noised samples, a training example, the weights' average.
 #include "../kernels.hpp"
 
 #include <tweedie/networks/guidances/apg.hpp>

@@ -37,8 +37,8 @@ class memory {
   /// Bytes that begin at `base`; 0 where no buffer does.
   std::size_t size_of(void const* base) const;
 
-  /// Counts an access that lies in one buffer as a whole; false where none holds it. `hint` is where the last one of
-  /// the same instruction was found.
+  /// Counts an access that lies in one buffer as a whole; false where none holds it. `hint` is
+  /// where the last one of the same instruction was found.
   bool touch(std::uintptr_t address, std::size_t bytes, bool stores, buffer_use*& hint) {
     bool const same =
         hint && address - hint->base < hint->bytes && address - hint->base + bytes <= hint->bytes;

@@ -13,8 +13,8 @@ struct extent {
 };
 
 /// `parameters` are e.parameter_bytes bytes. Returns how many instructions all threads took. Throws
-/// fault at the first access outside of `global`, at a thread that waits where others have left, and
-/// after `limit` instructions of one thread.
+/// fault at the first access outside of `global`, at a thread that waits where others have left,
+/// and after `limit` instructions of one thread.
 std::uint64_t run(entry const& e, extent grid, extent block, unsigned char const* parameters,
                   memory& global, std::uint64_t limit = 1u << 28);
 

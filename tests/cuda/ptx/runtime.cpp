@@ -1,12 +1,12 @@
-// A stand-in for CUDA's runtime library that runs kernels in the interpreter, for machines without a
-// GPU. A program that nvcc compiled for PTX alone, uncompressed,
+// A stand-in for CUDA's runtime library that runs kernels in the interpreter, for machines without
+// a GPU. A program that nvcc compiled for PTX alone, uncompressed,
 //
 //   nvcc -gencode arch=compute_75,code=compute_75 --compress-mode=none
 //
-// is linked with this in place of cudart: the PTX lies in the program as text, and launches take the
-// same way through Thrust and CUB. A kernel may touch what this runtime has allocated and nothing
-// else, to the byte. Streams are one, and nothing is asynchronous; what is captured is done when its
-// graph is launched. Threads take turns.
+// is linked with this in place of cudart: the PTX lies in the program as text, and launches take
+// the same way through Thrust and CUB. A kernel may touch what this runtime has allocated and
+// nothing else, to the byte. Streams are one, and nothing is asynchronous; what is captured is done
+// when its graph is launched. Threads take turns.
 #include <cuda_runtime_api.h>
 
 #include <chrono>
@@ -103,7 +103,8 @@ world& here() {
   return *one;
 }
 
-// A thread's own: what stands between three angle brackets, and what is being captured, if anything is.
+// A thread's own: what stands between three angle brackets, and what is being captured, if anything
+// is.
 thread_local std::vector<call_configuration> configurations;
 thread_local std::unique_ptr<CUgraph_st> capture;
 
@@ -203,8 +204,8 @@ std::string const& first_fault() { return here().fault_text; }
 using ptx::here;
 
 void** __cudaRegisterFatBinary(void* wrapper) {
-  // A wrapper's third word points to the binary: magic number, version, size of this header, size of
-  // the rest. The PTX in it is text that ends in a 0.
+  // A wrapper's third word points to the binary: magic number, version, size of this header, size
+  // of the rest. The PTX in it is text that ends in a 0.
   unsigned char const* binary = nullptr;
   std::memcpy(&binary, static_cast<unsigned char*>(wrapper) + 8, sizeof binary);
   std::uint64_t size = 0;

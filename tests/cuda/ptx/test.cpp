@@ -1,5 +1,5 @@
-// The interpreter alone, on PTX written by hand: what it computes, and the sentence for each mistake
-// that it is there to find.
+// The interpreter alone, on PTX written by hand: what it computes, and the sentence for each
+// mistake that it is there to find.
 #include <cmath>
 #include <cstdio>
 #include <cstring>

@@ -13,8 +13,8 @@
 #include <tweedie/samplers/heun.hpp>
 #include <tweedie/samplers/replacement.hpp>
 #include <tweedie/schedules/cosine.hpp>
-#include <tweedie/schedules/linear.hpp>
 #include <tweedie/schedules/edm.hpp>
+#include <tweedie/schedules/linear.hpp>
 #include "../../unit/tiny_mlp.hpp"
 
 using namespace tweedie;

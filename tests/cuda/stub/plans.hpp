@@ -1,4 +1,5 @@
-// Plans whose kernels nvcc has compiled, for the test that runs them over a runtime without a device.
+// Plans whose kernels nvcc has compiled, for the test that runs them over a runtime without a
+// device.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
-// A CUDA runtime without a device, linked in place of the real one: memory is the host's, copies are
-// made at once, kernels are counted and not run. It keeps the rules that a device keeps: a copy stays
-// within what was allocated, and what is recorded is not done.
+// A CUDA runtime without a device, linked in place of the real one: memory is the host's, copies
+// are made at once, kernels are counted and not run. It keeps the rules that a device keeps: a copy
+// stays within what was allocated, and what is recorded is not done.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 // What a plan asks of a CUDA device, seen by a runtime that counts: launches, copies, waits and
-// allocations, one launch for a recorded loop, and what is said of each bad input. No GPU is needed.
+// allocations, one launch for a recorded loop, and what is said of each bad input. No GPU is
+// needed.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstring>
@@ -203,7 +204,8 @@ BOOST_FIXTURE_TEST_CASE(a_recorded_loop_is_one_launch, machine) {
     BOOST_TEST(stub::now().copies_in == 2u);  // keys and labels
     BOOST_TEST(network_calls::count == 2 * evaluations);
 
-    // The kernels read the keys where they were written, with the steps that they were recorded with.
+    // The kernels read the keys where they were written, with the steps that they were recorded
+    // with.
     state s = loop.result();
     BOOST_TEST(s.keys_for_kernels().first[2].id == 102u);
     BOOST_TEST(s.keys_for_kernels().first[2].seed == 8u);

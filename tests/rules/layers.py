@@ -1,0 +1,77 @@
+"""What may include what: the floors of the library, and the one place of each heavy dependency.
+
+An edge that is not in the table is an error with the file and the line that has it; so is an edge of the table that
+nothing uses any more.
+"""
+
+import pathlib
+import re
+import sys
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+# folder: the folders that it may include, beside itself.
+LAYERS = {
+    "dsl": [],
+    "io": ["dsl"],
+    "schedules": ["dsl"],
+    "samplers": ["dsl"],
+    "networks": ["dsl", "io"],
+    "pipelines": ["dsl", "io", "schedules", "samplers", "networks"],
+}
+# What is not the language's own: the files that may include it, as the beginnings of their paths.
+OTHERS = {
+    r"boost/hana/": ["dsl/collapse.hpp", "pipelines/structure.hpp", "pipelines/ready/product.hpp"],
+    r"boost/(?!hana/)": [],
+    r"thrust/|cub/|cuda/": ["dsl/backends/thrust.cpp", "dsl/on_device.hpp"],
+    r"cuda_runtime": ["dsl/backends/cuda.hpp"],
+    r"omp\.h|tbb/": ["dsl/backends/thrust.cpp"],
+    r"immintrin\.h|arm_neon\.h": ["dsl/detail/noise_"],
+    r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
+    r"nlohmann/": ["io/safetensors.cpp", "networks/unet_file.cpp", "pipelines/ready/recipe_text.cpp", "tools/plot.cpp"],
+    r"toml\+\+/": ["pipelines/ready/recipe_text.cpp"],
+    r"stb/": ["io/png.cpp"],
+    r"zlib\.h": ["io/gzip.cpp", "io/png.cpp", "io/safetensors.cpp"],
+    r"CLI/": ["tools/"],
+    r"fmt/(?!format\.h|ranges\.h)": [],
+}
+
+
+def includes():
+    """(path, line, what is included) of the library and its tool."""
+    for folder in [*LAYERS, "tools"]:
+        for path in sorted((SOURCE / folder).rglob("*.[hc]pp")):
+            name = path.relative_to(SOURCE).as_posix()
+            for number, line in enumerate(path.read_text().split("\n"), 1):
+                found = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
+                if found:
+                    yield name, number, found.group(1)
+
+
+def main():
+    wrong, seen = [], set()
+    for name, line, included in includes():
+        folder = name.split("/")[0]
+        if included.startswith("tweedie/"):
+            other = included.split("/")[1]
+            if other in LAYERS and folder in LAYERS and other != folder:
+                seen.add((folder, other))
+                if other not in LAYERS[folder]:
+                    allowed = ", ".join([folder, *LAYERS[folder]])
+                    wrong.append(f"{name}:{line}: {folder}/ includes {included}; expected {allowed} alone")
+            elif other not in LAYERS and folder in LAYERS:
+                wrong.append(f"{name}:{line}: {included} was included; expected the headers that are needed")
+            continue
+        for pattern, places in OTHERS.items():
+            if re.match(pattern, included) and not any(name.startswith(place) for place in places):
+                expected = f"in {', '.join(places)} alone" if places else "nowhere"
+                wrong.append(f"{name}:{line}: {included} is included; expected {expected}")
+    for folder, others in LAYERS.items():
+        for other in others:
+            if (folder, other) not in seen:
+                wrong.append(f"tests/rules/layers.py: {folder} -> {other} is in the table, and no file needs it")
+    print("\n".join(wrong) or f"{len(seen)} edges, all in the table")
+    sys.exit(1 if wrong else 0)
+
+
+main()
