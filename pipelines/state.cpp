@@ -158,15 +158,13 @@ static void check_finite(std::vector<float> const& data, char const* what) {
 }
 
 void check_pure_noise(level l, char const* what) {
-  constexpr double least = 3;  // a tenth of the variance of x_t is then the data's
+  constexpr double least = 10;  // a hundredth of the variance of x_t is then the data's
   if (l.rho() < least * (1 - 1e-9))
     throw error(fmt::format(
         "{} was asked for at t = {} (alpha = {:.4g}, sigma = {:.4g}), where data are still seen: "
         "expected sigma / alpha of {} or more at the noisiest level; use a grid that begins "
-        "higher, or a "
-        "schedule whose betas make up for fewer steps, such as schedules::linear::in_steps(100); a "
-        "plan "
-        "can start_from clean samples there",
+        "higher, such as grids::trailing, or a schedule whose betas make up for fewer steps, such "
+        "as schedules::linear::in_steps(100); a plan can start_from clean samples there",
         what, l.t, l.alpha, l.sigma, least));
 }
 
