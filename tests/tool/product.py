@@ -23,7 +23,7 @@ COUNT = "100" if WHOLE else "20"
 STEPS = "12"
 AGREEMENT = 0.06 if WHOLE else 0.15  # three standard deviations of a share near 0.97 among so many
 VARIATION = 1.4
-FEW = {"samplers": ["heun", "dpmpp_2m", "sde_dpmpp_2m"], "grids": [None], "recipes": ["heun-10", "interval-heun-12"],
+FEW = {"samplers": ["heun", "dpmpp_2m", "sde_dpmpp_2m"], "grids": [None, "quadratic_ddim"], "recipes": ["heun-10", "interval-heun-12"],
        "models": ["fashion-v"]}
 
 folder = fresh("product")
