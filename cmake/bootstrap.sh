@@ -35,10 +35,14 @@ if [ "${1:-all}" = all ] && [ -n "$toolkit" ] && ! command -v nvdisasm >/dev/nul
    ! [ -e .deps/nvdisasm/nvidia/cu13/bin/nvdisasm ]; then disassembler=1; fi
 [ -z "$wheel$disassembler" ] || packages+=(python3-pip)
 
+# is_installed PACKAGE ARCHITECTURE: it may be there for another one too.
+is_installed() {
+  dpkg-query -W -f='${Architecture} ${Status}\n' "$1" 2>/dev/null | grep -qE "^(all|$2) install ok installed$"
+}
+native=$(dpkg --print-architecture 2>/dev/null || true)
 missing=()
 for package in "${packages[@]}"; do
-  status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
-  [ "$status" = "install ok installed" ] || missing+=("$package")
+  is_installed "$package" "$native" || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
@@ -57,6 +61,24 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${root[@]}" apt-get update -qq
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     "${missing[@]}" >/dev/null
+fi
+
+# For the tests on ARM: the cross compiler, qemu and arm64's libraries. Where the mirror has none of them, cmake/test.py
+# says that it leaves them out.
+arm=(g++-aarch64-linux-gnu qemu-user libfmt-dev:arm64 libboost-test1.74-dev:arm64 zlib1g-dev:arm64)
+if [ "${1:-all}" = all ] && [ "$native" = amd64 ]; then
+  missing=()
+  for package in "${arm[@]}"; do
+    is_installed "$package" "amd64|arm64" || missing+=("$package")
+  done
+  if [ ${#missing[@]} -gt 0 ]; then
+    root=()
+    [ "$(id -u)" = 0 ] || root=(sudo)
+    echo "bootstrap: installing ${missing[*]}"
+    { "${root[@]}" dpkg --add-architecture arm64 && "${root[@]}" apt-get update -qq &&
+      "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        "${missing[@]}" >/dev/null; } || echo "bootstrap: they were not found, the tests on ARM will be left out"
+  fi
 fi
 
 # Debian's own Python: another one on the path may have no pip.
