@@ -37,6 +37,13 @@ inline void check_share(char const* guidance, char const* name, double value) {
         fmt::format("guidance::{}: {} = {} was given, expected 0 to 1", guidance, name, value));
 }
 
+/// A guidance whose times are shares of the schedule's, in times; any other as it is.
+template <class Guidance, class Schedule>
+constexpr auto in_times(Guidance const& g, Schedule const& s) {
+  if constexpr (requires { g.on_schedule(s); }) return g.on_schedule(s);
+  else return g;
+}
+
 }  // namespace detail
 
 /// The network as it is, with the condition it is given.
@@ -166,11 +173,7 @@ template <class Guidance> struct within_share : within<Guidance> {
   }
   template <class Schedule> auto on_schedule(Schedule const& schedule) const {
     check();
-    auto const inner = [&] {
-      if constexpr (requires { this->guidance.on_schedule(schedule); })
-        return this->guidance.on_schedule(schedule);
-      else return this->guidance;
-    }();
+    auto const inner = detail::in_times(this->guidance, schedule);
     return within<std::remove_const_t<decltype(inner)>>{inner, this->lo * schedule.end(),
                                                         this->hi * schedule.end()};
   }

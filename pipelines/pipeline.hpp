@@ -46,13 +46,6 @@ constexpr auto pick(std::tuple<Stages...> const& stages) {
   else return std::get<i>(stages);
 }
 
-/// A guidance whose times are shares of the schedule's, in times; any other as it is.
-template <class Guidance, class Schedule>
-constexpr auto on_schedule(Guidance const& g, Schedule const& s) {
-  if constexpr (requires { g.on_schedule(s); }) return g.on_schedule(s);
-  else return g;
-}
-
 // A sampler that chooses its own levels, sample by sample, while it runs (pipelines/adaptive.hpp).
 template <class... Stages> constexpr bool chooses_levels() {
   using s = decltype(pick<kinds::sampler, int>(std::declval<std::tuple<Stages...> const&>()));
@@ -220,7 +213,7 @@ template <class... Stages> struct pipeline {
                                                                          N n) {
       using buffers = decltype(detail::buffers_of<decltype(detail::pick<kinds::network, int>(
                                    std::declval<std::tuple<Stages...> const&>()))>());
-      auto const g = detail::on_schedule(of, s);
+      auto const g = guidance::detail::in_times(of, s);
       return tweedie::stage_set<S, P, std::remove_const_t<decltype(g)>, T, A, N, buffers>{s, p, g,
                                                                                           t, a, n};
     };
