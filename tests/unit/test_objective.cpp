@@ -6,7 +6,13 @@
 #include <numeric>
 #include <tweedie/networks/predicts/edm.hpp>
 #include <tweedie/pipelines/objective.hpp>
+#include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/edm.hpp>
+#include <tweedie/schedules/linear.hpp>
+#include <tweedie/schedules/rectified_flow.hpp>
+#include <tweedie/schedules/scaled_linear.hpp>
+#include <tweedie/schedules/sub_variance_preserving.hpp>
+#include <tweedie/schedules/variance_exploding.hpp>
 
 #include "laws_common.hpp"
 #include "numbers.hpp"

@@ -224,7 +224,7 @@ struct my_grid {
 BOOST_AUTO_TEST_CASE(a_grid_has_one_level_more_than_steps) {
   auto const p = schedules::cosine{} | predicts::v{} | samplers::ddim{} | network;
   says(sentence([&] { p.plan(my_grid{}, 4); }), "nothing was thrown");
-  for (std::size_t left : {1, 2}) {
+  for (std::size_t left : {std::size_t{1}, std::size_t{2}}) {
     says(sentence([&] { p.plan(my_grid{left}, 4); }),
          "the grid: 4 steps were asked for and it gave");
     says(sentence([&] { p.encoder(my_grid{left}, 4); }), "expected 5");
