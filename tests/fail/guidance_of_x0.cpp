@@ -9,7 +9,7 @@ inline constexpr auto network = [](batch const&) {};
 
 struct my_guidance {
   using kind = kinds::guidance;
-  static constexpr int branches = 2;
+  static constexpr int branches = 1;
 #ifdef MISTAKE
   auto raw_of(level) const { return symbols::out<0> + 0.1 * symbols::x0; }
 #else
