@@ -401,9 +401,11 @@ template <class... Stages> struct pipeline {
     static_assert(in_order,
                   "a plan takes the grid first and then the number of evaluations: write "
                   "plan(grids::karras{}, 10)");
-    if constexpr (in_order && counts<Evaluations>() && fits())
-      return detail::grid_fits<Grid, stage_of<kinds::schedule, int>>();
-    else return false;
+    if constexpr (in_order) {
+      if constexpr (counts<Evaluations>() && fits())
+        return detail::grid_fits<Grid, stage_of<kinds::schedule, int>>();
+    }
+    return false;
   }
 
   /// Throws where a network of the pipeline's prediction has other parameters of it.

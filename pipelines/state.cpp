@@ -158,7 +158,7 @@ static void check_finite(std::vector<float> const& data, char const* what) {
 }
 
 void check_pure_noise(level l, char const* what) {
-  constexpr double least = 10;  // a hundredth of the variance of x_t is then the data's
+  constexpr double least = 3;  // a tenth of the variance of x_t is then the data's
   if (l.rho() < least * (1 - 1e-9))
     throw error(fmt::format(
         "{} was asked for at t = {} (alpha = {:.4g}, sigma = {:.4g}), where data are still seen: "

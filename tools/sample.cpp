@@ -81,6 +81,14 @@ int run(options o) {
   check_model(recipe, o.model, schedule, predicts);
   check_ends(o.pipeline.grid, schedule);
   auto const plan = ready::make_plan(recipe, schedule.which, predicts, forget_network(network));
+  // A sum over hundreds of pixels tells data from noise far longer than one of them does.
+  if (constexpr double least = 10; !decoding && plan.levels()[0].rho() < least)
+    throw error(fmt::format(
+        "the grid begins at t = {} (sigma / alpha = {:.3g}), where pictures are still seen, so "
+        "that "
+        "noise is no start; expected {} or more: more steps, or a grid that begins at the noisy "
+        "end, such as trailing, uniform or karras",
+        plan.levels()[0].t, plan.levels()[0].rho(), least));
   if (decoding && o.seed_given && plan.is_deterministic())
     throw error(fmt::format("--seed {} was given with --from and --sampler {}, which draw no noise",
                             o.seed, ready::name_in(ready::samplers, recipe.sampler)));
