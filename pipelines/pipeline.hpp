@@ -266,7 +266,10 @@ template <class... Stages> struct pipeline {
                                     !std::is_same_v<Evaluations, bool> &&
                                     !std::is_same_v<Evaluations, char>);
   template <class Evaluations> static constexpr bool counts() {
-    static_assert(is_whole<Evaluations>,
+    // Of what is no number at all the order of the arguments is the sentence.
+    constexpr bool counted =
+        is_whole<Evaluations> || !std::is_convertible_v<Evaluations const&, int>;
+    static_assert(counted,
                   "a number of evaluations is an int: write plan(10) or plan(grids::karras{}, 10)");
     return is_whole<Evaluations>;
   }
