@@ -63,8 +63,10 @@ std::vector<level> levels_of(grid_options const& o, any_schedule const& schedule
   auto const grid = grid_of(o);
   // The schedule as its own type: a grid may ask for its sigma_min.
   return std::visit(
-      [&](auto const& g, auto const& of) { return g.levels(of, static_cast<int>(o.steps)); }, grid,
-      schedule.which);
+      [&](auto const& g, auto const& of) {
+        return grids::levels_of(g, of, static_cast<int>(o.steps));
+      },
+      grid, schedule.which);
 }
 
 std::string words_of(grid_options const& o) {

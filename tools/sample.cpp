@@ -38,6 +38,27 @@ known_part read_known(options const& o, networks::unet_config const& c) {
   return {read_pictures("--known", o.known, c), read_mask("--inpaint", o.inpaint, c)};
 }
 
+/// Throws where a grid begins inside of the schedule, at a level where pictures are still seen.
+/// Hundreds of pixels are told from noise by their sum, and so at more noise than one number is.
+void check_start(grid_options const& given, ready::recipe const& r, level first,
+                 any_schedule const& schedule) {
+  any_schedule const on = r.schedule ? any_schedule{*r.schedule} : schedule;
+  double const least = std::min(10.0, on.at(on.end()).rho());
+  if (first.rho() >= least * (1 - 1e-9)) return;
+  if (given.sigma_max)
+    throw error(
+        fmt::format("--sigma-max {} was given; expected {:.3g} or more: below it pictures "
+                    "are still seen, and noise is no start",
+                    *given.sigma_max, least));
+  throw error(fmt::format(
+      "the grid {} with {} step{} begins at t = {:.6g} (sigma / alpha = {:.3g}), where pictures "
+      "are "
+      "still seen and noise is no start; expected {:.3g} or more, as trailing, uniform and karras "
+      "have it",
+      ready::name_in(ready::grids, r.grid), r.steps, r.steps == 1 ? "" : "s", first.t, first.rho(),
+      least));
+}
+
 int run(options o) {
   check_output(o.out, {o.model, o.from, o.known, o.inpaint});
   if (o.columns && std::filesystem::path(o.out).extension() == ".npy")
@@ -81,14 +102,7 @@ int run(options o) {
   check_model(recipe, o.model, schedule, predicts);
   check_ends(o.pipeline.grid, schedule);
   auto const plan = ready::make_plan(recipe, schedule.which, predicts, forget_network(network));
-  // A sum over hundreds of pixels tells data from noise far longer than one of them does.
-  if (constexpr double least = 10; !decoding && plan.levels()[0].rho() < least)
-    throw error(fmt::format(
-        "the grid begins at t = {} (sigma / alpha = {:.3g}), where pictures are still seen, so "
-        "that "
-        "noise is no start; expected {} or more: more steps, or a grid that begins at the noisy "
-        "end, such as trailing, uniform or karras",
-        plan.levels()[0].t, plan.levels()[0].rho(), least));
+  if (!decoding) check_start(o.pipeline.grid, recipe, plan.levels()[0], schedule);
   if (decoding && o.seed_given && plan.is_deterministic())
     throw error(fmt::format("--seed {} was given with --from and --sampler {}, which draw no noise",
                             o.seed, ready::name_in(ready::samplers, recipe.sampler)));

@@ -1,12 +1,12 @@
 """Every C++ file is as clang-format 14 writes it, by the rules in .clang-format."""
 
-import pathlib
 import re
 import shutil
 import subprocess
 import sys
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
+from _files import SOURCE, cpp_files
+
 VERSION = "14"  # others break some lines elsewhere
 
 
@@ -16,11 +16,7 @@ def main():
     if not re.search(rf"version {VERSION}\.", said):
         print(f"skipped: clang-format {VERSION} was not found")
         sys.exit(77)
-    listed = subprocess.run(["git", "-C", SOURCE, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True)
-    if listed.returncode != 0:
-        print("skipped: this is no git checkout, whose files git lists")
-        sys.exit(77)
-    names = sorted({n for n in listed.stdout.split("\n") if n.endswith((".hpp", ".cpp", ".cu", ".cuh")) and (SOURCE / n).is_file()})
+    names = cpp_files()
     done = subprocess.run([formatter, "--dry-run", "-Werror", *names], cwd=SOURCE, capture_output=True, text=True)
     wrong = sorted(set(re.findall(r"^(\S+?):\d+:\d+: error: code should be clang-formatted", done.stderr, re.M)))
     for name in wrong:

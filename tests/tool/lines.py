@@ -64,8 +64,9 @@ said = run("sample", *model, "--label", "hat", *out, cwd=folder).stderr
 assert said.count("expected") == 1, said
 
 # Grids that begin inside, where a picture is not noise yet.
-no(["begins at t = 801", "pictures are still seen", "trailing"], "sample", *model, "--grid", "quadratic_ddim", *out)
-no(["begins at t = 914", "expected 10 or more"], "sample", *model, "--grid", "leading", "--steps", "12", *out)
+no(["--sigma-max 5 was given", "expected 10 or more"], "sample", *model, "--grid", "karras", "--sigma-max", "5", *out)
+no(["the grid quadratic_ddim", "begins at t = 801", "pictures are still seen", "trailing"], "sample", *model, "--grid", "quadratic_ddim", *out)
+no(["the grid leading with 12 steps begins at t = 914", "expected 10 or more"], "sample", *model, "--grid", "leading", "--steps", "12", *out)
 
 # Numbers, as they were typed.
 for steps in ["99999999999", "99999999999999999999", "1e3", "0", "-1", "nan", "5.0", "0x"]:
