@@ -47,16 +47,17 @@ template <class Stage> constexpr auto find_kind() {
 
 // What is there in a form in which nobody calls it. What a constraint takes away is not there.
 
+/// Whether `ask` can ask a stage that is not const, with a level, a number or nothing.
+template <class Stage, class Ask> constexpr bool answers_somehow(Ask) {
+  return std::is_invocable_v<Ask, Stage&, level&> || std::is_invocable_v<Ask, Stage&, double&> ||
+         std::is_invocable_v<Ask, Stage&>;
+}
 /// `on`, which is bool on(level) const.
 template <class S> constexpr bool hears_on() {
   constexpr bool called = requires(S const& s, level const t) {
     { s.on(t) } -> std::same_as<bool>;
   };
-  constexpr bool other = requires(S & s, level t) { s.on(t); }
-  || requires(S & s) { s.on(); }
-  || requires(S & s, double t) { s.on(t); }
-  || requires(S & s, level t) { s.on(t, t); };
-  return called || !other;
+  return called || !answers_somehow<S>([](auto& s, auto&... a) -> decltype(void(s.on(a...))) {});
 }
 /// `check` of a stage, which is void check() const.
 template <class S> constexpr bool hears_check() {

@@ -529,4 +529,10 @@ void any_plan::check_guided(std::string const& given, std::string const& expecte
       given, first.where.t, last.where.t, expected));
 }
 
+void any_plan::check_guided(std::string const& given, double end) const {
+  check_guided(given, fmt::format("times of the schedule, 0 to {} here, or shares of it by "
+                                  "within_share",
+                                  end));
+}
+
 }  // namespace tweedie

@@ -276,6 +276,8 @@ class any_plan {
   /// Throws where a guidance that is on sometimes is on at no level that the network sees. `given`
   /// says when it is on, `end` is the schedule's noisy end.
   void check_guided(std::string const& given, std::string const& expected) const;
+  /// The same of times of a schedule that goes to `end`.
+  void check_guided(std::string const& given, double end) const;
 
  protected:
   any_plan(plan_layout layout, plan_calls calls, std::vector<level> levels);

@@ -102,10 +102,8 @@ template <class P> constexpr bool prediction_fits() {
       else return false;
     } else return true;
   }();
-  constexpr bool scales = scales_input<P> || !(
-                                                 requires(P & p, level t) { p.input_of(t); } ||
-                                                 requires(P & p) { p.input_of(1.0); } ||
-                                                 requires(P & p) { p.input_of(); });
+  constexpr auto input = [](auto& p, auto&... a) -> decltype(void(p.input_of(a...))) {};
+  constexpr bool scales = scales_input<P> || !answers_somehow<P>(input);
   constexpr int first = !named    ? 0
                         : !both   ? 1
                         : !forms  ? 2
@@ -166,21 +164,13 @@ template <class G> constexpr bool guidance_fits() {
       std::is_void_v<x0_value<G>> || assignable<x0_value<G>>)&&(std::is_void_v<eps_value<G>> ||
                                                                 assignable<eps_value<G>>);
   // In a form in which none is called.
+  constexpr auto raw = [](auto& g, auto&... a) -> decltype(void(g.raw_of(a...))) {};
+  constexpr auto x0 = [](auto& g, auto&... a) -> decltype(void(g.x0_of(a...))) {};
+  constexpr auto eps = [](auto& g, auto&... a) -> decltype(void(g.eps_of(a...))) {};
+  constexpr auto kept = [](auto& g, auto&... a) -> decltype(void(g.remember(a...))) {};
   constexpr bool changes =
-      (!guides_raw<G> &&
-       (
-           requires(G & g, level t) { g.raw_of(t); } || requires(G & g) { g.raw_of(); } ||
-           requires(G & g) { g.raw_of(1.0); })) ||
-      (!guides_x0<G> && (
-                            requires(G & g, level t) { g.x0_of(t); } ||
-                            requires(G & g) { g.x0_of(); } || requires(G & g) { g.x0_of(1.0); })) ||
-      (!guides_eps<G> &&
-       (
-           requires(G & g, level t) { g.eps_of(t); } || requires(G & g) { g.eps_of(); } ||
-           requires(G & g) { g.eps_of(1.0); })) ||
-      (!remembers<G> &&
-       (
-           requires(G & g, level t) { g.remember(t); } || requires(G & g) { g.remember(); }));
+      (!guides_raw<G> && answers_somehow<G>(raw)) || (!guides_x0<G> && answers_somehow<G>(x0)) ||
+      (!guides_eps<G> && answers_somehow<G>(eps)) || (!remembers<G> && answers_somehow<G>(kept));
   constexpr bool switched = hears_on<G>();
   constexpr bool asks = extras_of<G>() == 0 || requires(G const& g, batch const& b) {
     g.evaluate(b);

@@ -277,7 +277,8 @@ template <class... Stages> struct pipeline {
   template <class Evaluations> static int count_of(Evaluations const& evaluations) {
     if constexpr (std::is_integral_v<Evaluations> && !std::is_same_v<Evaluations, char>)
       if (!std::in_range<int>(evaluations))
-        throw error(fmt::format("{} steps were asked for, expected at most 1000000", evaluations));
+        throw error(fmt::format("{} steps were asked for, expected at most {}", evaluations,
+                                grids::most_evaluations));
     return static_cast<int>(evaluations);
   }
 
@@ -469,10 +470,7 @@ template <class... Stages> struct pipeline {
           s, network(), on, schedules::path_along(schedule));
       if constexpr (detail::can_be_off<std::remove_cvref_t<decltype(s.guidance)>>) {
         if constexpr (requires { s.guidance.when(); })
-          r.check_guided(s.guidance.when(),
-                         fmt::format("times of the schedule, 0 to {} here, or shares of it by "
-                                     "within_share",
-                                     schedule.end()));
+          r.check_guided(s.guidance.when(), schedule.end());
         else
           r.check_guided("a guidance of one's own",
                          "one whose on(level) is true somewhere, or guidance::none");

@@ -157,17 +157,14 @@ void check_levels(asked_schedule const& s, std::span<level const> levels) {
   }
 }
 
-level level_at_rho(asked_schedule const& s, double rho) {
-  level const least = s.at(0), most = s.at(s.end);
+void check_rho(std::string const& schedule, double rho, double least, double most) {
   // A last bit beyond an end is the end.
-  if (rho < least.rho() * (1 - 1e-9) || rho > most.rho() * (1 + 1e-9))
+  if (rho < least * (1 - 1e-9) || rho > most * (1 + 1e-9))
     throw error(fmt::format(
         "the sampler asks the network between two levels, at rho = sigma / alpha = {:.6g}, where "
-        "{} "
-        "has none: its own go from {:.6g} to {:.6g}; expected a sampler that asks at the grid's "
+        "{} has none: its own go from {:.6g} to {:.6g}; expected a sampler that asks at the grid's "
         "levels alone, such as ddim, or a grid that ends within them",
-        rho, s.name, least.rho(), most.rho()));
-  return s.at(s.t_of_rho(rho));
+        rho, schedule, least, most));
 }
 
 }  // namespace tweedie::schedules::detail

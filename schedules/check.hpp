@@ -26,13 +26,15 @@ struct asked_schedule {
 };
 void check(asked_schedule const& s);
 void check_levels(asked_schedule const& s, std::span<level const> levels);
-/// The level at a rho that a sampler asks for between two levels of its grid.
-level level_at_rho(asked_schedule const& s, double rho);
+/// Throws if a sampler asks, between two levels of its grid, for a rho beyond the schedule's.
+void check_rho(std::string const& schedule, double rho, double least, double most);
 
+template <schedule S> std::string name_of(S const& s) {
+  if constexpr (requires { std::string(s.name); }) return s.name;
+  else return "the schedule";
+}
 template <schedule S> asked_schedule forget(S const& s) {
-  std::string name = "the schedule";
-  if constexpr (requires { std::string(s.name); }) name = s.name;
-  return {name,
+  return {name_of(s),
           s.end(),
           s.table_steps(),
           s.clean(),
@@ -56,9 +58,14 @@ template <schedule S> void check_levels(S const& s, std::span<level const> level
 
 /// The levels between those of a grid, as samplers ask for them.
 template <schedule S> path path_along(S const& s) {
+  double const least = s.at(0).rho(), most = s.at(s.end()).rho();
   return {.at = [s](double t) { return s.at(t); },
-          .at_rho = [s](double rho) { return detail::level_at_rho(detail::forget(s), rho); },
-          .noisiest = s.at(s.end()).rho()};
+          .at_rho =
+              [s, least, most](double rho) {
+                detail::check_rho(detail::name_of(s), rho, least, most);
+                return s.at(s.t_of_rho(rho));
+              },
+          .noisiest = most};
 }
 
 }  // namespace tweedie::schedules

@@ -120,9 +120,7 @@ run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
   run_time_plan plan({prediction, guidance_of(r, end), threshold_of(r), sampler_of(r)}, network,
                      std::move(levels), between, compiled_programs());
   if (auto const times = times_of(r, end))
-    plan.check_guided(
-        fmt::format("within = [{}, {}]", times->lo, times->hi),
-        fmt::format("times of the schedule, 0 to {} here, or shares of it by within_share", end));
+    plan.check_guided(fmt::format("within = [{}, {}]", times->lo, times->hi), end);
   return plan;
 }
 

@@ -36,15 +36,17 @@ concept grid = requires(G const g, grids::any_schedule s, int evaluations) {
 
 namespace grids {
 
+inline constexpr int most_evaluations = 1'000'000;
+
 /// Throws a sentence unless 1 <= evaluations, and <= `most` where the schedule is a table of
 /// `table_steps`.
 inline void check_evaluations(std::string_view name, int evaluations, int table_steps, int most) {
   if (evaluations < 1)
     throw error(
         fmt::format("{}: {} steps were asked for, expected one or more", name, evaluations));
-  if (constexpr int longest = 1'000'000; evaluations > longest)
+  if (evaluations > most_evaluations)
     throw error(fmt::format("{}: {} steps were asked for, expected at most {}", name, evaluations,
-                            longest));
+                            most_evaluations));
   if (table_steps == 0 || evaluations <= most) return;
   if (most == table_steps)
     throw error(fmt::format("{}: {} steps were asked for, the schedule has {}", name, evaluations,

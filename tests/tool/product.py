@@ -1,20 +1,23 @@
 """Samplers, grids and recipes on the shipped models: pictures as good as those of ddim-50, or a sentence.
 
 A part of them here; `product.py --whole`, by `make product-tool`, goes through every sampler on every grid by its defaults and every
-recipe, on each shipped network. $JUDGE names the program that knows the classes. Exit code 77: skipped.
+recipe, on each shipped network. It takes hours: what it has drawn stands in cells.txt, from which it goes on if it was interrupted,
+unless the tool or a network is another one since. $JUDGE names the program that knows the classes. Exit code 77: skipped.
 
 Good is: no more than so many pictures less of the class asked for than ddim-50's, from the same noise, and a total variation (the mean
 difference of neighbouring pixels, which speckle raises and blur lowers) within so much of ddim-50's.
 """
 
 import array
+import hashlib
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
 
-from _tool import fresh, run
+from _tool import TWEEDIE, fresh, run
 
 JUDGE = os.environ["JUDGE"]
 ROOT = pathlib.Path(os.environ["TWEEDIE_SOURCE_DIR"])
@@ -50,6 +53,33 @@ def variation(path):
     return total / n
 
 
+class Finished:
+    """The cells that were drawn, kept in a file whose first line says by what."""
+
+    def __init__(self, path, *by):
+        made_by = hashlib.sha256(b"".join(pathlib.Path(one).read_bytes() for one in by)).hexdigest()
+        lines = path.read_text().splitlines() if path.exists() else []
+        if lines[:1] != [made_by]:
+            path.write_text(made_by + "\n")
+            lines = []
+        self.path, self.cells = path, {}
+        for line in lines[1:]:
+            try:
+                words, got = json.loads(line)
+            except ValueError:  # interrupted while it was written
+                continue
+            self.cells[tuple(words)] = got
+        if self.cells:
+            print(f"{len(self.cells)} cells were drawn before: {path}", flush=True)
+
+    def draw(self, *words):
+        if words not in self.cells:
+            self.cells[words] = drawn(*words)
+            with self.path.open("a") as out:
+                out.write(json.dumps([words, self.cells[words]]) + "\n")
+        return self.cells[words]
+
+
 def drawn(model, *words):
     """(agreement, total variation), or the sentence of a refusal."""
     path = pathlib.Path(folder, "x.npy")
@@ -82,9 +112,13 @@ def main():
     for kind, some in FEW.items():
         assert all(one is None or one in every[kind] for one in some), (kind, every[kind])
 
+    draw = drawn
+    if WHOLE:
+        files = [ROOT / "models" / (model + ".safetensors") for model in chosen["models"]]
+        draw = Finished(pathlib.Path("cells.txt"), TWEEDIE, JUDGE, *files).draw
     wrong = cells = refused = 0
     for model in chosen["models"]:
-        agreement, roughness = drawn(model, "--recipe", "ddim-50")
+        agreement, roughness = draw(model, "--recipe", "ddim-50")
         print(f"{model}: ddim-50 {100 * agreement:.0f} %, total variation {roughness:.4f}")
         lines = [["--recipe", one] for one in chosen["recipes"]]
         for sampler in chosen["samplers"]:
@@ -92,7 +126,7 @@ def main():
                 line = ["--sampler", sampler, "--steps", STEPS, "--guidance", "1"]
                 lines.append(line + (["--grid", grid] if grid else []))
         for line in lines:
-            got = drawn(model, *line)
+            got = draw(model, *line)
             cells += 1
             if isinstance(got, str):
                 refused += 1
