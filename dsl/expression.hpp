@@ -65,14 +65,14 @@ struct no_term {
 /// A pointwise node: a function of one element of several forms or nodes. `parameters` are its
 /// numbers, in double until they enter the kernel as its coefficients do.
 template <class Function, class... Arguments> struct pointwise_node : detail::no_term {
-  std::array<double, Function::parameters> parameters;
+  std::array<double, Function::parameters> parameters = {};
   std::tuple<Arguments...> arguments;
 };
 
 /// One number a sample, made of all its elements: Reduction is one of dsl/reduce.hpp. It ends a
 /// kernel: what reads it is computed by the next one.
 template <class Reduction, class... Arguments> struct reduction_node : detail::no_term {
-  std::array<double, Reduction::parameters> parameters;
+  std::array<double, Reduction::parameters> parameters = {};
   std::tuple<Arguments...> arguments;
 };
 

@@ -35,7 +35,7 @@ struct level {
   double prior_deviation() const { return alpha == 1 ? sigma : scale(); }
   /// sigma as a divisor: infinite at the clean end, where what follows from x - alpha x0 = 0, such
   /// as eps, is taken as 0.
-  double sigma_below() const {
+  constexpr double sigma_below() const {
     return sigma == 0 ? std::numeric_limits<double>::infinity() : sigma;
   }
   /// Signal-to-noise ratio alpha^2 / sigma^2.

@@ -59,6 +59,8 @@ struct placed_kernel {
 struct tile_values {
   std::vector<float> room;
   std::vector<float const*> at;
+  std::vector<float> made;  ///< the arguments of a function
+  std::vector<float const*> arguments;
   float* of(std::size_t slot) { return room.data() + slot * tile; }
 };
 
@@ -81,16 +83,16 @@ void compute(std::vector<placed_line> const& lines, float const*& c, tile_values
     float* const to = v.of(l.slot);
     if (!l.function) add_terms(l.sums[0], c, v, to, n);
     else {
-      constexpr std::size_t most = 8;
-      float made[most][tile];
-      float const* arguments[most];
+      v.made.resize(l.sums.size() * tile);
+      v.arguments.resize(l.sums.size());
       float const* const parameters = c;
       c += l.parameters;
       for (std::size_t i = 0; i < l.sums.size(); ++i) {
-        add_terms(l.sums[i], c, v, made[i], n);
-        arguments[i] = made[i];
+        float* const made = v.made.data() + i * tile;
+        add_terms(l.sums[i], c, v, made, n);
+        v.arguments[i] = made;
       }
-      l.function->apply(parameters, arguments, to, n);
+      l.function->apply(parameters, v.arguments.data(), to, n);
     }
     v.at[l.slot] = to;
   }

@@ -101,6 +101,19 @@ void agrees(char const* what, pipeline<Stages...> const& typed, Grid const& grid
   }
 }
 
+/// A function of more values than any of the library's takes.
+struct of_twelve {
+  auto step(level t, level s) const {
+    using namespace symbols;
+    auto const sum = [](float a, float b, float c, float d, float e, float f, float g, float h,
+                        float i, float j, float k,
+                        float l) { return a + b * c + d + e * f + g + h * i + j + k * l; };
+    return tweedie::step(
+        let<0> = pointwise(sum, x, x0, eps, 0.5 * x, x0, eps, x, 0.5 * x0, eps, x, x0, 0.5 * eps),
+        x = s.alpha * x0 + s.sigma * eps + 0.01 * t.sigma * let<0>);
+  }
+};
+
 auto const vp = schedules::continuous::linear{};
 auto const v = predicts::v{};
 using guidance::classifier_free;
@@ -163,6 +176,10 @@ BOOST_AUTO_TEST_CASE(masks_learned_variance_and_functions) {
          grids::uniform{}, 3, true);
   agrees("learned variance", vp | v | samplers::ancestral_learned{} | scrambled{}, grids::uniform{},
          3);
+}
+
+BOOST_AUTO_TEST_CASE(functions_of_many_values) {
+  agrees("of_twelve", vp | v | of_twelve{} | scrambled{}, grids::uniform{}, 3);
 }
 
 // The terms of a state that lives in many tiles are followed by many threads.

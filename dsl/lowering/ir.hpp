@@ -1,0 +1,123 @@
+// The intermediate representation: the formulas of one evaluation as flat values, for types and at
+// run time by the same code.
+//
+// Nothing here allocates, so that a constant expression can hold it and a compiler evaluates it
+// fast. A form is a range of terms, an expression a range of expressions; all lie in the arrays of
+// one `ir`.
+#pragma once
+
+#include <cstddef>
+
+#include <tweedie/dsl/any_program.hpp>
+#include <tweedie/dsl/expression.hpp>
+
+namespace tweedie::lowering {
+
+/// A list with room for N. What no longer fits is not there, and `full` says so.
+template <class T, int N> struct fixed_list {
+  T items[N]{};
+  int size = 0;
+  bool full = false;
+
+  constexpr int add(T item) {
+    if (size == N) full = true;
+    else items[size++] = item;
+    return size - 1;
+  }
+  constexpr T const* begin() const { return items; }
+  constexpr T const* end() const { return items + size; }
+  constexpr T& operator[](int i) { return items[i]; }
+  constexpr T const& operator[](int i) const { return items[i]; }
+  constexpr bool has(T const& item) const {
+    for (T const& one : *this)
+      if (one == item) return true;
+    return false;
+  }
+};
+
+/// Some of an array: those at first, first + 1, ..., end - 1.
+struct range {
+  int first = 0, end = 0;
+  constexpr int size() const { return end - first; }
+};
+
+struct term {
+  double c = 0;
+  int symbol = 0;  ///< its rank
+};
+
+/// A form, or a function or a reduction of several expressions.
+struct expression {
+  range terms = {};  ///< where there is neither function nor reduction
+  any_function const* function = nullptr;
+  any_reduction const* reduction = nullptr;
+  range parameters = {}, arguments = {};
+  constexpr bool is_form() const { return !function && !reduction; }
+};
+
+/// target = the expression at `value`.
+struct statement {
+  int target = 0, value = 0;
+};
+
+/// The statements of an evaluation.
+using statements = fixed_list<statement, 60>;
+
+/// target = the sum, function(parameters; sums) or reduction(parameters; sums).
+struct line {
+  int target = 0;
+  any_function const* function = nullptr;
+  any_reduction const* reduction = nullptr;
+  range parameters = {}, sums = {};
+};
+
+inline constexpr int most_lines = 200;
+/// Symbols that a kernel reads.
+inline constexpr int most_symbols = 400;
+using lines = fixed_list<line, most_lines>;
+
+/// What an evaluation is made of, from the formulas as written to the lines that are left of them.
+struct ir {
+  fixed_list<term, 2000> terms;
+  fixed_list<double, 256> parameters;
+  fixed_list<expression, 400> expressions;
+  fixed_list<range, 600> sums;  ///< of lines: ranges of terms
+  lines computed, stored;
+  int nodes = 0, reduced = 0;  ///< names given so far
+
+  constexpr bool full() const {
+    return terms.full || parameters.full || expressions.full || sums.full || computed.full ||
+           stored.full;
+  }
+};
+
+/// A kernel: ranges of the program's symbols and lines.
+struct kernel {
+  range reads, masks, noises, scalars;       ///< of symbols
+  range uniform, nodes, writes, reductions;  ///< of lines
+};
+
+/// A line of a program: its sums are a range of the program's sums.
+struct program_line {
+  int target = 0;
+  any_function const* function = nullptr;
+  any_reduction const* reduction = nullptr;
+  range sums = {};
+  constexpr bool computes() const { return function != nullptr; }
+  constexpr bool reduces() const { return reduction != nullptr; }
+};
+
+/// What an evaluation compiles to, without its numbers.
+struct program_value {
+  fixed_list<int, 1000> symbols;
+  fixed_list<range, 400> sums;  ///< of symbols
+  fixed_list<program_line, 300> lines;
+  fixed_list<kernel, 21> kernels;
+  bool full = false;  ///< something did not fit
+};
+
+/// Said if something did not fit.
+#define TWEEDIE_TOO_LONG \
+  "an evaluation has more in it than fits: 200 lines, 2000 terms and 400 symbols are the most"
+
+}  // namespace tweedie::lowering

@@ -1,0 +1,421 @@
+// From the formulas of one evaluation to one program, read from top to bottom: symbols answered by
+// the stages, like terms merged, expressions named, what nobody reads dropped, cut where a
+// reduction waits for a whole sample, buffers put in order.
+//
+// Constexpr code over the arrays of an `ir`: typed pipelines run it in a constant expression and
+// read the types of their kernels off the result, plans run it for the numbers.
+#pragma once
+
+#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/lowering/ir.hpp>
+
+namespace tweedie::lowering {
+
+// ---- Statements one after the other ----
+
+/// x under another name in an expression.
+constexpr void rename_x(ir& p, int at, int name) {
+  expression const e = p.expressions[at];
+  for (int i = e.terms.first; i < e.terms.end; ++i)
+    if (p.terms[i].symbol == sym::x::rank) p.terms[i].symbol = name;
+  for (int i = e.arguments.first; i < e.arguments.end; ++i) rename_x(p, i, name);
+}
+
+/// A statement that gives a symbol the value of another.
+constexpr statement copy_of(ir& p, int target, int from) {
+  int const first = p.terms.add({1, from});
+  return {target, p.expressions.add({.terms = {first, first + 1}})};
+}
+
+/// Adds statements that read the x at which those before them arrive: `then`. Their expressions are
+/// nobody else's.
+constexpr void then(ir& p, statements& all, statements const& after) {
+  int name = sym::arrived<0>::rank;
+  bool sets_x = false, resets_x = false;
+  for (statement const& s : all) {
+    name += s.target >= sym::arrived<0>::rank && s.target < sym::let<0>::rank;
+    sets_x = sets_x || s.target == sym::x::rank;
+  }
+  for (int i = 0; i < all.size; ++i)
+    if (all[i].target == sym::x::rank) all[i].target = name;
+  if (!sets_x) all.add(copy_of(p, name, sym::x::rank));  // it stays, under the name that is read
+  for (statement const& s : after) resets_x = resets_x || s.target == sym::x::rank;
+  if (!resets_x) all.add(copy_of(p, sym::x::rank, name));
+  for (statement const& s : after) {
+    rename_x(p, s.value, name);
+    all.add(s);
+  }
+}
+
+// ---- The formulas of the stages ----
+
+struct prediction_formulas {
+  range x0 = {}, eps = {};  ///< forms over x and raw
+};
+
+/// What the stages of a pipeline say at a level. An expression of -1 is none.
+struct stage_formulas {
+  level t;
+  fixed_list<prediction_formulas, 21> predicts;  ///< the network's, then (if any) each branch's
+  int guided_raw = -1, guided_x0 = -1, guided_eps = -1;
+  statements remember;
+  int threshold_x0 = -1;
+  range threshold_eps = {};
+  bool noise_given = false;  ///< the caller's buffers stand for noise
+};
+
+/// What the symbols that no buffer holds stand for: forms over x, out<i>, known, noise and nodes.
+struct answers {
+  stage_formulas const& stages;
+  range raw = {}, x0 = {}, eps = {};
+};
+
+// ---- Symbols answered ----
+
+constexpr int add_term(ir& p, double c, int symbol) { return p.terms.add({c, symbol}); }
+
+/// A form of what `write` adds.
+template <class Write> constexpr range new_form(ir& p, Write write) {
+  int const first = p.terms.size;
+  write();
+  return {first, p.terms.size};
+}
+constexpr range form_of(ir& p, double c, int symbol) {
+  return new_form(p, [&] { add_term(p, c, symbol); });
+}
+
+/// The terms of a form, each factor as `factor` makes it.
+template <class Factor> constexpr void add_form(ir& p, range f, Factor factor) {
+  for (int i = f.first; i < f.end; ++i) add_term(p, factor(p.terms[i].c), p.terms[i].symbol);
+}
+
+constexpr void add_branch(ir& p, double k, range f, int branch);
+
+/// k times what a symbol stands for.
+constexpr void add_answer(ir& p, answers const& a, double k, int symbol) {
+  using namespace detail;
+  level const& t = a.stages.t;
+  auto const add = [&](range f, auto factor) {
+    add_form(p, f, [&](double c) { return factor(c) * k; });
+  };
+  auto const same = [](double c) { return c; };
+  auto const branch = [&](int i) -> prediction_formulas const& {
+    return a.stages.predicts[a.stages.predicts.size == 1 ? 0 : i + 1];
+  };
+  if (symbol == sym::raw::rank) add(a.raw, same);
+  else if (symbol == sym::x0::rank) add(a.x0, same);
+  else if (symbol == sym::eps::rank) add(a.eps, same);
+  else if (symbol == sym::score::rank) add(a.eps, [&](double c) { return c / -t.sigma; });
+  else if (symbol == sym::v::rank) {
+    add(a.eps, [&](double c) { return c * t.alpha; });
+    add(a.x0, [&](double c) { return c * t.sigma * -1; });
+  } else if (symbol == sym::velocity::rank) {
+    add(a.x0, [&](double c) { return c * t.dalpha; });
+    add(a.eps, [&](double c) { return c * t.dsigma; });
+  } else if (symbol == sym::raw_variance::rank) add_term(p, k, sym::out_variance::rank);
+  else if (ranks_family(sym::branch_x0<0>::rank, symbol)) {
+    int const i = symbol - sym::branch_x0<0>::rank;
+    add_branch(p, k, branch(i).x0, i);
+  } else if (ranks_family(sym::branch_eps<0>::rank, symbol)) {
+    int const i = symbol - sym::branch_eps<0>::rank;
+    add_branch(p, k, branch(i).eps, i);
+  } else if (ranks_noise(symbol) && a.stages.noise_given && symbol < sym::noise_stream<20>::rank)
+    add_term(p, k, sym::given_noise<0>::rank + symbol - sym::noise_stream<0>::rank);
+  else add_term(p, k, symbol);
+}
+
+/// What the stages make of a single branch: k times a form whose raw is that branch's output.
+constexpr void add_branch(ir& p, double k, range f, int branch) {
+  for (int i = f.first; i < f.end; ++i)
+    add_term(p, p.terms[i].c * k,
+             p.terms[i].symbol == sym::raw::rank ? sym::out<0>::rank + branch : p.terms[i].symbol);
+}
+
+/// The form with every symbol replaced by its answer; like terms are not merged.
+constexpr range substitute(ir& p, answers const& a, range f) {
+  return new_form(p, [&] {
+    for (int i = f.first; i < f.end; ++i) add_answer(p, a, p.terms[i].c, p.terms[i].symbol);
+  });
+}
+
+/// Like terms merged, sorted by rank: `x + 2 * eps` and `2 * eps + x` become the same form, hence
+/// the same kernel.
+constexpr range collapse(ir& p, range f) {
+  return new_form(p, [&] {
+    int const first = p.terms.size;
+    for (int i = f.first; i < f.end; ++i) {
+      term const one = p.terms[i];
+      int at = first;
+      while (at < p.terms.size && p.terms[at].symbol < one.symbol) ++at;
+      if (at == p.terms.size || p.terms[at].symbol != one.symbol) {
+        add_term(p, 0, one.symbol);
+        for (int k = p.terms.size - 1; k > at; --k) p.terms[k] = p.terms[k - 1];
+        p.terms[at] = {0, one.symbol};
+      }
+      p.terms[at].c += one.c;
+    }
+  });
+}
+
+// ---- Expressions named ----
+
+constexpr range lower_expression(ir& p, answers const& a, int e);
+
+/// The line of a function or a reduction, after those of its arguments.
+constexpr void lower_line(ir& p, answers const& a, int target, expression const& e) {
+  int const first = p.sums.size;
+  for (int i = e.arguments.first; i < e.arguments.end; ++i) p.sums.add({});
+  range const sums{first, p.sums.size};
+  if (p.sums.full) return;
+  for (int i = 0; i < e.arguments.size(); ++i)
+    p.sums[first + i] = lower_expression(p, a, e.arguments.first + i);
+  p.computed.add({target, e.function, e.reduction, e.parameters, sums});
+}
+
+/// The form that stands for an expression, after the lines that it needs.
+constexpr range lower_expression(ir& p, answers const& a, int at) {
+  expression const e = p.expressions[at];
+  if (e.is_form()) return collapse(p, substitute(p, a, e.terms));
+  int const name =
+      e.function ? sym::nameless<0>::rank + p.nodes++ : sym::reduced<0>::rank + p.reduced++;
+  lower_line(p, a, name, e);
+  return form_of(p, 1, name);
+}
+
+constexpr any_function const* same_value = &detail::function_of<detail::same_function, 1>;
+
+/// A statement: the lines before its value, and the line that names it or the sum that is stored.
+constexpr void lower(ir& p, answers const& a, statement s) {
+  bool const named = detail::ranks_node(s.target);
+  if (named && p.expressions[s.value].function) {
+    lower_line(p, a, s.target, p.expressions[s.value]);
+    return;
+  }
+  range const value = lower_expression(p, a, s.value);
+  int const sum = p.sums.add(value);
+  if (named) p.computed.add({s.target, same_value, nullptr, {}, {sum, sum + 1}});
+  else p.stored.add({s.target, nullptr, nullptr, {}, {sum, sum + 1}});
+}
+
+/// A value of a stage: a form stays one, an expression becomes a line under a name.
+constexpr range answer_of_stage(ir& p, answers const& a, int name, int value) {
+  if (p.expressions[value].is_form()) return substitute(p, a, p.expressions[value].terms);
+  lower(p, a, {name, value});
+  return form_of(p, 1, name);
+}
+
+/// The lines of an evaluation: what the stages answer at its level, then its statements.
+constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const& all) {
+  level const& t = s.t;
+  answers a{s, form_of(p, 1, sym::out<0>::rank)};
+  for (statement const& one : s.remember) lower(p, a, one);  // made of the branches
+  if (s.guided_raw >= 0) a.raw = answer_of_stage(p, a, sym::guided_raw::rank, s.guided_raw);
+
+  // One after the other: eps_of may not read x0.
+  range const x0 = substitute(p, a, s.predicts[0].x0), eps = substitute(p, a, s.predicts[0].eps);
+  a.x0 = x0, a.eps = eps;
+
+  // A guidance in x0 or eps stands after the parameterization; of the two, what it does not give
+  // follows from x = alpha x0 + sigma eps.
+  answers const predicted = a;
+  auto const rest = [&](double factor, range f, double divisor) {
+    return new_form(p, [&] {
+      add_term(p, 1 / divisor, sym::x::rank);
+      add_form(p, f, [&](double c) { return c * factor * -1 / divisor; });
+    });
+  };
+  bool const in_x0 = s.guided_x0 >= 0, in_eps = s.guided_eps >= 0;
+  if (in_x0) a.x0 = answer_of_stage(p, predicted, sym::guided_x0::rank, s.guided_x0);
+  if (in_eps) a.eps = answer_of_stage(p, predicted, sym::guided_eps::rank, s.guided_eps);
+  else if (in_x0) a.eps = rest(t.alpha, a.x0, t.sigma_below());
+  if (in_eps && !in_x0) a.x0 = rest(t.sigma, a.eps, t.alpha);
+
+  if (s.threshold_x0 >= 0) {
+    a.x0 = answer_of_stage(p, a, sym::thresholded::rank, s.threshold_x0);
+    a.eps = substitute(p, a, s.threshold_eps);
+  }
+  for (statement const& one : all) lower(p, a, one);
+}
+
+// ---- From lines to a program ----
+
+constexpr bool reads(ir const& p, line const& l, int symbol) {
+  for (int s = l.sums.first; s < l.sums.end; ++s)
+    for (int i = p.sums[s].first; i < p.sums[s].end; ++i)
+      if (p.terms[i].symbol == symbol) return true;
+  return false;
+}
+
+/// The lines in order, smallest rank of a target first.
+constexpr void sort_by_target(lines& l) {
+  for (int i = 1; i < l.size; ++i)
+    for (int k = i; k > 0 && l[k].target < l[k - 1].target; --k) {
+      line const other = l[k];
+      l[k] = l[k - 1];
+      l[k - 1] = other;
+    }
+}
+/// The symbol that two lines assign, -1 if each assigns another; the lines are sorted.
+constexpr int assigned_twice(lines const& l) {
+  for (int i = 1; i < l.size; ++i)
+    if (l[i].target == l[i - 1].target) return l[i].target;
+  return -1;
+}
+
+/// Without the lines whose value nobody reads; what these alone read is then not loaded.
+constexpr lines live(ir const& p, lines const& all, lines const& writes) {
+  bool keep[most_lines]{};
+  for (int i = all.size; i-- > 0;) {
+    for (line const& w : writes) keep[i] = keep[i] || reads(p, w, all[i].target);
+    for (int j = i + 1; j < all.size && !keep[i]; ++j)
+      keep[i] = keep[j] && reads(p, all[j], all[i].target);
+  }
+  lines r;
+  for (int i = 0; i < all.size; ++i)
+    if (keep[i]) r.add(all[i]);
+  return r;
+}
+
+/// Receives the numbers of a program in their order, if anyone wants them.
+struct no_numbers {
+  constexpr void operator()(double) const {}
+};
+
+template <class Numbers> struct program_builder {
+  ir& p;
+  Numbers numbers;
+  program_value to = {};
+
+  constexpr range add_symbols(auto const& from) {
+    int const first = to.symbols.size;
+    for (int s : from) to.symbols.add(s);
+    return {first, to.symbols.size};
+  }
+  /// Some lines one after the other.
+  template <class Wanted> constexpr range add_lines(lines const& from, Wanted wanted) {
+    int const first = to.lines.size;
+    for (int i = 0; i < from.size; ++i)
+      if (wanted(i)) {
+        line const& l = from[i];
+        int const sums = to.sums.size;
+        for (int s = l.sums.first; s < l.sums.end; ++s) {
+          int const begin = to.symbols.size;
+          for (int k = p.sums[s].first; k < p.sums[s].end; ++k) to.symbols.add(p.terms[k].symbol);
+          to.sums.add({begin, to.symbols.size});
+        }
+        to.lines.add({l.target, l.function, l.reduction, {sums, to.sums.size}});
+        for (int k = l.parameters.first; k < l.parameters.end; ++k) numbers(p.parameters[k]);
+        if (l.reduction) continue;
+        for (int s = l.sums.first; s < l.sums.end; ++s)
+          for (int k = p.sums[s].first; k < p.sums[s].end; ++k) numbers(p.terms[k].c);
+      }
+    return {first, to.lines.size};
+  }
+
+  /// One kernel: the lines of `plain` that it needs, its writes, and the reductions that end it.
+  constexpr void add_kernel(lines const& plain, lines const& writes, lines const& reductions) {
+    lines const nodes = live(p, plain, writes);
+    fixed_list<int, most_symbols> symbols;
+    auto const see = [&](lines const& of) {
+      for (line const& l : of)
+        for (int s = l.sums.first; s < l.sums.end; ++s)
+          for (int i = p.sums[s].first; i < p.sums[s].end; ++i) {
+            int const one = p.terms[i].symbol;
+            int at = 0;
+            while (at < symbols.size && symbols[at] < one) ++at;
+            if (at < symbols.size && symbols[at] == one) continue;
+            symbols.add(one);
+            for (int k = symbols.size - 1; k > at; --k) symbols[k] = symbols[k - 1];
+            symbols[at] = one;
+          }
+    };
+    see(nodes), see(writes);
+    to.full = to.full || symbols.full;
+    kernel k;
+    auto const those = [&](auto is) {
+      fixed_list<int, most_symbols> some;
+      for (int s : symbols)
+        if (is(s)) some.add(s);
+      return add_symbols(some);
+    };
+    k.reads = those(detail::ranks_buffer);
+    k.masks = those(detail::ranks_broadcast);
+    k.noises = those(detail::ranks_noise);
+    k.scalars = those(detail::ranks_scalar);
+
+    // What is one number a row is computed once a row.
+    bool uniform[most_lines]{};
+    fixed_list<int, most_lines> of_row;
+    if (k.scalars.size() > 0)
+      for (int i = 0; i < nodes.size; ++i) {
+        line const& l = nodes[i];
+        uniform[i] = true;
+        for (int s = l.sums.first; s < l.sums.end; ++s)
+          for (int n = p.sums[s].first; n < p.sums[s].end; ++n)
+            uniform[i] = uniform[i] &&
+                         (detail::ranks_scalar(p.terms[n].symbol) || of_row.has(p.terms[n].symbol));
+        if (uniform[i]) of_row.add(l.target);
+      }
+    k.uniform = add_lines(nodes, [&](int i) { return uniform[i]; });
+    k.nodes = add_lines(nodes, [&](int i) { return !uniform[i]; });
+    k.writes = add_lines(writes, [](int) { return true; });
+    k.reductions = add_lines(reductions, [](int) { return true; });
+    to.kernels.add(k);
+  }
+
+  /// One kernel, and one more for each time that a reduction waits for a whole sample.
+  constexpr void add_program() {
+    lines writes = p.stored;
+    sort_by_target(writes);
+    lines const all = live(p, p.computed, writes);
+
+    // The phase of a line is that of the latest of what it reads; a reduction's value is there one
+    // phase later.
+    int phase[most_lines]{}, last = 0;
+    lines plain;
+    for (int i = 0; i < all.size; ++i) {
+      for (int j = 0; j < i; ++j)
+        if (reads(p, all[i], all[j].target)) {
+          int const there = phase[j] + (all[j].reduction ? 1 : 0);
+          if (phase[i] < there) phase[i] = there;
+        }
+      if (!all[i].reduction) plain.add(all[i]);
+      else if (last < phase[i] + 1) last = phase[i] + 1;
+    }
+
+    // A reduction runs over scratch buffers, which the kernel before it fills.
+    for (int n = 0; n < last; ++n) {
+      lines filled, over;
+      int scratch = sym::scratch<0>::rank;
+      for (int i = 0; i < all.size; ++i) {
+        line const& l = all[i];
+        if (!l.reduction) continue;
+        if (phase[i] != n) {
+          scratch += l.sums.size();
+          continue;
+        }
+        int const first = p.sums.size;
+        for (int s = l.sums.first; s < l.sums.end; ++s, ++scratch) {
+          filled.add({scratch, nullptr, nullptr, {}, {s, s + 1}});
+          p.sums.add(form_of(p, 1, scratch));
+        }
+        over.add({l.target, nullptr, l.reduction, l.parameters, {first, p.sums.size}});
+      }
+      sort_by_target(filled);
+      add_kernel(plain, filled, over);
+    }
+    add_kernel(plain, writes, {});
+    to.full =
+        to.full || p.full() || to.symbols.full || to.sums.full || to.lines.full || to.kernels.full;
+  }
+};
+
+/// The program of the lines of `p`, whose numbers go to `numbers` in the order of its coefficients.
+template <class Numbers = no_numbers>
+constexpr program_value assemble(ir& p, Numbers numbers = {}) {
+  program_builder<Numbers> builder{p, numbers};
+  builder.add_program();
+  return builder.to;
+}
+
+}  // namespace tweedie::lowering

@@ -1,0 +1,203 @@
+// From types to flat values, and from the flat program back to the types that a kernel is made of.
+#pragma once
+
+#include <array>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <tweedie/dsl/lowering/lower.hpp>
+#include <tweedie/dsl/statement.hpp>
+
+namespace tweedie::lowering {
+
+// ---- Formulas with their numbers, as they are written, into an ir ----
+
+template <symbol... S> constexpr range put(ir& p, form<S...> const& f) {
+  int const first = p.terms.size;
+  int i = 0;
+  (p.terms.add({f.c[static_cast<std::size_t>(i++)], S::rank}), ...);
+  return {first, p.terms.size};
+}
+constexpr range put(ir& p, form<> const&) { return {p.terms.size, p.terms.size}; }
+template <symbol S> constexpr range put(ir& p, S) { return put(p, form<S>{{1.0}}); }
+
+template <symbol... S> constexpr void fill(ir& p, int at, form<S...> const& f) {
+  p.expressions[at].terms = put(p, f);
+}
+template <symbol S> constexpr void fill(ir& p, int at, S s) { p.expressions[at].terms = put(p, s); }
+// Declared before either is defined: an argument may be a node itself.
+template <class F, class... A> constexpr void fill(ir& p, int at, pointwise_node<F, A...> const& n);
+template <class R, class... A> constexpr void fill(ir& p, int at, reduction_node<R, A...> const& n);
+
+template <class Node> constexpr void fill_parts(ir& p, int at, Node const& n) {
+  int const parameters = p.parameters.size;
+  for (double one : n.parameters) p.parameters.add(one);
+  p.expressions[at].parameters = {parameters, p.parameters.size};
+  constexpr int count = static_cast<int>(std::tuple_size_v<decltype(n.arguments)>);
+  int const first = p.expressions.size;
+  for (int i = 0; i < count; ++i) p.expressions.add({});
+  p.expressions[at].arguments = {first, p.expressions.size};
+  if (p.expressions.full) return;
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (fill(p, first + static_cast<int>(I), std::get<I>(n.arguments)), ...);
+  }
+  (std::make_index_sequence<static_cast<std::size_t>(count)>{});
+}
+template <class F, class... A>
+constexpr void fill(ir& p, int at, pointwise_node<F, A...> const& n) {
+  p.expressions[at].function = &detail::function_of<F, sizeof...(A)>;
+  fill_parts(p, at, n);
+}
+template <class R, class... A>
+constexpr void fill(ir& p, int at, reduction_node<R, A...> const& n) {
+  p.expressions[at].reduction = &detail::reduction_of_type<R>;
+  fill_parts(p, at, n);
+}
+/// The place of an expression.
+template <class E> constexpr int put_expression(ir& p, E const& e) {
+  int const at = p.expressions.add({});
+  if (!p.expressions.full) fill(p, at, e);
+  return at;
+}
+
+template <class Target, class V> constexpr statement put(ir& p, assignment<Target, V> const& s) {
+  return {Target::rank, put_expression(p, s.value)};
+}
+
+// ---- Symbols and functions by number ----
+
+template <int Rank> constexpr auto symbol_of_rank() {
+  using namespace detail;
+  if constexpr (Rank >= sym::noise_stream<0>::rank)
+    return sym::noise_stream<Rank - sym::noise_stream<0>::rank>{};
+  else if constexpr (Rank >= sym::net_in<0>::rank)
+    return sym::net_in<Rank - sym::net_in<0>::rank>{};
+  else if constexpr (Rank >= sym::scratch<0>::rank)
+    return sym::scratch<Rank - sym::scratch<0>::rank>{};
+  else if constexpr (Rank == sym::target::rank) return sym::target{};
+  else if constexpr (Rank >= sym::reduced<0>::rank)
+    return sym::reduced<Rank - sym::reduced<0>::rank>{};
+  else if constexpr (Rank >= sym::nameless<0>::rank)
+    return sym::nameless<Rank - sym::nameless<0>::rank>{};
+  else if constexpr (Rank >= sym::let<0>::rank) return sym::let<Rank - sym::let<0>::rank>{};
+  else if constexpr (Rank >= sym::arrived<0>::rank)
+    return sym::arrived<Rank - sym::arrived<0>::rank>{};
+  else if constexpr (Rank == sym::guided_eps::rank) return sym::guided_eps{};
+  else if constexpr (Rank == sym::guided_x0::rank) return sym::guided_x0{};
+  else if constexpr (Rank == sym::guided_raw::rank) return sym::guided_raw{};
+  else if constexpr (Rank == sym::thresholded::rank) return sym::thresholded{};
+  else if constexpr (Rank >= sym::keep<0>::rank) return sym::keep<Rank - sym::keep<0>::rank>{};
+  else if constexpr (Rank >= sym::past_eps<0>::rank)
+    return sym::past_eps<Rank - sym::past_eps<0>::rank>{};
+  else if constexpr (Rank >= sym::past_x0<0>::rank)
+    return sym::past_x0<Rank - sym::past_x0<0>::rank>{};
+  else if constexpr (Rank >= sym::per_sample<0>::rank)
+    return sym::per_sample<Rank - sym::per_sample<0>::rank>{};
+  else if constexpr (Rank >= sym::given_noise<0>::rank)
+    return sym::given_noise<Rank - sym::given_noise<0>::rank>{};
+  else if constexpr (Rank >= sym::memory<0>::rank)
+    return sym::memory<Rank - sym::memory<0>::rank>{};
+  else if constexpr (Rank == sym::out_variance::rank) return sym::out_variance{};
+  else if constexpr (Rank == sym::mask::rank) return sym::mask{};
+  else if constexpr (Rank == sym::grad::rank) return sym::grad{};
+  else if constexpr (Rank == sym::known::rank) return sym::known{};
+  else if constexpr (Rank >= sym::out<0>::rank) return sym::out<Rank - sym::out<0>::rank>{};
+  else return sym::x{};
+}
+template <int Rank> using symbol_at = decltype(symbol_of_rank<Rank>());
+
+/// A function or a reduction that a formula's type names.
+template <class F, std::size_t N> struct function_entry {
+  using type = F;
+  static constexpr bool is(program_line const& l) {
+    return l.function == &detail::function_of<F, N>;
+  }
+};
+template <class R> struct reduction_entry {
+  using type = R;
+  static constexpr bool is(program_line const& l) {
+    return l.reduction == &detail::reduction_of_type<R>;
+  }
+};
+template <class T> struct functions_in { using type = list<>; };
+template <class F, class... A> struct functions_in<pointwise_node<F, A...>> {
+  using type = decltype(detail::concat(list<function_entry<F, sizeof...(A)>>{},
+                                       typename functions_in<A>::type{}...));
+};
+template <class R, class... A> struct functions_in<reduction_node<R, A...>> {
+  using type =
+      decltype(detail::concat(list<reduction_entry<R>>{}, typename functions_in<A>::type{}...));
+};
+template <class T, class V> struct functions_in<assignment<T, V>> : functions_in<V> {};
+template <class... S> struct functions_in<std::tuple<S...>> {
+  using type = decltype(detail::concat(typename functions_in<S>::type{}...));
+};
+
+template <class... E> constexpr int entry_of(list<E...>, program_line const& l) {
+  int i = 0, at = -1;
+  ((at = at < 0 && E::is(l) ? i : at, ++i), ...);
+  return at;
+}
+template <int I, class List> struct nth;
+template <int I, class First, class... Rest>
+struct nth<I, list<First, Rest...>> : nth<I - 1, list<Rest...>> {};
+template <class First, class... Rest> struct nth<0, list<First, Rest...>> { using type = First; };
+
+// ---- Back to types ----
+
+/// The types of the program at `P`, whose functions are among the entries of `Functions`.
+template <auto const& P, class Functions> struct typed {
+  static_assert(!P.full, TWEEDIE_TOO_LONG);
+  template <int N> using count = std::make_integer_sequence<int, N>;
+
+  template <template <class...> class To, int First, class... Before, int... I>
+  static auto symbols_in(std::integer_sequence<int, I...>)
+      -> To<Before..., symbol_at<P.symbols[First + I]>...>;
+  /// To<Before..., the symbols of a range...>
+  template <template <class...> class To, int First, int End, class... Before>
+  using symbols = decltype(symbols_in<To, First, Before...>(count<End - First>{}));
+
+  template <int L>
+  using function_of = typename nth<entry_of(Functions{}, P.lines[L]), Functions>::type::type;
+  template <int S, class Target>
+  using sum_of = symbols<sum, P.sums[S].first, P.sums[S].end, Target>;
+
+  template <int L, int First, int... I>
+  static auto node_in(std::integer_sequence<int, I...>)
+      -> node<symbol_at<P.lines[L].target>, function_of<L>,
+              sum_of<First + I, symbol_at<P.lines[L].target>>...>;
+  template <int L, int First, int... I>
+  static auto reduction_in(std::integer_sequence<int, I...>)
+      -> reduction_over<symbol_at<P.lines[L].target>, function_of<L>,
+                        symbol_at<P.symbols[P.sums[First + I].first]>...>;
+  template <int L> static auto line_at() {
+    constexpr int first = P.lines[L].sums.first, n = P.lines[L].sums.size();
+    if constexpr (P.lines[L].reduces()) return decltype(reduction_in<L, first>(count<n>{})){};
+    else if constexpr (P.lines[L].computes()) return decltype(node_in<L, first>(count<n>{})){};
+    else return sum_of<first, symbol_at<P.lines[L].target>>{};
+  }
+  template <int First, int... I>
+  static auto lines_in(std::integer_sequence<int, I...>) -> list<decltype(line_at<First + I>())...>;
+  template <int First, int End> using lines = decltype(lines_in<First>(count<End - First>{}));
+
+  template <int K> struct kernel_at {
+    static constexpr kernel k = P.kernels[K];
+    using type = program<symbols<list, k.reads.first, k.reads.end>,
+                         symbols<list, k.noises.first, k.noises.end>,
+                         lines<k.nodes.first, k.nodes.end>, lines<k.writes.first, k.writes.end>,
+                         extras<symbols<list, k.masks.first, k.masks.end>,
+                                symbols<list, k.scalars.first, k.scalars.end>,
+                                lines<k.uniform.first, k.uniform.end>>>;
+    using reductions = lines<k.reductions.first, k.reductions.end>;
+  };
+  template <int... K> static auto program_in(std::integer_sequence<int, K...>) {
+    if constexpr (sizeof...(K) == 0) return typename kernel_at<0>::type{};
+    else
+      return phased<list<typename kernel_at<K>::type..., typename kernel_at<sizeof...(K)>::type>,
+                    list<typename kernel_at<K>::reductions...>>{};
+  }
+  using type = decltype(program_in(count<P.kernels.size - 1>{}));
+};
+
+}  // namespace tweedie::lowering
