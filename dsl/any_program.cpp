@@ -1,5 +1,7 @@
 #include <tweedie/dsl/any_program.hpp>
 
+#include <tweedie/dsl/lowering/ir.hpp>
+
 namespace tweedie {
 namespace {
 
@@ -18,6 +20,30 @@ std::size_t arguments_of(any_kernel const& k) {
 }
 
 }  // namespace
+
+any_program detail::program_of(lowering::program_value const& value) {
+  using lowering::range;
+  auto const symbols = [&](range r) {
+    std::vector<any_symbol> some;
+    for (int i = r.first; i < r.end; ++i) some.push_back({value.symbols[i]});
+    return some;
+  };
+  auto const lines = [&](range r) {
+    std::vector<any_line> some;
+    for (int i = r.first; i < r.end; ++i) {
+      lowering::program_line const& l = value.lines[i];
+      some.push_back({{l.target}, l.function, l.reduction, {}});
+      for (int s = l.sums.first; s < l.sums.end; ++s)
+        some.back().sums.push_back(symbols(value.sums[s]));
+    }
+    return some;
+  };
+  any_program r;
+  for (lowering::kernel const& k : value.kernels)
+    r.kernels.push_back({symbols(k.reads), symbols(k.masks), symbols(k.noises), symbols(k.scalars),
+                         lines(k.uniform), lines(k.nodes), lines(k.writes), lines(k.reductions)});
+  return r;
+}
 
 std::size_t any_program::coefficients() const {
   return over_kernels(*this, [](any_kernel const& k) {

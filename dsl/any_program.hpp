@@ -154,6 +154,14 @@ template <class... P, class... R> any_program program_of(phased<list<P...>, list
 
 }  // namespace detail
 
+namespace lowering {
+struct program_value;
+}
+namespace detail {
+/// What an evaluation was lowered to, over buffers of floats.
+any_program program_of(lowering::program_value const& value);
+}  // namespace detail
+
 /// A program's types as a value, made once.
 template <class Program> any_program const& describe() {
   static any_program const made = detail::program_of(Program{});

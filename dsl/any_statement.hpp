@@ -6,8 +6,8 @@
 #include <tuple>
 #include <vector>
 
-#include <tweedie/dsl/any_program.hpp>
 #include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/lowering/ir.hpp>
 #include <tweedie/dsl/statement.hpp>
 
 namespace tweedie {
@@ -112,8 +112,12 @@ template <class... E> any_step forget(step_of<E...> const& step) {
   return r;
 }
 
-/// The statements with more after them that read the x they arrive at: `then`.
-std::vector<any_statement> statements_then(std::vector<any_statement> statements,
-                                           std::vector<any_statement> after);
+namespace lowering {
+
+range put(ir& p, any_form const& f);
+int put_expression(ir& p, any_expression const& e);
+void put_all(ir& p, std::vector<any_statement> const& from, statements& to);
+
+}  // namespace lowering
 
 }  // namespace tweedie

@@ -1,8 +1,8 @@
 // A linear form over symbols: c_0 S_0 + c_1 S_1 + ..., the symbols in the type, the coefficients in
 // double.
 //
-// Adding forms writes one after the other; nothing is sorted or merged here (dsl/collapse.hpp does
-// it once a formula).
+// Adding forms writes one after the other; nothing is sorted or merged here (dsl/lowering/lower.hpp
+// does it once a formula).
 #pragma once
 
 #include <algorithm>
@@ -89,6 +89,14 @@ template <linear A, number K> constexpr auto operator*(A a, K k) {
 template <linear A, number K> constexpr auto operator/(A a, K k) {
   form r = lift(a);
   for (double& c : r.c) c /= static_cast<double>(k);
+  return r;
+}
+
+/// The factor of S in a form, 0 if it is not there.
+template <symbol S, symbol... T> constexpr double coefficient(form<T...> const& f) {
+  double r = 0;
+  std::size_t i = 0;
+  ((r += std::is_same_v<S, T> ? f.c[i] : 0.0, ++i), ...);
   return r;
 }
 

@@ -11,7 +11,7 @@
 #include <tweedie/dsl/buffer.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/for_each_sample.hpp>
-#include <tweedie/dsl/fuse.hpp>
+#include <tweedie/dsl/lowering/typed.hpp>
 #if defined(__CUDACC__)
 #include <tweedie/dsl/on_device.hpp>
 #endif
@@ -299,7 +299,7 @@ void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows 
         if (p) r.on.memory->check_pointer(p, "the keys or the rows meant");
       return launch(step, detail::of_device<bound>{where, *r.on.memory}, r);
     }
-  auto const f = fuse(no_answers, nothing_before, std::get<0>(step.evaluations).statements);
+  auto const f = fuse(std::get<0>(step.evaluations).statements);
   using type = typename decltype(f)::type;
   std::array<float, type::coefficients> numbers;
   std::transform(f.c.begin(), f.c.end(), numbers.begin(),

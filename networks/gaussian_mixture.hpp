@@ -22,8 +22,8 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/batch.hpp>
-#include <tweedie/dsl/collapse.hpp>
 #include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/form.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/math.hpp>
 #include <tweedie/dsl/same.hpp>

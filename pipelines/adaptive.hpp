@@ -134,7 +134,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
     if constexpr (scales_input<decltype(Stages::predicts)>) s_.net_in = buffer(s_.x.size());
     double const scale = first_.prior_deviation();
     auto const begin = [&](auto const& value) {
-      each(no_answers, [&](own_step const&) { return seen(std::tuple{x = value}, first_); });
+      each([&](own_step const&) { return seen(std::tuple{x = value}, first_); });
     };
     for (std::size_t i = 0; i < s_.samples; ++i) {
       own_.push_back({.index = i, .at = first_, .next = first_, .theta = from_});
@@ -236,9 +236,8 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
                                   .elements = s_.elements});
     }
   }
-  template <class Answers, class Statements>
-  void each(Answers const& answers, Statements const& of) {
-    each_row([&](own_step const& o) { return fuse(answers, nothing_before, of(o)); });
+  template <class Statements> void each(Statements const& of) {
+    each_row([&](own_step const& o) { return fuse(of(o)); });
   }
   /// The network at each row's level, and a kernel that reads it.
   template <class Statements>
@@ -288,7 +287,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
       o.next = o.final ? last_ : level_at(o.theta - o.h);
       s_.accepted.data()[i] = o.accepted ? 1.0f : 0.0f;
     }
-    each(no_answers, [&](own_step const& o) { return beginning(o, o.at); });
+    each([&](own_step const& o) { return beginning(o, o.at); });
     [&]<int... I>(std::integer_sequence<int, I...>) { (stage<I + 1>(), ...); }
     (std::make_integer_sequence<int, stages - 1>{});
   }

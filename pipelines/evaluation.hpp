@@ -7,8 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <tweedie/dsl/detail/apply.hpp>
-#include <tweedie/dsl/fuse.hpp>
+#include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/dsl/stage.hpp>
 
 namespace tweedie {
@@ -70,57 +69,6 @@ inline constexpr bool can_be_off = requires(Guidance const& g, level const t) {
   { g.on(t) } -> std::same_as<bool>;
 };
 
-// What the stages make of a single branch, for a guidance whose formula is in x0 or eps; and the
-// noise that the caller gives, under its own symbols.
-template <class Stages> struct stage_branches {
-  Stages const* stages;
-  level t;
-
-  template <int I> auto predicts_of() const {
-    if constexpr (requires { stages->guidance.template predicts_of<I>(stages->predicts); })
-      return stages->guidance.template predicts_of<I>(stages->predicts);
-    else return stages->predicts;
-  }
-  template <int I> auto of_branch() const {
-    return make_answers(t, lift(sym::out<I>{}), form<>{}, form<>{});
-  }
-  template <int I> auto x0_of() const {
-    return substitute(of_branch<I>(), lift(predicts_of<I>().x0_of(t)));
-  }
-  template <int I> auto eps_of() const {
-    return substitute(of_branch<I>(), lift(predicts_of<I>().eps_of(t)));
-  }
-  template <int K>
-  auto noise_of(sym::noise_stream<K>) const
-      requires(!std::is_same_v<decltype(Stages::noise), drawn_noise>) {
-    return lift(sym::given_noise<K>{});
-  }
-};
-
-/// The form that answers a symbol, and the lines that come before it.
-template <class Before, class Value> struct answered {
-  Before before;
-  Value value;
-};
-
-/// A value of a stage: a form stays one, an expression becomes a node under `Name`.
-template <class Name, class A, class Before, class Value>
-auto answer_of_stage(A const& a, Before const& before, Value const& value) {
-  if constexpr (linear<Value>)
-    return answered<Before, decltype(substitute(a, lift(value)))>{before,
-                                                                  substitute(a, lift(value))};
-  else {
-    auto const one = lower<Before::nodes, Before::reduced>(a, assignment<Name, Value>{value});
-    using type = std::remove_const_t<decltype(one)>;
-    auto const lines = make_lowered<type::nodes, type::reduced>(
-        std::tuple_cat(before.lines, one.lines), before.value);
-    return answered<std::remove_const_t<decltype(lines)>, form<Name>>{lines, lift(Name{})};
-  }
-}
-template <class Before, class Value> answered<Before, Value> answer_by(Before before, Value value) {
-  return {before, value};
-}
-
 template <class G>
 concept guides_raw = requires(G const& g, level const t) {
   g.raw_of(t);
@@ -144,69 +92,137 @@ struct upcoming {
   level t, s;   ///< the next step's
 };
 
-/// One evaluation fused: the stages' answers at its level, then its statements. `Stored` are the
-/// statements with what is stored for later evaluations.
-template <bool Guided, class Stages, class... Stored>
-auto fuse_evaluation(Stages const& stages, level t, std::tuple<Stored...> const& stored) {
-  using namespace symbols;
-  using guidance_type = std::remove_cvref_t<decltype(stages.guidance)>;
-  stage_branches<Stages> const branches{&stages, t};
-  auto const of_branches = make_answers(t, lift(out<0>), form<>{}, form<>{}, branches);
+template <class Guidance> constexpr int extras_of() {
+  if constexpr (requires { Guidance::extras; }) return Guidance::extras;
+  else return 0;
+}
+template <class G> auto remembered(G const& guidance, level t) {
+  return std::get<0>(guidance.remember(t).evaluations).statements;
+}
 
-  // What the guidance remembers is made of the branches.
-  auto const remembered = [&] {
-    if constexpr (Guided && remembers<guidance_type>)
-      return detail::apply(
-          [&](auto const&... s) {
-            return lower_all<0, 0>(of_branches, std::tuple<>{}, std::tuple<>{}, s...);
-          },
-          std::get<0>(stages.guidance.remember(t).evaluations).statements);
-    else return nothing_before;
-  }();
-  auto const raw_now = [&] {
-    if constexpr (Guided && guides_raw<guidance_type>)
-      return answer_of_stage<sym::guided_raw>(of_branches, remembered, stages.guidance.raw_of(t));
-    else return answer_by(remembered, lift(out<0>));
-  }();
-  auto const of_raw = make_answers(t, raw_now.value, form<>{}, form<>{}, branches);
-  auto const predicted =
-      make_answers(t, raw_now.value, substitute(of_raw, lift(stages.predicts.x0_of(t))),
-                   substitute(of_raw, lift(stages.predicts.eps_of(t))), branches);
+}  // namespace detail
 
-  // A guidance in x0 or eps stands after the parameterization; of the two, what it does not give
-  // follows from x = alpha x0 + sigma eps.
-  constexpr bool in_x0 = Guided && guides_x0<guidance_type>;
-  constexpr bool in_eps = Guided && guides_eps<guidance_type>;
-  auto const x0_now = [&] {
-    if constexpr (in_x0)
-      return answer_of_stage<sym::guided_x0>(predicted, raw_now.before, stages.guidance.x0_of(t));
-    else return answer_by(raw_now.before, predicted.x0);
-  }();
-  auto const eps_now = [&] {
-    if constexpr (in_eps)
-      return answer_of_stage<sym::guided_eps>(predicted, x0_now.before, stages.guidance.eps_of(t));
-    else if constexpr (in_x0)
-      return answer_by(x0_now.before, (x - t.alpha * x0_now.value) / t.sigma_below());
-    else return answer_by(x0_now.before, predicted.eps);
-  }();
-  auto const guided = [&] {
-    if constexpr (in_eps && !in_x0)
-      return make_answers(t, raw_now.value, (x - t.sigma * eps_now.value) / t.alpha, eps_now.value,
-                          branches);
-    else return make_answers(t, raw_now.value, x0_now.value, eps_now.value, branches);
-  }();
+// What the stages say at a level: of their types alone in a constant expression.
+namespace lowering {
 
-  if constexpr (std::is_same_v<std::remove_cvref_t<decltype(stages.threshold)>, no_threshold>) {
-    return fuse(guided, eps_now.before, stored);
-  } else {
-    auto const clipped =
-        answer_of_stage<sym::thresholded>(guided, eps_now.before, stages.threshold.x0_of(t));
-    auto const halfway = make_answers(t, raw_now.value, clipped.value, guided.eps, branches);
-    auto const after =
-        make_answers(t, raw_now.value, clipped.value,
-                     substitute(halfway, lift(stages.threshold.eps_of(t))), branches);
-    return fuse(after, clipped.before, stored);
+/// What each branch predicts, if a guidance says that they differ.
+template <class G, class P>
+constexpr void put_branches(ir& p, G const* guidance, P const* predicts, level t,
+                            stage_formulas& to) {
+  if constexpr (requires { guidance->template predicts_of<0>(*predicts); })
+    [&]<int... I>(std::integer_sequence<int, I...>) {
+      auto const one = [&]<int B>(std::integral_constant<int, B>) {
+        using branch = std::remove_cvref_t<decltype(guidance->template predicts_of<B>(*predicts))>;
+        if (std::is_constant_evaluated())
+          return put_prediction(p, static_cast<branch const*>(nullptr), t);
+        branch const made = guidance->template predicts_of<B>(*predicts);
+        return put_prediction(p, &made, t);
+      };
+      (to.predicts.add(one(std::integral_constant<int, I>{})), ...);
+    }
+  (std::make_integer_sequence<int, G::branches + detail::extras_of<G>()>{});
+}
+
+template <class G> constexpr void put_guidance(ir& p, G const* stage, level t, stage_formulas& to) {
+  if constexpr (detail::remembers<G>)
+    put_all(p, said(stage, [&](G const& g) { return detail::remembered(g, t); }), to.remember);
+  if constexpr (detail::guides_raw<G>)
+    to.guided_raw = put_expression(p, said(stage, [&](G const& g) { return g.raw_of(t); }));
+  if constexpr (detail::guides_x0<G>)
+    to.guided_x0 = put_expression(p, said(stage, [&](G const& g) { return g.x0_of(t); }));
+  if constexpr (detail::guides_eps<G>)
+    to.guided_eps = put_expression(p, said(stage, [&](G const& g) { return g.eps_of(t); }));
+}
+
+template <class T>
+constexpr void put_threshold(ir& p, T const* stage, level t, stage_formulas& to) {
+  if constexpr (!std::is_same_v<T, no_threshold>) {
+    to.threshold_x0 = put_expression(p, said(stage, [&](T const& h) { return h.x0_of(t); }));
+    to.threshold_eps = put(p, said(stage, [&](T const& h) { return h.eps_of(t); }));
   }
+}
+
+/// The stage of a set, null where there is no set.
+template <class Stages, class Stage>
+constexpr Stage const* part(Stages const* s, Stage Stages::*member) {
+  if (std::is_constant_evaluated()) return nullptr;
+  return &(s->*member);
+}
+
+template <bool Guided, class Stages>
+constexpr stage_formulas put_stages(ir& p, Stages const* s, level t) {
+  stage_formulas to;
+  to.t = t;
+  to.noise_given = !std::is_same_v<decltype(Stages::noise), drawn_noise>;
+  to.predicts.add(put_prediction(p, part(s, &Stages::predicts), t));
+  put_branches(p, part(s, &Stages::guidance), part(s, &Stages::predicts), t, to);
+  if constexpr (Guided) put_guidance(p, part(s, &Stages::guidance), t, to);
+  put_threshold(p, part(s, &Stages::threshold), t, to);
+  return to;
+}
+
+/// The functions that a set of stages names, for `typed`.
+template <class V> using functions_of = typename functions_in<std::remove_cvref_t<V>>::type;
+template <class Stages> auto functions_of_stages() {
+  using G = decltype(Stages::guidance);
+  using T = decltype(Stages::threshold);
+  auto const raw = [] {
+    if constexpr (detail::guides_raw<G>)
+      return functions_of<decltype(std::declval<G const&>().raw_of(level{}))>{};
+    else return list<>{};
+  };
+  auto const x0 = [] {
+    if constexpr (detail::guides_x0<G>)
+      return functions_of<decltype(std::declval<G const&>().x0_of(level{}))>{};
+    else return list<>{};
+  };
+  auto const eps = [] {
+    if constexpr (detail::guides_eps<G>)
+      return functions_of<decltype(std::declval<G const&>().eps_of(level{}))>{};
+    else return list<>{};
+  };
+  auto const kept = [] {
+    if constexpr (detail::remembers<G>)
+      return functions_of<decltype(detail::remembered(std::declval<G const&>(), level{}))>{};
+    else return list<>{};
+  };
+  auto const limited = [] {
+    if constexpr (!std::is_same_v<T, no_threshold>)
+      return functions_of<decltype(std::declval<T const&>().x0_of(level{}))>{};
+    else return list<>{};
+  };
+  return detail::concat(list<function_entry<detail::same_function, 1>>{}, raw(), x0(), eps(),
+                        kept(), limited());
+}
+
+/// Statements among stages, as they stand.
+template <bool Guided, class Stages, class Statements> struct lowered_among {
+  using functions =
+      decltype(detail::concat(functions_of_stages<Stages>(), functions_of<Statements>{}));
+  static constexpr void lower(ir& p, Stages const* s, level t, Statements const& from) {
+    auto const formulas = put_stages<Guided>(p, s, t);
+    statements all;
+    put_all(p, from, all);
+    lower_evaluation(p, formulas, all);
+  }
+  static constexpr program_value value = [] {
+    ir p;
+    lower(p, nullptr, any_level, Statements{});
+    return assemble(p);
+  }();
+  using program = typename typed<value, functions>::type;
+};
+
+}  // namespace lowering
+
+namespace detail {
+
+/// One evaluation fused: the stages' answers at its level, then its statements.
+template <bool Guided, class Stages, class Statements>
+auto fuse_evaluation(Stages const& stages, level t, Statements const& statements) {
+  using lowered = lowering::lowered_among<Guided, Stages, Statements>;
+  return lowering::with_numbers<typename lowered::program>(
+      [&](lowering::ir& p) { lowered::lower(p, &stages, t, statements); });
 }
 
 }  // namespace detail

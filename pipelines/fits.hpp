@@ -418,13 +418,17 @@ template <class Kept, class Named, int Seen> struct readable {
       (is_answered<S> && S::rank < sym::branch_x0<0>::rank) || is_noise<S> ||
       is_broadcast<S> || std::is_same_v<S, sym::x> || std::is_same_v<S, sym::known> ||
       seen(S::rank, sym::past_x0<0>::rank) ||
-      seen(S::rank, sym::past_eps<0>::rank) || among<S>(Kept{}) || among<S>(Named{});
+      seen(S::rank, sym::past_eps<0>::rank) || mentions<S>(Kept{}) || mentions<S>(Named{});
 };
 template <class Allowed, class... S> constexpr bool only_of(list<S...>) {
   return (Allowed::template has<S> && ...);
 }
 
+template <template <class> class Keep, class... S>
+auto filter(list<S...>)
+    -> decltype(concat(std::conditional_t<Keep<S>::value, list<S>, list<>>{}...));
 template <class S> struct is_name : std::bool_constant<is_node<S>> {};
+template <class S> struct is_kept : std::bool_constant<is_buffer<S>> {};
 
 template <class Kept, class Named, int Seen> constexpr bool reads_defined(list<>) { return true; }
 template <class Kept, class Named, int Seen, class Statement, class... Rest>
@@ -438,7 +442,7 @@ template <class Kept, int Seen> constexpr bool steps_defined(step_of<>*) { retur
 template <class Kept, int Seen, class... Statement, class... Rest>
 constexpr bool steps_defined(step_of<evaluation<Statement...>, Rest...>*) {
   using kept =
-      decltype(concat(Kept{}, filter<loads>(assigned(std::declval<evaluation<Statement...>>()))));
+      decltype(concat(Kept{}, filter<is_kept>(assigned(std::declval<evaluation<Statement...>>()))));
   return reads_defined<Kept, list<>, Seen>(list<Statement...>{}) &&
          steps_defined<kept, Seen + 1>(static_cast<step_of<Rest...>*>(nullptr));
 }
@@ -450,7 +454,7 @@ template <class Sampler> constexpr bool keeps_across_steps() {
 }
 template <class Sampler, class Kind> auto kept_before() {
   if constexpr (keeps_across_steps<Sampler>() && (Kind::before > 0 || Kind::is_last))
-    return filter<loads>(all_assigned<Sampler>(kinds_of_step<Sampler>{}));
+    return filter<is_kept>(all_assigned<Sampler>(kinds_of_step<Sampler>{}));
   else return list<>{};
 }
 template <class Sampler, class... Kind> constexpr bool all_defined(list<Kind...>) {
@@ -463,7 +467,7 @@ template <class Sampler, class... Kind> constexpr bool all_steps(list<Kind...>) 
   return (is_step<formula_of<Sampler, Kind>> && ...);
 }
 template <class Sampler, class... Kind> constexpr bool all_assign_x(list<Kind...>) {
-  return (among<sym::x>(decltype(assigned(std::declval<formula_of<Sampler, Kind>>())){}) && ...);
+  return (mentions<sym::x>(decltype(assigned(std::declval<formula_of<Sampler, Kind>>())){}) && ...);
 }
 
 /// Whether first, last or enter are there in a form in which no step is taken.

@@ -35,8 +35,7 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/collapse.hpp>
-#include <tweedie/dsl/fuse.hpp>
+#include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/schedules/grids/given.hpp>
@@ -188,14 +187,26 @@ inline images dequantized(images pictures, likelihood_options const& of = {}) {
 
 namespace detail {
 
-/// The form of v = alpha eps - sigma x0 over x and the network's outputs.
-template <class Stages, bool Guided> auto slope_over_outputs(Stages const& s, level t) {
-  auto const raw = [&] {
-    if constexpr (Guided) return lift(s.guidance.raw_of(t));
-    else return lift(sym::out<0>{});
+/// The factors of x and of the network's outputs in v = alpha eps - sigma x0.
+struct slope_factors {
+  double of_x = 0, of_output[20] = {};
+};
+template <class Stages, bool Guided> slope_factors slope_over_outputs(Stages const& s, level t) {
+  lowering::ir p;
+  lowering::stage_formulas of;
+  of.t = t;
+  lowering::answers a{of};
+  a.raw = [&] {
+    if constexpr (Guided) return put(p, s.guidance.raw_of(t));
+    else return put(p, sym::out<0>{});
   }();
-  return substitute(make_answers(t, raw, form<>{}, form<>{}),
-                    t.alpha * lift(s.predicts.eps_of(t)) - t.sigma * lift(s.predicts.x0_of(t)));
+  auto const v = put(p, t.alpha * lift(s.predicts.eps_of(t)) - t.sigma * lift(s.predicts.x0_of(t)));
+  auto const slope = substitute(p, a, v);
+  slope_factors r;
+  for (int i = slope.first; i < slope.end; ++i)
+    if (p.terms[i].symbol == sym::x::rank) r.of_x += p.terms[i].c;
+    else r.of_output[p.terms[i].symbol - sym::out<0>::rank] += p.terms[i].c;
+  return r;
 }
 
 /// tr(dv / dx) of each sample from the traces of the network's rows; `seen` is what the network
@@ -204,13 +215,13 @@ template <bool Guided, class Stages>
 void trace_of_slope(Stages const& stages, batch const& b, level t, double seen,
                     std::span<double const> rows, double* of_samples) {
   auto const slope = slope_over_outputs<Stages, Guided>(stages, t);
-  double const of_x = coefficient<sym::x>(slope) * static_cast<double>(b.elements);
+  double const of_x = slope.of_x * static_cast<double>(b.elements);
   constexpr int branches = Guided ? decltype(Stages::guidance)::branches : 1;
   for (std::size_t i = 0; i < b.samples; ++i) {
     of_samples[i] = of_x;
     [&]<int... B>(std::integer_sequence<int, B...>) {
       ((of_samples[i] +=
-        coefficient<sym::out<B>>(slope) * seen * rows[static_cast<std::size_t>(B) * b.samples + i]),
+        slope.of_output[B] * seen * rows[static_cast<std::size_t>(B) * b.samples + i]),
        ...);
     }
     (std::make_integer_sequence<int, branches>{});

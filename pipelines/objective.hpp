@@ -350,19 +350,23 @@ struct examples {
 
 namespace detail {
 
+/// x0 and eps of a training example.
+struct training_truth {
+  auto x0_of(level) const { return symbols::known; }
+  auto eps_of(level) const { return symbols::noise_stream<training_noise_stream>; }
+};
+
 /// What the network sees at one level and the target, from `known`, the clean sample, and noise.
 template <class Predicts> auto noisy_and_target(Predicts predicts, level t) {
   using namespace symbols;
   double seen = 1;  // c_in, where the network is given c_in x
   if constexpr (requires { predicts.input_of(t); })
     seen = coefficient<sym::x>(lift(predicts.input_of(t)));
-  auto const truth =
-      make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
   auto const goal = [&] {
     if constexpr (target_fits<Predicts>()) return lift(predicts.target(t));
     else return lift(symbols::eps);
   }();
-  return fuse(truth, nothing_before,
+  return fuse(training_truth{}, t,
               std::tuple{x = seen * t.alpha * x0 + seen * t.sigma * eps, target = goal});
 }
 
@@ -518,11 +522,9 @@ struct objective {
   }
   std::string said_of_target(level t) const {
     using namespace symbols;
-    auto const truth =
-        make_answers(t, form<>{}, lift(known), lift(noise_stream<training_noise_stream>));
-    auto const of = collapse(substitute(truth, lift(predicts.target(t))));
-    double const of_clean = coefficient<sym::known>(of),
-                 of_noise = coefficient<sym::noise_stream<training_noise_stream>>(of);
+    auto const of = fuse(detail::training_truth{}, t,
+                         std::tuple{target = 0.0 * x0 + 0.0 * eps + predicts.target(t)});
+    double const of_clean = of.c[0], of_noise = of.c[1];
     // The share of x0 and of eps in what a form over x and raw derives.
     auto const derived = [&](auto const& form) {
       double const of_x = coefficient<sym::x>(form), of_raw = coefficient<sym::raw>(form);

@@ -3,31 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/any_fuse.hpp>
+#include <tweedie/dsl/lowering/lower.hpp>
 
 namespace tweedie {
 namespace {
 
 using detail::ranks_family;
-
-any_form term(double c, int rank) { return {{c, {rank}}}; }
-any_expression as_expression(any_form f) { return {.form = std::move(f)}; }
-any_form sum(any_form a, any_form const& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-any_form times(double k, any_form f) {
-  for (any_term& t : f) t.c *= k;
-  return f;
-}
-any_form over(any_form f, double k) {
-  for (any_term& t : f) t.c /= k;
-  return f;
-}
 
 bool has(std::vector<int> const& ranks, int rank) {
   return std::ranges::find(ranks, rank) != ranks.end();
@@ -162,21 +148,20 @@ void check_predictions(any_stages const& stages, std::vector<level> const& level
 /// How much of what the network gives enters x at most: the largest coefficient, in lines of x, of
 /// an output or of what an earlier evaluation kept of one. What a threshold or another node bounds
 /// is not asked.
-double largest_share(any_lowered const& lowered) {
+double largest_share(lowering::ir const& p) {
   auto const is_x = [](int rank) {
     return rank == sym::x::rank || (rank >= sym::arrived<0>::rank && rank < sym::let<0>::rank);
   };
   double r = 0;
-  for (auto const* lines : {&lowered.lines, &lowered.stored})
-    for (any_valued const& v : *lines) {
-      if (!is_x(v.line.target.rank) || v.line.reduction) continue;
-      auto number = v.numbers.begin() + static_cast<std::ptrdiff_t>(v.line.parameters());
-      for (any_sum const& sum : v.line.sums)
-        for (any_symbol const& s : sum) {
-          double const c = *number++;
-          if (ranks_family(sym::out<0>::rank, s.rank) || s.rank == sym::guided_raw::rank ||
-              s.rank == sym::guided_eps::rank || ranks_hundred(sym::past_eps<0>::rank, s.rank) ||
-              ranks_hundred(sym::keep<0>::rank, s.rank))
+  for (lowering::lines const* lines : {&p.computed, &p.stored})
+    for (lowering::line const& l : *lines) {
+      if (!is_x(l.target) || l.reduction) continue;
+      for (int s = l.sums.first; s < l.sums.end; ++s)
+        for (int i = p.sums[s].first; i < p.sums[s].end; ++i) {
+          auto const [c, rank] = p.terms[i];
+          if (ranks_family(sym::out<0>::rank, rank) || rank == sym::guided_raw::rank ||
+              rank == sym::guided_eps::rank || ranks_hundred(sym::past_eps<0>::rank, rank) ||
+              ranks_hundred(sym::keep<0>::rank, rank))
             r = std::max(r, std::abs(c));
         }
     }
@@ -190,99 +175,99 @@ struct kind_of_step {
   bool is_last = false;
 };
 
-/// Fuses the evaluations of a set of stages, as pipelines/evaluation.hpp does with types.
-struct fuser {
+/// A program with its numbers.
+struct numbered_program {
+  any_program program;
+  std::vector<double> numbers;
+};
+
+/// Lowers the evaluations of a set of stages, as pipelines/structure.hpp does for their types.
+struct lowering_of {
   any_stages const& stages;
   plan_layout const& layout;
+  path const& between;
 
-  /// A value of a stage: a form stays one, an expression becomes a node under a name.
-  any_form answer_of_stage(int name, any_answers const& a, any_lowered& before,
-                           any_expression const& value) const {
-    if (value.is_form()) return substitute(a, value.form);
-    lower(a, {{name}, value}, before);
-    return term(1, name);
-  }
-
-  any_lowered evaluation(level t, bool guided, std::vector<any_statement> const& statements) const {
-    any_guidance const& g = stages.guidance;
-    any_answers a{t, term(1, sym::out<0>::rank), {}, {}, {}, {}, layout.noise_given};
-    auto const of_branch = [&](auto of, int i) {
-      any_prediction const& predicts = stages.of_branches.empty()
-                                           ? stages.predicts
-                                           : stages.of_branches[static_cast<std::size_t>(i)];
-      any_answers const one{t, term(1, sym::out<0>::rank + i), {}, {}, {}, {}, false};
-      return substitute(one, (predicts.*of)(t));
+  lowering::stage_formulas formulas(lowering::ir& p, level t, bool guided) const {
+    lowering::stage_formulas to;
+    to.t = t;
+    to.noise_given = layout.noise_given;
+    auto const predicted = [&](any_prediction const& one) {
+      lowering::range const x0 = put(p, one.x0_of(t));
+      to.predicts.add({x0, put(p, one.eps_of(t))});
     };
-    a.branch_x0 = [&](int i) { return of_branch(&any_prediction::x0_of, i); };
-    a.branch_eps = [&](int i) { return of_branch(&any_prediction::eps_of, i); };
-
-    any_lowered all;
-    if (guided && g.remember)
-      for (any_statement const& s : g.remember(t)) lower(a, s, all);
-    if (guided && g.raw_of) a.raw = answer_of_stage(sym::guided_raw::rank, a, all, g.raw_of(t));
-    any_form const x0 = substitute(a, stages.predicts.x0_of(t));
-    any_form const eps = substitute(a, stages.predicts.eps_of(t));
-    a.x0 = x0;
-    a.eps = eps;
-
-    // A guidance in x0 or eps stands after the parameterization; of the two, what it does not give
-    // follows from x = alpha x0 + sigma eps.
-    bool const in_x0 = guided && g.x0_of, in_eps = guided && g.eps_of;
-    any_answers const predicted = a;
-    auto const x = term(1, sym::x::rank);
-    if (in_x0) a.x0 = answer_of_stage(sym::guided_x0::rank, predicted, all, g.x0_of(t));
-    if (in_eps) a.eps = answer_of_stage(sym::guided_eps::rank, predicted, all, g.eps_of(t));
-    else if (in_x0) a.eps = over(sum(x, times(-1, times(t.alpha, a.x0))), t.sigma_below());
-    if (in_eps && !in_x0) a.x0 = over(sum(x, times(-1, times(t.sigma, a.eps))), t.alpha);
-
+    predicted(stages.predicts);
+    for (any_prediction const& one : stages.of_branches) predicted(one);
+    any_guidance const& g = stages.guidance;
+    if (guided && g.remember) put_all(p, g.remember(t), to.remember);
+    if (guided && g.raw_of) to.guided_raw = put_expression(p, g.raw_of(t));
+    if (guided && g.x0_of) to.guided_x0 = put_expression(p, g.x0_of(t));
+    if (guided && g.eps_of) to.guided_eps = put_expression(p, g.eps_of(t));
     if (stages.threshold.x0_of) {
-      a.x0 = answer_of_stage(sym::thresholded::rank, a, all, stages.threshold.x0_of(t));
-      a.eps = substitute(a, stages.threshold.eps_of(t));
+      to.threshold_x0 = put_expression(p, stages.threshold.x0_of(t));
+      to.threshold_eps = put(p, stages.threshold.eps_of(t));
     }
-    for (any_statement const& s : statements) lower(a, s, all);
-    return all;
+    return to;
   }
 
-  /// The same over what the network's buffers hold.
-  any_fused in_buffers(any_fused of) const {
-    if (stages.buffers.plain()) return of;
+  /// Adds what a sampler does to x before the step from next.t to next.s.
+  void put_entering(lowering::ir& p, detail::upcoming const& next,
+                    lowering::statements& all) const {
+    if (!layout.enters) return;
+    lowering::statements after;
+    put_all(p, stages.sampler.enter(next.t, next.s, between), after);
+    then(p, all, after);
+  }
+  /// Adds what the network sees at a level.
+  void put_input(lowering::ir& p, level where, lowering::statements& all) const {
+    if (layout.inputs == 0) return;
+    lowering::statements after;
+    for (int b = 0; b < static_cast<int>(layout.inputs); ++b)
+      if (stages.predicts.input_of)
+        after.add({sym::net_in<0>::rank + b,
+                   put_expression(p, any_expression{.form = stages.predicts.input_of(where)})});
+      else after.add(lowering::copy_of(p, sym::net_in<0>::rank + b, sym::x::rank));
+    then(p, all, after);
+  }
+
+  /// The lines of an evaluation: its statements, and what is stored for later ones, which are the
+  /// past and what the network will see.
+  void evaluation(lowering::ir& p, level t, bool guided, std::vector<any_statement> const& from,
+                  bool final, bool is_last, detail::upcoming const& next) const {
+    bool const goes_on = !is_last || !final;
+    p.clear();
+    auto const said = formulas(p, t, guided);
+    lowering::statements all;
+    put_all(p, from, all);
+    if (goes_on && final) put_entering(p, next, all);
+    if (goes_on) {
+      put_input(p, next.where, all);
+      if (layout.past_x0 > 0) all.add(lowering::copy_of(p, sym::past_x0<0>::rank, sym::x0::rank));
+      if (layout.past_eps > 0)
+        all.add(lowering::copy_of(p, sym::past_eps<0>::rank, sym::eps::rank));
+    }
+    lower_evaluation(p, said, all);
+  }
+
+  /// Over what the network's buffers hold. Throws where a symbol is assigned twice, or an
+  /// evaluation is longer than there is room for.
+  numbered_program assembled(lowering::ir& p) const {
+    numbered_program r;
+    auto const value = assemble(p, [&](double c) { r.numbers.push_back(c); });
+    if (value.full) throw error(TWEEDIE_TOO_LONG);
+    if (value.assigned_twice >= 0)
+      throw error(fmt::format("a step assigns each symbol once, this one assigns {} twice",
+                              name_of(value.assigned_twice)));
+    r.program = detail::program_of(value);
+    if (stages.buffers.plain()) return r;
     auto const store = [&](any_symbol& s) {
       if (ranks_family(sym::net_in<0>::rank, s.rank)) s.element = layout.input;
       if (ranks_family(sym::out<0>::rank, s.rank)) s.element = layout.output;
     };
-    for (any_kernel& k : of.program.kernels) {
+    for (any_kernel& k : r.program.kernels) {
       for (any_symbol& s : k.reads) store(s);
       for (any_line& l : k.writes) store(l.target);
     }
-    return of;
-  }
-
-  std::vector<any_statement> input(std::vector<any_statement> statements, level where) const {
-    if (layout.inputs == 0) return statements;
-    auto const seen = as_expression(stages.predicts.input_of ? stages.predicts.input_of(where)
-                                                             : term(1, sym::x::rank));
-    std::vector<any_statement> inputs;
-    for (int b = 0; b < static_cast<int>(layout.inputs); ++b)
-      inputs.push_back({{sym::net_in<0>::rank + b}, seen});
-    return statements_then(std::move(statements), std::move(inputs));
-  }
-
-  /// The statements of an evaluation with what is stored for later ones: the past, and what the
-  /// network will see.
-  std::vector<any_statement> stored(std::vector<any_statement> statements, bool final, bool is_last,
-                                    detail::upcoming const& next, path const& between) const {
-    bool const goes_on = !is_last || !final;
-    if (layout.enters && goes_on && final)
-      statements =
-          statements_then(std::move(statements), stages.sampler.enter(next.t, next.s, between));
-    if (goes_on) {
-      statements = input(std::move(statements), next.where);
-      if (layout.past_x0 > 0)
-        statements.push_back({{sym::past_x0<0>::rank}, as_expression(term(1, sym::x0::rank))});
-      if (layout.past_eps > 0)
-        statements.push_back({{sym::past_eps<0>::rank}, as_expression(term(1, sym::eps::rank))});
-    }
-    return statements;
+    return r;
   }
 };
 
@@ -319,13 +304,13 @@ std::string why_not_finite(any_stages const& s, level t) {
 constexpr double largest_factor = 256;
 
 /// `unguided` makes the same evaluation without the guidance.
-void check_share(any_lowered const& lowered, any_stages const& stages, level t, level s,
-                 std::function<any_lowered()> const& unguided) {
+void check_share(lowering::ir const& lowered, any_stages const& stages, level t, level s,
+                 std::function<void(lowering::ir&)> const& unguided) {
   // A score is smaller than eps by sigma.
   double of_raw = 1;
   for (any_term const& term : stages.predicts.eps_of(t))
     if (term.symbol.rank == sym::raw::rank) of_raw = std::max(of_raw, std::abs(term.c));
-  auto const factor_of = [&](any_lowered const& of) {
+  auto const factor_of = [&](lowering::ir const& of) {
     return largest_share(of) / s.scale() / of_raw;
   };
   double const factor = factor_of(lowered);
@@ -339,7 +324,12 @@ void check_share(any_lowered const& lowered, any_stages const& stages, level t, 
   };
   bool const of_prediction = size_of_raw(stages.predicts.x0_of(t)) > largest_factor / 2;
   // Where the network's own share is large too, a weight of 1 is no cause.
-  bool const of_guidance = unguided && factor_of(unguided()) <= largest_factor / 16;
+  bool of_guidance = false;
+  if (unguided) {
+    auto const without = std::make_unique<lowering::ir>();
+    unguided(*without);
+    of_guidance = factor_of(*without) <= largest_factor / 16;
+  }
   throw error(fmt::format(
       "what the network gives at t = {} (alpha = {:.3g}, sigma = {:.3g}) would enter x at t = {} "
       "with the factor {:.4g}, and its errors too, expected {} at most: {}",
@@ -391,7 +381,8 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
           "read eps alone, so that it would limit nothing; expected thresholds::clip, or a sampler "
           "that reads x0, such as ddim");
   }
-  fuser const of{stages, layout_};
+  lowering_of const of{stages, layout_, between};
+  auto const ir = std::make_unique<lowering::ir>();
   std::size_t scratches = 0;
   for (structure const& s : structures_)
     scratches = std::max(scratches, s.code->program().scratches());
@@ -404,35 +395,37 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
     if (!order.empty()) next.where = kind.step.evaluations[order[0]].where.value_or(levels_[k]);
     return next;
   };
-  auto const start_of = [&](std::vector<any_statement> const& statements) {
-    any_lowered all;
-    any_answers const answers{levels_[0], {}, {}, {}, {}, {}, layout_.noise_given};
-    for (any_statement const& s : statements) lower(answers, s, all);
-    auto fused = of.in_buffers(assemble(std::move(all)));
-    if (!std::ranges::all_of(fused.numbers,
+  /// x of noise (or as it is), and what comes before the first evaluation.
+  auto const start_of = [&](bool fresh, bool enters, detail::upcoming const& next) {
+    ir->clear();
+    lowering::stage_formulas none;
+    none.noise_given = layout_.noise_given;
+    lowering::statements all;
+    if (fresh)
+      put_all(*ir,
+              {{{sym::x::rank},
+                {.form = {{levels_[0].prior_deviation(),
+                           {layout_.noise_given ? sym::x::rank
+                                                : sym::noise_stream<start_stream>::rank}}}}}},
+              all);
+    if (enters) {
+      of.put_entering(*ir, next, all);
+      of.put_input(*ir, next.where, all);
+    }
+    lower_evaluation(*ir, none, all);
+    auto made = of.assembled(*ir);
+    if (!std::ranges::all_of(made.numbers,
                              [](double c) { return std::isfinite(static_cast<float>(c)); }))
       throw error(
           fmt::format("before the first step, at t = {} (alpha = {}, sigma = {}): the sampler's "
                       "enter has a number that is not finite",
                       levels_[0].t, levels_[0].alpha, levels_[0].sigma));
-    return start_code{find(std::move(fused.program), compiled),
-                      {fused.numbers.begin(), fused.numbers.end()}};
+    return start_code{find(std::move(made.program), compiled),
+                      {made.numbers.begin(), made.numbers.end()}};
   };
-  auto const started = [&](std::vector<any_statement> statements, detail::upcoming const& next) {
-    if (layout_.enters)
-      statements =
-          statements_then(std::move(statements), stages.sampler.enter(next.t, next.s, between));
-    return of.input(std::move(statements), next.where);
-  };
-
   detail::upcoming next = upcoming_at(0);
-  double const scale = levels_[0].prior_deviation();
-  std::vector<any_statement> const fresh{
-      {{sym::x::rank},
-       as_expression(term(
-           scale, layout_.noise_given ? sym::x::rank : sym::noise_stream<start_stream>::rank))}};
-  fresh_ = start_of(layout_.enters ? fresh : started(fresh, next));
-  if (layout_.enters || layout_.inputs > 0) entering_ = start_of(started({}, next));
+  fresh_ = start_of(true, !layout_.enters, next);
+  if (layout_.enters || layout_.inputs > 0) entering_ = start_of(false, true, next);
 
   for (std::size_t k = 0; k < steps(); ++k) {
     begin_step();
@@ -453,15 +446,13 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
       next.where = i + 1 < order.size() ? where(order[i + 1]) : after;
       bool const guided = !stages.guidance.on || stages.guidance.on(t);
       bool const final = e + 1 == evaluations.size();
-      auto lowered = of.evaluation(
-          t, guided, of.stored(evaluations[e].statements, final, kind.is_last, next, between));
-      auto const unguided = [&] {
-        return of.evaluation(
-            t, false, of.stored(evaluations[e].statements, final, kind.is_last, next, between));
+      auto const lower = [&](lowering::ir& to, bool with_guidance) {
+        of.evaluation(to, t, with_guidance, evaluations[e].statements, final, kind.is_last, next);
       };
-      check_share(lowered, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1],
-                  guided ? std::function<any_lowered()>(unguided) : nullptr);
-      auto const fused = of.in_buffers(assemble(std::move(lowered)));
+      lower(*ir, guided);
+      check_share(*ir, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1],
+                  guided ? std::function([&](lowering::ir& to) { lower(to, false); }) : nullptr);
+      auto const fused = of.assembled(*ir);
       auto const same = [&](structure const& s) {
         return s.kind == kind.name && s.evaluation == e && s.guided == guided &&
                s.code->program() == fused.program;

@@ -1,8 +1,8 @@
 // A plan of stages that are chosen at run time.
 //
-// The formulas are fused as the compiler fuses types (dsl/any_fuse.hpp), so that program and
-// numbers are those of the typed pipeline, and so are the bits. A program that was compiled (one of
-// `compiled_programs`) runs as its kernel, any other as a list of terms.
+// The formulas are lowered by the code that lowers their types (dsl/lowering/lower.hpp), so that
+// program and numbers are those of the typed pipeline, and so are the bits. A program that was
+// compiled (one of `compiled_programs`) runs as its kernel, any other as a list of terms.
 #pragma once
 
 #include <functional>

@@ -45,10 +45,6 @@ template <class Stages, class... Kind> auto structures_of(list<Kind...>) {
           static_cast<formula_of<sampler, Kind>*>(nullptr))>{})){}...);
 }
 
-template <class Guidance> constexpr int extras_of() {
-  if constexpr (requires { Guidance::extras; }) return Guidance::extras;
-  else return 0;
-}
 template <class Guidance> constexpr int conditions_of() {
   if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
   else return 1;
@@ -114,117 +110,134 @@ template <class Stages> struct compiled {
 
   using structures = decltype(detail::structures_of<Stages>(kinds{}));
 
-  /// The statements of an evaluation with what is stored for later ones: the past, and what the
-  /// network will see.
-  template <class Structure, class Statements>
-  static auto stored(Stages const& stages, Statements const& statements, path const& p,
-                     detail::upcoming const& next) {
-    using namespace symbols;
-    using kind = typename Structure::kind;
-    constexpr bool final =
-        Structure::evaluation + 1 ==
-        detail::evaluations_in(static_cast<detail::formula_of<sampler, kind>*>(nullptr));
-    // Nothing comes after the last evaluation of the last step that could read it.
-    constexpr bool goes_on = !kind::is_last || !final;
-    auto const x0s = [] {
-      if constexpr (past_x0 > 0 && goes_on)
-        return std::tuple{assignment<sym::past_x0<0>, form<sym::x0>>{lift(x0)}};
-      else return std::tuple<>{};
-    }();
-    auto const epss = [] {
-      if constexpr (past_eps > 0 && goes_on)
-        return std::tuple{assignment<sym::past_eps<0>, form<sym::eps>>{lift(eps)}};
-      else return std::tuple<>{};
-    }();
-    auto const entered = [&] {
-      if constexpr (enters && goes_on && final)
-        return detail::statements_then(statements, entering(stages, p, next));
-      else return statements;
-    }();
-    auto const seen = [&] {
-      if constexpr (writes_input && goes_on)
-        return detail::statements_then(entered, input(stages, next.where));
-      else return entered;
-    }();
-    return std::tuple_cat(seen, x0s, epss);
-  }
-
-  /// What a sampler does to x before the step from next.t to next.s.
-  static auto entering(Stages const& stages, path const& p, detail::upcoming const& next) {
-    return std::get<0>(detail::enter_of(stages.sampler, next.t, next.s, p).evaluations).statements;
-  }
-  /// What the network sees at a level.
-  static auto input(Stages const& stages, level t) {
-    auto const form = [&] {
-      if constexpr (detail::scales_input<decltype(Stages::predicts)>)
-        return lift(stages.predicts.input_of(t));
-      else return lift(sym::x{});
-    }();
-    return [&]<int... B>(std::integer_sequence<int, B...>) {
-      return std::tuple<assignment<sym::net_in<B>, std::remove_const_t<decltype(form)>>...>{
-          assignment<sym::net_in<B>, std::remove_const_t<decltype(form)>>{form}...};
-    }
-    (std::make_integer_sequence<int, inputs>{});
-  }
-  /// The statements of a start, and of what follows before the first evaluation.
-  template <class... S>
-  static auto started(Stages const& stages, std::tuple<S...> const& statements, path const& p,
-                      detail::upcoming const& next) {
-    auto const entered = [&] {
-      if constexpr (enters) return detail::statements_then(statements, entering(stages, p, next));
-      else return statements;
-    }();
-    if constexpr (writes_input) return detail::statements_then(entered, input(stages, next.where));
-    else return entered;
-  }
-
-  /// The fused program of a structure with its numbers.
-  template <class Structure, class Statements>
-  static auto fuse(Stages const& stages, level t, Statements const& statements, path const& p,
-                   detail::upcoming const& next) {
-    return detail::fuse_evaluation<Structure::guided>(
-        stages, t, stored<Structure>(stages, statements, p, next));
-  }
-
   template <class Structure>
   using statements_of = std::remove_cvref_t<
       decltype(std::get<Structure::evaluation>(
                    std::declval<detail::formula_of<sampler, typename Structure::kind>>()
                        .evaluations)
                    .statements)>;
-  template <class Program> static constexpr auto in_buffers() {
-    if constexpr (buffers::plain) return std::type_identity<Program>{};
-    else return std::type_identity<stored_as<buffers, Program>>{};
+  static auto entering_in() {
+    if constexpr (enters)
+      return std::remove_cvref_t<decltype(std::get<0>(detail::enter_of(
+                                                          std::declval<sampler const&>(), level{},
+                                                          level{}, std::declval<path const&>())
+                                                          .evaluations)
+                                              .statements)>{};
+    else return std::tuple<>{};
   }
+  using entering = decltype(entering_in());  ///< what a sampler does to x before a step
+
+  /// Adds what a sampler does to x before the step from next.t to next.s.
+  static constexpr void put_entering(lowering::ir& p, Stages const* s, path const* between,
+                                     detail::upcoming const& next, lowering::statements& all) {
+    if constexpr (enters) {
+      lowering::statements after;
+      put_all(p,
+              lowering::said(
+                  lowering::part(s, &Stages::sampler),
+                  [&](sampler const& one) {
+                    return std::get<0>(detail::enter_of(one, next.t, next.s, *between).evaluations)
+                        .statements;
+                  }),
+              after);
+      then(p, all, after);
+    }
+  }
+  /// Adds what the network sees at a level.
+  static constexpr void put_input(lowering::ir& p, Stages const* s, level t,
+                                  lowering::statements& all) {
+    if constexpr (writes_input) {
+      using predicts = decltype(Stages::predicts);
+      lowering::statements after;
+      for (int b = 0; b < inputs; ++b)
+        if constexpr (detail::scales_input<predicts>)
+          after.add({sym::net_in<0>::rank + b,
+                     put_expression(
+                         p, lowering::said(lowering::part(s, &Stages::predicts),
+                                           [&](predicts const& one) { return one.input_of(t); }))});
+        else after.add(lowering::copy_of(p, sym::net_in<0>::rank + b, sym::x::rank));
+      then(p, all, after);
+    }
+  }
+
+  /// An evaluation: its statements, and what is stored for later ones, which are the past and what
+  /// the network will see.
+  template <class Structure> struct lowered {
+    using kind = typename Structure::kind;
+    using statements = statements_of<Structure>;
+    using functions = decltype(detail::concat(lowering::functions_of_stages<Stages>(),
+                                              lowering::functions_of<statements>{},
+                                              lowering::functions_of<entering>{}));
+    static constexpr bool final =
+        Structure::evaluation + 1 ==
+        detail::evaluations_in(static_cast<detail::formula_of<sampler, kind>*>(nullptr));
+    // Nothing comes after the last evaluation of the last step that could read it.
+    static constexpr bool goes_on = !kind::is_last || !final;
+
+    static constexpr void lower(lowering::ir& p, Stages const* s, level t, statements const& from,
+                                path const* between, detail::upcoming const& next) {
+      auto const formulas = lowering::put_stages<Structure::guided>(p, s, t);
+      lowering::statements all;
+      put_all(p, from, all);
+      if constexpr (goes_on && final) put_entering(p, s, between, next, all);
+      if constexpr (goes_on) {
+        put_input(p, s, next.where, all);
+        if (past_x0 > 0) all.add(lowering::copy_of(p, sym::past_x0<0>::rank, sym::x0::rank));
+        if (past_eps > 0) all.add(lowering::copy_of(p, sym::past_eps<0>::rank, sym::eps::rank));
+      }
+      lower_evaluation(p, formulas, all);
+    }
+    static constexpr lowering::program_value value = [] {
+      lowering::ir p;
+      lower(p, nullptr, lowering::any_level, statements{}, nullptr,
+            {lowering::any_level, lowering::any_level, lowering::any_level});
+      return assemble(p);
+    }();
+    using program = typename lowering::typed<value, functions, buffers>::type;
+  };
+  template <class Structure> using program_of = typename lowered<Structure>::program;
+
+  /// The fused program of a structure with its numbers.
   template <class Structure>
-  using program_of =
-      typename decltype(in_buffers<typename decltype(fuse<Structure>(
-                            std::declval<Stages const&>(), level{},
-                            std::declval<statements_of<Structure> const&>(),
-                            std::declval<path const&>(), detail::upcoming{}))::type>())::type;
+  static auto fuse(Stages const& stages, level t, statements_of<Structure> const& statements,
+                   path const& between, detail::upcoming const& next) {
+    return lowering::with_numbers<program_of<Structure>>([&](lowering::ir& p) {
+      lowered<Structure>::lower(p, &stages, t, statements, &between, next);
+    });
+  }
 
   template <class... S> static auto programs_in(list<S...>) -> list<program_of<S>...>;
   using programs = decltype(programs_in(structures{}));
 
   /// What runs at a start: x of noise, or as it is, and what comes before the first evaluation.
-  template <class Statements>
-  using start_of =
-      typename decltype(in_buffers<typename decltype(tweedie::fuse(
-                            make_answers(level{}, form<>{}, form<>{}, form<>{},
-                                         detail::stage_branches<Stages>{}),
-                            nothing_before, std::declval<Statements const&>()))::type>())::type;
-  template <class... Statement>
-  using started_of = decltype(started(std::declval<Stages const&>(),
-                                      std::declval<std::tuple<Statement...> const&>(),
-                                      std::declval<path const&>(), detail::upcoming{}));
+  template <bool Fresh, bool Enters> struct start {
+    static constexpr lowering::program_value value = [] {
+      lowering::ir p;
+      lowering::stage_formulas none;
+      none.noise_given = noise_given;
+      lowering::statements all;
+      if (Fresh)
+        all.add(lowering::copy_of(
+            p, sym::x::rank, noise_given ? sym::x::rank : sym::noise_stream<start_stream>::rank));
+      if (Enters) {
+        put_entering(p, nullptr, nullptr,
+                     {lowering::any_level, lowering::any_level, lowering::any_level}, all);
+        put_input(p, nullptr, lowering::any_level, all);
+      }
+      lower_evaluation(p, none, all);
+      return assemble(p);
+    }();
+    using functions =
+        decltype(detail::concat(list<lowering::function_entry<detail::same_function, 1>>{},
+                                lowering::functions_of<entering>{}));
+    using program = typename lowering::typed<value, functions, buffers>::type;
+  };
   static auto starts_in() {
-    using drawn =
-        std::conditional_t<noise_given, form<sym::x>, form<sym::noise_stream<start_stream>>>;
-    using fresh = assignment<sym::x, drawn>;
-    if constexpr (enters) return list<start_of<std::tuple<fresh>>, start_of<started_of<>>>{};
+    if constexpr (enters)
+      return list<typename start<true, false>::program, typename start<false, true>::program>{};
     else if constexpr (writes_input)
-      return list<start_of<started_of<fresh>>, start_of<started_of<>>>{};
-    else return list<start_of<std::tuple<fresh>>>{};
+      return list<typename start<true, true>::program, typename start<false, true>::program>{};
+    else return list<typename start<true, false>::program>{};
   }
   using starts = decltype(starts_in());
 

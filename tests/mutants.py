@@ -21,11 +21,11 @@ import tempfile
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FILES = ["samplers/*.hpp", "networks/predicts.hpp", "networks/predicts/*.hpp", "networks/guidance.hpp",
-         "networks/guidances/*.hpp", "networks/thresholds.hpp", "dsl/expression.hpp", "dsl/lower.hpp"]
+         "networks/guidances/*.hpp", "networks/thresholds.hpp", "dsl/expression.hpp", "dsl/lowering/lower.hpp"]
 # The tests that are about a file, the likeliest first; those of a file that is not here are found by its name.
 TESTS_OF = {
     "dsl/expression.hpp": ["test_language", "test_form", "test_inpainting"],
-    "dsl/lower.hpp": ["test_language", "test_laws", "test_run_time"],
+    "dsl/lowering/lower.hpp": ["test_language", "test_laws", "test_run_time"],
     "networks/guidance.hpp": ["test_guidance", "test_guidance_formulas"],
     "networks/guidances/classifier.hpp": ["test_guidance", "test_guidance_formulas"],
     "networks/predicts.hpp": ["test_laws", "test_encoding", "test_sde"],

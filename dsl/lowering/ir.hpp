@@ -6,19 +6,33 @@
 // one `ir`.
 #pragma once
 
-#include <cstddef>
-
 #include <tweedie/dsl/any_program.hpp>
 #include <tweedie/dsl/expression.hpp>
 
 namespace tweedie::lowering {
 
+/// Room for N, which is not written before it is used, unless `Written`: a constant that lasts has
+/// to be.
+template <class T, int N, bool Written> struct room {
+  T items[N];
+  constexpr room() {}
+};
+template <class T, int N> struct room<T, N, true> { T items[N]{}; };
+
 /// A list with room for N. What no longer fits is not there, and `full` says so.
-template <class T, int N> struct fixed_list {
-  T items[N]{};
+template <class T, int N, bool Written = false> struct fixed_list : room<T, N, Written> {
+  using room<T, N, Written>::items;
   int size = 0;
   bool full = false;
 
+  constexpr fixed_list() = default;
+  constexpr fixed_list(fixed_list const& other) : room<T, N, Written>() { *this = other; }
+  constexpr fixed_list& operator=(fixed_list const& other) {
+    for (int i = 0; i < other.size; ++i) items[i] = other.items[i];
+    size = other.size;
+    full = other.full;
+    return *this;
+  }
   constexpr int add(T item) {
     if (size == N) full = true;
     else items[size++] = item;
@@ -37,38 +51,38 @@ template <class T, int N> struct fixed_list {
 
 /// Some of an array: those at first, first + 1, ..., end - 1.
 struct range {
-  int first = 0, end = 0;
+  int first, end;
   constexpr int size() const { return end - first; }
 };
 
 struct term {
-  double c = 0;
-  int symbol = 0;  ///< its rank
+  double c;
+  int symbol;  ///< its rank
 };
 
 /// A form, or a function or a reduction of several expressions.
 struct expression {
-  range terms = {};  ///< where there is neither function nor reduction
-  any_function const* function = nullptr;
-  any_reduction const* reduction = nullptr;
-  range parameters = {}, arguments = {};
+  range terms;  ///< where there is neither function nor reduction
+  any_function const* function;
+  any_reduction const* reduction;
+  range parameters, arguments;
   constexpr bool is_form() const { return !function && !reduction; }
 };
 
 /// target = the expression at `value`.
 struct statement {
-  int target = 0, value = 0;
+  int target, value;
 };
 
 /// The statements of an evaluation.
-using statements = fixed_list<statement, 60>;
+using statements = fixed_list<statement, 160>;
 
 /// target = the sum, function(parameters; sums) or reduction(parameters; sums).
 struct line {
-  int target = 0;
-  any_function const* function = nullptr;
-  any_reduction const* reduction = nullptr;
-  range parameters = {}, sums = {};
+  int target;
+  any_function const* function;
+  any_reduction const* reduction;
+  range parameters, sums;
 };
 
 inline constexpr int most_lines = 200;
@@ -78,12 +92,18 @@ using lines = fixed_list<line, most_lines>;
 
 /// What an evaluation is made of, from the formulas as written to the lines that are left of them.
 struct ir {
-  fixed_list<term, 2000> terms;
-  fixed_list<double, 256> parameters;
+  fixed_list<term, 6000> terms;
+  fixed_list<double, 1000> parameters;
   fixed_list<expression, 400> expressions;
   fixed_list<range, 600> sums;  ///< of lines: ranges of terms
   lines computed, stored;
   int nodes = 0, reduced = 0;  ///< names given so far
+
+  /// Makes room for another evaluation.
+  constexpr void clear() {
+    terms.size = parameters.size = expressions.size = sums.size = 0;
+    computed.size = stored.size = nodes = reduced = 0;
+  }
 
   constexpr bool full() const {
     return terms.full || parameters.full || expressions.full || sums.full || computed.full ||
@@ -99,25 +119,27 @@ struct kernel {
 
 /// A line of a program: its sums are a range of the program's sums.
 struct program_line {
-  int target = 0;
-  any_function const* function = nullptr;
-  any_reduction const* reduction = nullptr;
-  range sums = {};
+  int target;
+  any_function const* function;
+  any_reduction const* reduction;
+  range sums;
   constexpr bool computes() const { return function != nullptr; }
   constexpr bool reduces() const { return reduction != nullptr; }
 };
 
 /// What an evaluation compiles to, without its numbers.
 struct program_value {
-  fixed_list<int, 1000> symbols;
-  fixed_list<range, 400> sums;  ///< of symbols
-  fixed_list<program_line, 300> lines;
-  fixed_list<kernel, 21> kernels;
-  bool full = false;  ///< something did not fit
+  fixed_list<int, 2000, true> symbols;
+  fixed_list<range, 600, true> sums;  ///< of symbols
+  fixed_list<program_line, 300, true> lines;
+  fixed_list<kernel, 21, true> kernels;
+  bool full = false;        ///< something did not fit
+  int assigned_twice = -1;  ///< the rank of a symbol that two lines store
 };
 
 /// Said if something did not fit.
-#define TWEEDIE_TOO_LONG \
-  "an evaluation has more in it than fits: 200 lines, 2000 terms and 400 symbols are the most"
+#define TWEEDIE_TOO_LONG                                                                \
+  "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols " \
+  "and 1000 parameters of functions are the most"
 
 }  // namespace tweedie::lowering

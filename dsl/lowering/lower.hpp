@@ -24,7 +24,7 @@ constexpr void rename_x(ir& p, int at, int name) {
 /// A statement that gives a symbol the value of another.
 constexpr statement copy_of(ir& p, int target, int from) {
   int const first = p.terms.add({1, from});
-  return {target, p.expressions.add({.terms = {first, first + 1}})};
+  return {target, p.expressions.add({{first, first + 1}, nullptr, nullptr, {}, {}})};
 }
 
 /// Adds statements that read the x at which those before them arrive: `then`. Their expressions are
@@ -50,10 +50,11 @@ constexpr void then(ir& p, statements& all, statements const& after) {
 // ---- The formulas of the stages ----
 
 struct prediction_formulas {
-  range x0 = {}, eps = {};  ///< forms over x and raw
+  range x0, eps;  ///< forms over x and raw
 };
 
-/// What the stages of a pipeline say at a level. An expression of -1 is none.
+/// What the stages of a pipeline say at a level; without a prediction x0, eps and raw are nothing.
+/// An expression of -1 is none.
 struct stage_formulas {
   level t;
   fixed_list<prediction_formulas, 21> predicts;  ///< the network's, then (if any) each branch's
@@ -99,8 +100,9 @@ constexpr void add_answer(ir& p, answers const& a, double k, int symbol) {
     add_form(p, f, [&](double c) { return factor(c) * k; });
   };
   auto const same = [](double c) { return c; };
-  auto const branch = [&](int i) -> prediction_formulas const& {
-    return a.stages.predicts[a.stages.predicts.size == 1 ? 0 : i + 1];
+  auto const branch = [&](int i) {
+    auto const& all = a.stages.predicts;
+    return all.size == 0 ? prediction_formulas{} : all[all.size == 1 ? 0 : i + 1];
   };
   if (symbol == sym::raw::rank) add(a.raw, same);
   else if (symbol == sym::x0::rank) add(a.x0, same);
@@ -207,13 +209,15 @@ constexpr range answer_of_stage(ir& p, answers const& a, int name, int value) {
 /// The lines of an evaluation: what the stages answer at its level, then its statements.
 constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const& all) {
   level const& t = s.t;
-  answers a{s, form_of(p, 1, sym::out<0>::rank)};
+  answers a{s};
+  if (s.predicts.size > 0) a.raw = form_of(p, 1, sym::out<0>::rank);
   for (statement const& one : s.remember) lower(p, a, one);  // made of the branches
   if (s.guided_raw >= 0) a.raw = answer_of_stage(p, a, sym::guided_raw::rank, s.guided_raw);
 
-  // One after the other: eps_of may not read x0.
-  range const x0 = substitute(p, a, s.predicts[0].x0), eps = substitute(p, a, s.predicts[0].eps);
-  a.x0 = x0, a.eps = eps;
+  if (s.predicts.size > 0) {  // one after the other: eps_of may not read x0
+    range const x0 = substitute(p, a, s.predicts[0].x0), eps = substitute(p, a, s.predicts[0].eps);
+    a.x0 = x0, a.eps = eps;
+  }
 
   // A guidance in x0 or eps stands after the parameterization; of the two, what it does not give
   // follows from x = alpha x0 + sigma eps.
@@ -367,6 +371,7 @@ template <class Numbers> struct program_builder {
   constexpr void add_program() {
     lines writes = p.stored;
     sort_by_target(writes);
+    to.assigned_twice = assigned_twice(writes);
     lines const all = live(p, p.computed, writes);
 
     // The phase of a line is that of the latest of what it reads; a reduction's value is there one

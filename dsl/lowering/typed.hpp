@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -63,6 +64,25 @@ template <class E> constexpr int put_expression(ir& p, E const& e) {
 
 template <class Target, class V> constexpr statement put(ir& p, assignment<Target, V> const& s) {
   return {Target::rank, put_expression(p, s.value)};
+}
+template <class... S> constexpr void put_all(ir& p, std::tuple<S...> const& from, statements& to) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (to.add(put(p, std::get<I>(from))), ...); }
+  (std::index_sequence_for<S...>{});
+}
+
+/// What a stage answers. In a constant expression, where stages are not constexpr, a value of the
+/// same type: its numbers are 0, and `stage` may be null.
+template <class Stage, class Ask> constexpr auto said(Stage const* stage, Ask ask) {
+  if (std::is_constant_evaluated()) return std::remove_cvref_t<decltype(ask(*stage))>{};
+  else return ask(*stage);
+}
+/// A level at which nothing is divided by 0, for constant expressions.
+inline constexpr level any_level{.t = 1, .sigma = 1, .dalpha = 1, .dsigma = 1};
+
+template <class P> constexpr prediction_formulas put_prediction(ir& p, P const* stage, level t) {
+  range const x0 = put(p, said(stage, [&](P const& s) { return s.x0_of(t); }));
+  range const eps = put(p, said(stage, [&](P const& s) { return s.eps_of(t); }));
+  return {x0, eps};
 }
 
 // ---- Symbols and functions by number ----
@@ -146,9 +166,17 @@ template <class First, class... Rest> struct nth<0, list<First, Rest...>> { usin
 
 // ---- Back to types ----
 
-/// The types of the program at `P`, whose functions are among the entries of `Functions`.
-template <auto const& P, class Functions> struct typed {
+/// What buffers hold if nobody says otherwise.
+struct floats {
+  template <class S> using of = float;
+};
+
+/// The types of the program at `P`, whose functions are among the entries of `Functions`; a buffer
+/// holds what `Storage::of<Symbol>` says.
+template <auto const& P, class Functions, class Storage = floats> struct typed {
   static_assert(!P.full, TWEEDIE_TOO_LONG);
+  static_assert(P.assigned_twice < 0,
+                "a step assigns each symbol once, this one assigns one twice");
   template <int N> using count = std::make_integer_sequence<int, N>;
 
   template <template <class...> class To, int First, class... Before, int... I>
@@ -157,6 +185,12 @@ template <auto const& P, class Functions> struct typed {
   /// To<Before..., the symbols of a range...>
   template <template <class...> class To, int First, int End, class... Before>
   using symbols = decltype(symbols_in<To, First, Before...>(count<End - First>{}));
+
+  /// A symbol with what its buffer holds.
+  template <class S>
+  using in_memory = std::conditional_t<std::is_same_v<typename Storage::template of<S>, float>, S,
+                                       as<S, typename Storage::template of<S>>>;
+  template <class... S> static auto all_in_memory(list<S...>) -> list<in_memory<S>...>;
 
   template <int L>
   using function_of = typename nth<entry_of(Functions{}, P.lines[L]), Functions>::type::type;
@@ -175,7 +209,7 @@ template <auto const& P, class Functions> struct typed {
     constexpr int first = P.lines[L].sums.first, n = P.lines[L].sums.size();
     if constexpr (P.lines[L].reduces()) return decltype(reduction_in<L, first>(count<n>{})){};
     else if constexpr (P.lines[L].computes()) return decltype(node_in<L, first>(count<n>{})){};
-    else return sum_of<first, symbol_at<P.lines[L].target>>{};
+    else return sum_of<first, in_memory<symbol_at<P.lines[L].target>>>{};
   }
   template <int First, int... I>
   static auto lines_in(std::integer_sequence<int, I...>) -> list<decltype(line_at<First + I>())...>;
@@ -183,7 +217,7 @@ template <auto const& P, class Functions> struct typed {
 
   template <int K> struct kernel_at {
     static constexpr kernel k = P.kernels[K];
-    using type = program<symbols<list, k.reads.first, k.reads.end>,
+    using type = program<decltype(all_in_memory(symbols<list, k.reads.first, k.reads.end>{})),
                          symbols<list, k.noises.first, k.noises.end>,
                          lines<k.nodes.first, k.nodes.end>, lines<k.writes.first, k.writes.end>,
                          extras<symbols<list, k.masks.first, k.masks.end>,
@@ -201,3 +235,121 @@ template <auto const& P, class Functions> struct typed {
 };
 
 }  // namespace tweedie::lowering
+
+namespace tweedie {
+
+/// A program with its numbers, in double.
+template <class Program> struct fused {
+  using type = Program;
+  std::array<double, Program::coefficients> c{};
+};
+
+namespace lowering {
+
+/// The numbers of a program whose lines `lower` makes.
+template <class Program, class Lower> fused<Program> with_numbers(Lower lower) {
+  fused<Program> r;
+  ir p;
+  lower(p);
+  auto to = r.c.begin();
+  assemble(p, [&](double c) { *to++ = c; });
+  return r;
+}
+
+struct no_prediction {};
+
+/// Statements in which x0 and eps are what a prediction, or something like one, says.
+template <class P, class Statements> struct lowered_statements {
+  using functions = decltype(detail::concat(list<function_entry<detail::same_function, 1>>{},
+                                            typename functions_in<Statements>::type{}));
+  static constexpr void lower(ir& p, P const* predicts, level t, Statements const& from) {
+    stage_formulas s;
+    s.t = t;
+    if constexpr (!std::is_same_v<P, no_prediction>) s.predicts.add(put_prediction(p, predicts, t));
+    statements all;
+    put_all(p, from, all);
+    lower_evaluation(p, s, all);
+  }
+  static constexpr program_value value = [] {
+    ir p;
+    lower(p, nullptr, any_level, Statements{});
+    return assemble(p);
+  }();
+  using program = typename typed<value, functions>::type;
+};
+
+}  // namespace lowering
+
+/// The kernel of the statements of one evaluation: std::tuple{x = ..., keep<0> = ...}, in which x0
+/// and eps are what `predicts` says at t.
+template <class P, class Statements>
+auto fuse(P const& predicts, level t, Statements const& statements) {
+  using lowered = lowering::lowered_statements<P, Statements>;
+  return lowering::with_numbers<typename lowered::program>(
+      [&](lowering::ir& p) { lowered::lower(p, &predicts, t, statements); });
+}
+
+namespace lowering {
+
+/// The numbers of statements of buffers and noise alone: each is a sum of some of those that are
+/// written, and the compiler finds out of which.
+template <class Statements> struct gathered {
+  using lowered = lowered_statements<no_prediction, Statements>;
+  static constexpr std::size_t size = lowered::program::coefficients;
+  static constexpr std::size_t most = 52;  ///< bits that a double holds
+
+  /// A bit for each term in the order written, the first for 1; a parameter is below 0.
+  struct sources {
+    std::array<double, size> of{};
+    std::size_t terms = 0, parameters = 0;
+  };
+  static constexpr sources found = [] {
+    ir p;
+    statements all;
+    put_all(p, Statements{}, all);
+    sources r;
+    r.terms = static_cast<std::size_t>(p.terms.size);
+    r.parameters = static_cast<std::size_t>(p.parameters.size);
+    double bit = 1;
+    for (int i = 0; i < p.terms.size && i < static_cast<int>(most); ++i) p.terms[i].c = bit *= 2;
+    for (int i = 0; i < p.parameters.size; ++i) p.parameters[i] = -1 - i;
+    stage_formulas none;
+    none.t = any_level;
+    lower_evaluation(p, none, all);
+    std::size_t n = 0;
+    assemble(p, [&](double c) { r.of[n++] = c; });
+    return r;
+  }();
+
+  static fused<typename lowered::program> from(Statements const& written) {
+    ir p;
+    statements all;
+    put_all(p, written, all);
+    std::array<double, found.terms + found.parameters + 1> numbers{};
+    for (std::size_t i = 0; i < found.terms; ++i) numbers[i] = p.terms[static_cast<int>(i)].c;
+    for (std::size_t i = 0; i < found.parameters; ++i)
+      numbers[found.terms + i] = p.parameters[static_cast<int>(i)];
+    fused<typename lowered::program> r;
+    for (std::size_t i = 0; i < size; ++i)
+      if (found.of[i] < 0)
+        r.c[i] = numbers[found.terms + static_cast<std::size_t>(-1 - found.of[i])];
+      else {
+        auto bits = static_cast<std::uint64_t>(found.of[i]);
+        if (bits & 1) r.c[i] = 1;
+        for (std::size_t k = 0; bits >>= 1; ++k)
+          if (bits & 1) r.c[i] += numbers[k];
+      }
+    return r;
+  }
+};
+
+}  // namespace lowering
+
+/// The same of buffers and noise alone.
+template <class Statements> auto fuse(Statements const& statements) {
+  using gathered = lowering::gathered<Statements>;
+  if constexpr (gathered::found.terms < gathered::most) return gathered::from(statements);
+  else return fuse(lowering::no_prediction{}, level{}, statements);
+}
+
+}  // namespace tweedie

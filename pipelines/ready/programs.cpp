@@ -12,7 +12,7 @@ namespace {
 any_code start_program() {
   using namespace symbols;
   auto const start = tweedie::step(x = 1.0 * noise_stream<start_stream>);
-  auto const fused = fuse(no_answers, nothing_before, std::get<0>(start.evaluations).statements);
+  auto const fused = fuse(std::get<0>(start.evaluations).statements);
   return tweedie::detail::code_of<typename std::remove_const_t<decltype(fused)>::type>();
 }
 

@@ -152,8 +152,7 @@ class session {
   /// The program of one formula without a pipeline.
   template <class... Statements>
   void run_step(std::string const& name, step_of<evaluation<Statements...>> const& one) {
-    using fused =
-        decltype(fuse(no_answers, nothing_before, std::get<0>(one.evaluations).statements));
+    using fused = decltype(fuse(std::get<0>(one.evaluations).statements));
     run<typename fused::type>(name);
   }
 

@@ -21,7 +21,7 @@ LAYERS = {
 }
 # What is not the language's own: the files that may include it, as the beginnings of their paths.
 OTHERS = {
-    r"boost/hana/": ["dsl/collapse.hpp", "pipelines/structure.hpp", "pipelines/ready/product.hpp"],
+    r"boost/hana/": ["pipelines/structure.hpp", "pipelines/ready/product.hpp"],
     r"boost/(?!hana/)": [],
     r"thrust/|cub/|cuda/": ["dsl/backends/thrust.cpp", "dsl/on_device.hpp"],
     r"cuda_runtime": ["dsl/backends/cuda.hpp"],

@@ -6,7 +6,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <array>
 #include <boost/test/unit_test.hpp>
-#include <tweedie/dsl/collapse.hpp>
+#include <tweedie/dsl/form.hpp>
 #include <tweedie/networks/predicts/consistency.hpp>
 #include <tweedie/samplers/consistency.hpp>
 #include <tweedie/schedules/edm.hpp>

@@ -3,7 +3,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
-#include <tweedie/dsl/collapse.hpp>
+#include <tweedie/dsl/form.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
@@ -20,13 +20,12 @@ level const here{.t = 3, .alpha = 0.8, .sigma = 0.5, .dalpha = -0.7, .dsigma = 0
 /// The numbers of x, out<0> and out<1> in a form once x, raw, x0 and eps are answered.
 template <class P, class F> std::array<double, 3> answered(F f) {
   using namespace symbols;
-  guidance::classifier_free const guide{.w = 2};
-  auto const raw_form = guide.raw_of(here);
-  auto const of_raw = make_answers(here, raw_form, form<>{}, form<>{});
-  auto const all = make_answers(here, raw_form, substitute(of_raw, lift(P{}.x0_of(here))),
-                                substitute(of_raw, lift(P{}.eps_of(here))));
-  auto const r = collapse(substitute(all, lift(f)));
-  return {coefficient<sym::x>(r), coefficient<sym::out<0>>(r), coefficient<sym::out<1>>(r)};
+  stage_set<schedules::cosine, P, guidance::classifier_free, no_threshold, samplers::ddim> const s{
+      {}, {}, {.w = 2}, {}, {}};
+  // keep<0> is stored as it is written.
+  auto const r = tweedie::detail::fuse_evaluation<true>(
+      s, here, std::tuple{keep<0> = 0.0 * x + 0.0 * out<0> + 0.0 * out<1> + f});
+  return {r.c[0], r.c[1], r.c[2]};
 }
 
 void close(double value, double expected, double tolerance = 1e-12) {
@@ -43,14 +42,14 @@ double value(std::array<double, 3> const& c, double x, double out0, double out1)
 
 BOOST_AUTO_TEST_CASE(arithmetic) {
   using namespace symbols;
-  auto const f = collapse((x + 2 * eps) / 4 - 3 * (noise - x * 0.5) + -eps);
+  auto const f = (x + 2 * eps) / 4 - 3 * (noise - x * 0.5) + -eps;
   BOOST_TEST(coefficient<sym::x>(f) == 0.25 + 1.5);
   BOOST_TEST(coefficient<sym::eps>(f) == 0.5 - 1);
   BOOST_TEST(coefficient<sym::noise_stream<0>>(f) == -3);
   BOOST_TEST(coefficient<sym::known>(f) == 0);
-  BOOST_TEST(coefficient<sym::x>(collapse(x - x)) == 0);
+  BOOST_TEST(coefficient<sym::x>(x - x) == 0);
   BOOST_TEST(coefficient<sym::x>(lift(+x)) == 1);
-  BOOST_TEST(coefficient<sym::x>(collapse(2 * x + 3 * x)) == 5, "integers are numbers");
+  BOOST_TEST(coefficient<sym::x>(2 * x + 3 * x) == 5, "integers are numbers");
 }
 
 // Whatever a network predicts: from the true x0 and eps of both branches, x0, eps, score, v and
@@ -108,10 +107,29 @@ BOOST_AUTO_TEST_CASE(a_node_is_read_by_name) {
   for (int i = 0; i < 4; ++i) BOOST_TEST(a[i] == expected[i]);
 }
 
+BOOST_AUTO_TEST_CASE(numbers_that_the_compiler_finds_are_those_of_the_lowering) {
+  using namespace symbols;
+  auto const both = [](auto const& statements) {
+    using type = lowering::lowered_statements<lowering::no_prediction,
+                                              std::remove_cvref_t<decltype(statements)>>;
+    auto const expected = lowering::with_numbers<typename type::program>(
+        [&](lowering::ir& p) { type::lower(p, nullptr, level{}, statements); });
+    auto const found = fuse(statements);
+    static_assert(std::is_same_v<decltype(found), decltype(expected)>);
+    BOOST_TEST(found.c == expected.c, boost::test_tools::per_element());
+  };
+  both(std::tuple{x = 0.1 * x + 0.7 * known + 0.3 * x - 0.4 * known + 1.5 * noise});
+  both(std::tuple{let<0> = clamp(0.3 * x + known, -0.5, 0.25),
+                  x = product(clamp(0.2 * let<0> + x, -2, 3), exp(0.5 * known - 0.1 * x)),
+                  keep<0> = 3 * x});
+  both(std::tuple{x = product(norm(0.25 * x + known), quantile_of_abs(known, 0.9))});
+  auto const then_more = then(step(x = 0.5 * x + known), x = 2 * x - noise);
+  both(std::get<0>(then_more.evaluations).statements);
+}
+
 BOOST_AUTO_TEST_CASE(a_node_nobody_reads_loads_nothing) {
   using namespace symbols;
-  auto const f =
-      fuse(no_answers, nothing_before, std::tuple{let<0> = clamp(known, 0, 1), x = 2 * x});
+  auto const f = fuse(std::tuple{let<0> = clamp(known, 0, 1), x = 2 * x});
   using type = decltype(f)::type;
   BOOST_TEST(type::reads == 1u);
   BOOST_TEST(type::nodes == 0u);

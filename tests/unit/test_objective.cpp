@@ -28,7 +28,7 @@ std::vector<sample_key> keys_of(std::size_t n, std::uint64_t seed = 1, std::uint
 }
 
 template <class P> double target_of(P predicts, level t, double x0, double eps) {
-  auto const f = collapse(lift(predicts.target(t)));
+  auto const f = lift(predicts.target(t));
   return coefficient<sym::x0>(f) * x0 + coefficient<sym::eps>(f) * eps;
 }
 
@@ -191,7 +191,8 @@ BOOST_AUTO_TEST_CASE(velocity_on_a_table_is_that_of_continuous_time) {
     BOOST_TEST(std::abs(ratio - 1) < 0.01, "t = " << k << ": " << ratio);
     // and says the same x0 and eps
     double const x = table.alpha * 0.4 - table.sigma * 1.1, raw = target_of(u, table, 0.4, -1.1);
-    auto const x0 = collapse(lift(u.x0_of(table))), eps = collapse(lift(u.eps_of(table)));
+    auto const x0 = lift(u.x0_of(table));
+    auto const eps = lift(u.eps_of(table));
     close(coefficient<sym::x>(x0) * x + coefficient<sym::raw>(x0) * raw, 0.4, 1e-12);
     close(coefficient<sym::x>(eps) * x + coefficient<sym::raw>(eps) * raw, -1.1, 1e-12);
   }

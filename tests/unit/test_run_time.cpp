@@ -39,7 +39,7 @@ std::vector<any_code> codes_of(any_plan const& p) {
   return r;
 }
 
-/// The numbers that the types compute, at run time nowhere else, are those of the plan.
+/// The numbers of a structure's typed formulas are those of the plan, which forgot their types.
 template <class Plan> void numbers_are_those_of_the_types(Plan const& plan, path const& between) {
   using code = typename Plan::code;
   if constexpr (!code::enters && !code::writes_input)  // else they depend on what comes next
@@ -180,6 +180,25 @@ BOOST_AUTO_TEST_CASE(masks_learned_variance_and_functions) {
 
 BOOST_AUTO_TEST_CASE(functions_of_many_values) {
   agrees("of_twelve", vp | v | of_twelve{} | scrambled{}, grids::uniform{}, 3);
+}
+
+BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
+  any_stages stages = forget_stages((vp | v | samplers::ddim{} | scrambled{}).stage_set());
+  stages.sampler.last = [](level const*, path const&) {
+    any_step s;
+    s.evaluations.resize(1);
+    auto const add = [&](int rank) {
+      s.evaluations[0].statements.push_back({{rank}, {.form = {{1, {sym::x0::rank}}}}});
+    };
+    for (int i = 0; i < 170; ++i) add(sym::let<0>::rank + i % 100);
+    add(sym::x::rank);
+    return s;
+  };
+  BOOST_CHECK_EXCEPTION(
+      run_time_plan(stages, forget_network(scrambled{}), grids::uniform{}.levels(vp, 3), {}, {}),
+      error, [](error const& e) {
+        return std::string(e.what()).starts_with("an evaluation has more in it than fits: ");
+      });
 }
 
 // The terms of a state that lives in many tiles are followed by many threads.

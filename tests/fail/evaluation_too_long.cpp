@@ -1,0 +1,16 @@
+// expect: an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols and 1000 parameters of functions are the most
+#include <tweedie/dsl/launch.hpp>
+
+using namespace tweedie;
+using namespace tweedie::symbols;
+
+struct curve {
+#ifdef MISTAKE
+  float values[1000];
+#else
+  float values[100];
+#endif
+  TWEEDIE_HD float operator()(float a) const { return a * values[0]; }
+};
+
+auto const made = fuse(std::tuple{x = pointwise(curve{}, x)});
