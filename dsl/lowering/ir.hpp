@@ -103,6 +103,8 @@ struct ir {
   constexpr void clear() {
     terms.size = parameters.size = expressions.size = sums.size = 0;
     computed.size = stored.size = nodes = reduced = 0;
+    terms.full = parameters.full = expressions.full = sums.full = computed.full = stored.full =
+        false;
   }
 
   constexpr bool full() const {

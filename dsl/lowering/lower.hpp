@@ -30,6 +30,7 @@ constexpr statement copy_of(ir& p, int target, int from) {
 /// Adds statements that read the x at which those before them arrive: `then`. Their expressions are
 /// nobody else's.
 constexpr void then(ir& p, statements& all, statements const& after) {
+  all.full = all.full || after.full;
   int name = sym::arrived<0>::rank;
   bool sets_x = false, resets_x = false;
   for (statement const& s : all) {
@@ -239,6 +240,7 @@ constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const
     a.eps = substitute(p, a, s.threshold_eps);
   }
   for (statement const& one : all) lower(p, a, one);
+  p.stored.full = p.stored.full || all.full || s.remember.full || s.predicts.full;
 }
 
 // ---- From lines to a program ----
