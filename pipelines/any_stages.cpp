@@ -9,33 +9,35 @@ namespace tweedie {
 namespace {
 
 using detail::guidance_reads;
+using lowering::ir, lowering::range;
 
-template <class F> void each_symbol(any_expression const& e, F const& f) {
-  for (any_term const& t : e.form) f(t.symbol.rank);
-  for (any_expression const& one : e.arguments) each_symbol(one, f);
+template <class F> void each_symbol(ir const& p, range form, F const& f) {
+  for (int i = form.first; i < form.end; ++i) f(p.terms[i].symbol);
 }
-template <class F> void each_symbol(any_form const& form, F const& f) {
-  for (any_term const& t : form) f(t.symbol.rank);
+template <class F> void each_symbol(ir const& p, int at, F const& f) {
+  lowering::expression const& e = p.expressions[at];
+  each_symbol(p, e.terms, f);
+  for (int i = e.arguments.first; i < e.arguments.end; ++i) each_symbol(p, i, f);
 }
 
-void check_prediction(any_prediction const& p, level t) {
-  auto const check = [&](char const* what, any_form const& f) {
-    each_symbol(f, [&](int rank) {
+void check_prediction(any_prediction const& s, ir& p, level t) {
+  auto const check = [&](char const* what, range f) {
+    each_symbol(p, f, [&](int rank) {
       if (!detail::of_x_and_raw(rank))
-        throw error(fmt::format("predicts::{}: {} reads {}, expected x and raw alone", p.name, what,
+        throw error(fmt::format("predicts::{}: {} reads {}, expected x and raw alone", s.name, what,
                                 name_of(rank)));
     });
   };
-  check("x0_of", p.x0_of(t));
-  check("eps_of", p.eps_of(t));
+  check("x0_of", s.x0_of(p, t));
+  check("eps_of", s.eps_of(p, t));
 }
 
-void check_guidance(any_guidance const& g, level t) {
+void check_guidance(any_guidance const& g, ir& p, level t) {
   guidance_reads const there{.branches = static_cast<int>(g.branches),
                              .outputs = static_cast<int>(g.branches + g.extras),
                              .memories = static_cast<int>(g.memories)};
-  auto const check = [&](char const* what, any_expression const& e, bool late) {
-    each_symbol(e, [&](int rank) {
+  auto const check = [&](char const* what, int e, bool late) {
+    each_symbol(p, e, [&](int rank) {
       if (late ? there.late(rank) : there.early(rank)) return;
       throw error(fmt::format(
           "a guidance: {} reads {}, expected what is there{}: x, the outputs of {} branch(es) and "
@@ -44,30 +46,30 @@ void check_guidance(any_guidance const& g, level t) {
           there.memories, late ? ", raw, x0 and eps" : ""));
     });
   };
-  if (g.raw_of) check("raw_of", g.raw_of(t), false);
-  if (g.x0_of) check("x0_of", g.x0_of(t), true);
-  if (g.eps_of) check("eps_of", g.eps_of(t), true);
-  if (g.remember)
-    for (any_statement const& s : g.remember(t)) {
-      if (!there.memory(s.target.rank))
-        throw error(
-            fmt::format("a guidance: remember assigns {}, expected memory<k> with k below {}",
-                        name_of(s.target.rank), there.memories));
-      check("remember", s.value, false);
-    }
+  if (g.raw_of) check("raw_of", g.raw_of(p, t), false);
+  if (g.x0_of) check("x0_of", g.x0_of(p, t), true);
+  if (g.eps_of) check("eps_of", g.eps_of(p, t), true);
+  lowering::statements kept;
+  if (g.remember) g.remember(p, t, kept);
+  for (lowering::statement const& s : kept) {
+    if (!there.memory(s.target))
+      throw error(fmt::format("a guidance: remember assigns {}, expected memory<k> with k below {}",
+                              name_of(s.target), there.memories));
+    check("remember", s.value, false);
+  }
 }
 
-void check_threshold(any_threshold const& h, level t) {
-  auto const check = [](char const* what, auto const& value) {
-    each_symbol(value, [&](int rank) {
+void check_threshold(any_threshold const& h, ir& p, level t) {
+  auto const check = [&](char const* what, auto value) {
+    each_symbol(p, value, [&](int rank) {
       if (!detail::read_by_threshold(rank))
         throw error(fmt::format(
             "a threshold: {} reads {}, expected x, x0, eps, raw, score, v and velocity alone", what,
             name_of(rank)));
     });
   };
-  check("x0_of", h.x0_of(t));
-  check("eps_of", h.eps_of(t));
+  check("x0_of", h.x0_of(p, t));
+  check("eps_of", h.eps_of(p, t));
 }
 
 }  // namespace
@@ -91,10 +93,12 @@ void detail::check_stages(any_stages const& s, std::vector<level> const& levels)
     throw error("a guidance with memories was given without remember, expected what writes them");
   if (static_cast<bool>(s.threshold.x0_of) != static_cast<bool>(s.threshold.eps_of))
     throw error("a threshold with one of x0_of and eps_of was given, expected both or neither");
+  auto const p = std::make_unique<ir>();
   for (level const& t : levels) {
-    check_prediction(s.predicts, t);
-    check_guidance(g, t);
-    if (s.threshold.x0_of) check_threshold(s.threshold, t);
+    p->back_to({});
+    check_prediction(s.predicts, *p, t);
+    check_guidance(g, *p, t);
+    if (s.threshold.x0_of) check_threshold(s.threshold, *p, t);
   }
 }
 

@@ -4,11 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <tweedie/dsl/any_statement.hpp>
+#include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/dsl/path.hpp>
 #include <tweedie/dsl/same.hpp>
 #include <tweedie/dsl/stage.hpp>
@@ -44,11 +45,16 @@ template <class R, class... A> class shared_call<R(A...)> {
   R (*call_)(void const*, A...) = nullptr;
 };
 
+// What a stage says at a level it puts into an ir, where it is a range of terms (a form) or the
+// place of an expression: `put(ir, 2 * x)`, `put_expression(ir, clamp(x0, -1, 1))`.
+using any_form = shared_call<lowering::range(lowering::ir&, level)>;
+using any_expression = shared_call<int(lowering::ir&, level)>;
+
 /// What a network predicts: affine in x and raw, the numbers are data.
 struct any_prediction {
   std::string name;
-  shared_call<any_form(level)> x0_of, eps_of;  ///< over x and raw
-  shared_call<any_form(level)> input_of;       ///< what the network sees; empty: x
+  any_form x0_of, eps_of;  ///< over x and raw
+  any_form input_of;       ///< what the network sees; empty: x
   shared_call<void()> check;
 };
 
@@ -56,8 +62,8 @@ struct any_guidance {
   std::size_t branches = 1, extras = 0, conditions = 1, memories = 0;
   // Each may be empty.
   shared_call<bool(level)> on;  ///< where it is off sometimes
-  shared_call<any_expression(level)> raw_of, x0_of, eps_of;
-  shared_call<std::vector<any_statement>(level)> remember;
+  any_expression raw_of, x0_of, eps_of;
+  shared_call<void(lowering::ir&, level, lowering::statements&)> remember;
   shared_call<void(batch const&)> evaluate;
   shared_call<device_use()> evaluates;  ///< what that can do on a device
   detail::callee asks;                  ///< the network that is evaluated
@@ -67,9 +73,19 @@ struct any_guidance {
 
 /// Empty functions: none.
 struct any_threshold {
-  shared_call<any_expression(level)> x0_of;
-  shared_call<any_form(level)> eps_of;
+  any_expression x0_of;
+  any_form eps_of;
   shared_call<void()> check;
+};
+
+/// A step whose formulas are in an ir.
+struct any_step {
+  struct evaluation {
+    std::optional<level> where;
+    lowering::statements statements;
+  };
+  std::vector<evaluation> evaluations;
+  std::vector<repetition> repetitions;
 };
 
 struct any_sampler {
@@ -78,10 +94,11 @@ struct any_sampler {
   std::vector<int> assigned;   ///< and write
   bool takes_both = true;      ///< whether each evaluation of its steps reads x0 and eps
   bool takes_x0 = true;        ///< whether any does
-  shared_call<any_step(int before, level const* t, path const&)> step;
-  shared_call<any_step(level const* t, path const&)> first;  ///< may be empty
-  shared_call<any_step(level const* t, path const&)> last;
-  shared_call<std::vector<any_statement>(level t, level s, path const&)> enter;  ///< may be empty
+  shared_call<any_step(lowering::ir&, int before, level const* t, path const&)> step;
+  shared_call<any_step(lowering::ir&, level const* t, path const&)> first;  ///< may be empty
+  shared_call<any_step(lowering::ir&, level const* t, path const&)> last;
+  /// May be empty.
+  shared_call<void(lowering::ir&, level t, level s, path const&, lowering::statements&)> enter;
   shared_call<void()> check;
 };
 
@@ -127,6 +144,18 @@ template <class Stage> shared_call<void()> check_of(owner const& s, Stage const&
 
 template <class... S> std::vector<int> ranks_of(list<S...>) { return {S::rank...}; }
 
+template <class... E> any_step put_step(lowering::ir& p, step_of<E...> const& step) {
+  any_step r{{}, step.repetitions};
+  r.evaluations.resize(sizeof...(E));
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    ((r.evaluations[I].where = std::get<I>(step.evaluations).where,
+      put_all(p, std::get<I>(step.evaluations).statements, r.evaluations[I].statements)),
+     ...);
+  }
+  (std::index_sequence_for<E...>{});
+  return r;
+}
+
 }  // namespace detail
 
 // Each stage without its type; `shared` points at it and is shared by its functions.
@@ -134,19 +163,23 @@ template <class... S> std::vector<int> ranks_of(list<S...>) { return {S::rank...
 template <class P> any_prediction forget_prediction(detail::owner shared, P const& stage) {
   any_prediction r{
       .name = std::string(stage.name), .x0_of = {}, .eps_of = {}, .input_of = {}, .check = {}};
+  using lowering::ir;
   r.x0_of = {shared,
-             [](void const* self, level t) { return forget(detail::of<P>(self).x0_of(t)); }};
-  r.eps_of = {shared,
-              [](void const* self, level t) { return forget(detail::of<P>(self).eps_of(t)); }};
+             [](void const* self, ir& p, level t) { return put(p, detail::of<P>(self).x0_of(t)); }};
+  r.eps_of = {shared, [](void const* self, ir& p, level t) {
+                return put(p, detail::of<P>(self).eps_of(t));
+              }};
   if constexpr (detail::scales_input<P>)
-    r.input_of = {
-        shared, [](void const* self, level t) { return forget(detail::of<P>(self).input_of(t)); }};
+    r.input_of = {shared, [](void const* self, ir& p, level t) {
+                    return put(p, detail::of<P>(self).input_of(t));
+                  }};
   r.check = detail::check_of(shared, stage);
   return r;
 }
 
 template <class G> any_guidance forget_guidance(detail::owner shared, G const& stage) {
   using namespace detail;
+  using lowering::ir;
   any_guidance r;
   r.branches = G::branches;
   r.extras = extras_of<G>();
@@ -155,17 +188,20 @@ template <class G> any_guidance forget_guidance(detail::owner shared, G const& s
   if constexpr (can_be_off<G>)
     r.on = {shared, [](void const* self, level t) { return of<G>(self).on(t); }};
   if constexpr (guides_raw<G>)
-    r.raw_of = {shared,
-                [](void const* self, level t) { return expression_of(of<G>(self).raw_of(t)); }};
+    r.raw_of = {shared, [](void const* self, ir& p, level t) {
+                  return put_expression(p, of<G>(self).raw_of(t));
+                }};
   if constexpr (guides_x0<G>)
-    r.x0_of = {shared,
-               [](void const* self, level t) { return expression_of(of<G>(self).x0_of(t)); }};
+    r.x0_of = {shared, [](void const* self, ir& p, level t) {
+                 return put_expression(p, of<G>(self).x0_of(t));
+               }};
   if constexpr (guides_eps<G>)
-    r.eps_of = {shared,
-                [](void const* self, level t) { return expression_of(of<G>(self).eps_of(t)); }};
+    r.eps_of = {shared, [](void const* self, ir& p, level t) {
+                  return put_expression(p, of<G>(self).eps_of(t));
+                }};
   if constexpr (remembers<G>)
-    r.remember = {shared, [](void const* self, level t) {
-                    return forget(std::get<0>(of<G>(self).remember(t).evaluations).statements);
+    r.remember = {shared, [](void const* self, ir& p, level t, lowering::statements& to) {
+                    put_all(p, remembered(of<G>(self), t), to);
                   }};
   if constexpr (extras_of<G>() > 0) {
     r.evaluate = {shared, [](void const* self, batch const& b) { of<G>(self).evaluate(b); }};
@@ -186,18 +222,21 @@ template <class G> any_guidance forget_guidance(detail::owner shared, G const& s
 }
 
 template <class T> any_threshold forget_threshold(detail::owner shared, T const& stage) {
+  using lowering::ir;
   any_threshold r;
-  r.x0_of = {shared, [](void const* self, level t) {
-               return detail::expression_of(detail::of<T>(self).x0_of(t));
+  r.x0_of = {shared, [](void const* self, ir& p, level t) {
+               return put_expression(p, detail::of<T>(self).x0_of(t));
              }};
-  r.eps_of = {shared,
-              [](void const* self, level t) { return forget(detail::of<T>(self).eps_of(t)); }};
+  r.eps_of = {shared, [](void const* self, ir& p, level t) {
+                return put(p, detail::of<T>(self).eps_of(t));
+              }};
   r.check = detail::check_of(shared, stage);
   return r;
 }
 
 template <class S> any_sampler forget_sampler(detail::owner shared, S const& stage) {
   using namespace detail;
+  using lowering::ir;
   using kinds = kinds_of_step<S>;
   any_sampler r;
   r.longest = longest<S>();
@@ -206,27 +245,30 @@ template <class S> any_sampler forget_sampler(detail::owner shared, S const& sta
   r.takes_both = takes_x0_and_eps<S>(kinds{});
   r.takes_x0 = takes_x0<S>(kinds{});
   r.step = {
-      shared, [](void const* self, int before, level const* t, path const& p) {
+      shared, [](void const* self, ir& p, int before, level const* t, path const& between) {
         any_step step;
         [&]<int... B>(std::integer_sequence<int, B...>) {
-          ((B == before ? void(step = forget(inner_step<B>::formula(of<S>(self), t, p))) : void()),
+          ((B == before ? void(step = put_step(p, inner_step<B>::formula(of<S>(self), t, between)))
+                        : void()),
            ...);
         }
         (std::make_integer_sequence<int, longest<S>() + 1>{});
         return step;
       }};
   if constexpr (has_first<S>)
-    r.first = {shared, [](void const* self, level const* t, path const& p) {
-                 return forget(first_step::formula(of<S>(self), t, p));
+    r.first = {shared, [](void const* self, ir& p, level const* t, path const& between) {
+                 return put_step(p, first_step::formula(of<S>(self), t, between));
                }};
-  r.last = {shared, [](void const* self, level const* t, path const& p) {
-              return forget(last_step::formula(of<S>(self), t, p));
+  r.last = {shared, [](void const* self, ir& p, level const* t, path const& between) {
+              return put_step(p, last_step::formula(of<S>(self), t, between));
             }};
   if constexpr (has_enter<S>)
-    r.enter = {
-        shared, [](void const* self, level t, level next, path const& p) {
-          return forget(std::get<0>(enter_of(of<S>(self), t, next, p).evaluations).statements);
-        }};
+    r.enter = {shared, [](void const* self, ir& p, level t, level next, path const& between,
+                          lowering::statements& to) {
+                 put_all(
+                     p, std::get<0>(enter_of(of<S>(self), t, next, between).evaluations).statements,
+                     to);
+               }};
   r.check = check_of(shared, stage);
   return r;
 }

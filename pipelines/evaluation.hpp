@@ -3,12 +3,14 @@
 #pragma once
 
 #include <concepts>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/dsl/stage.hpp>
+#include <tweedie/pipelines/steps.hpp>
 
 namespace tweedie {
 
@@ -96,6 +98,13 @@ template <class Guidance> constexpr int extras_of() {
   if constexpr (requires { Guidance::extras; }) return Guidance::extras;
   else return 0;
 }
+template <class Predicts>
+inline constexpr bool scales_input = requires(Predicts const& p, level const t) {
+  p.input_of(t);
+};
+template <class Sampler> auto entering(Sampler const& s, level t, level next, path const& p) {
+  return std::get<0>(enter_of(s, t, next, p).evaluations).statements;
+}
 template <class G> auto remembered(G const& guidance, level t) {
   return std::get<0>(guidance.remember(t).evaluations).statements;
 }
@@ -149,16 +158,94 @@ constexpr Stage const* part(Stages const* s, Stage Stages::*member) {
   return &(s->*member);
 }
 
-template <bool Guided, class Stages>
-constexpr stage_formulas put_stages(ir& p, Stages const* s, level t) {
-  stage_formulas to;
-  to.t = t;
-  to.noise_given = !std::is_same_v<decltype(Stages::noise), drawn_noise>;
-  to.predicts.add(put_prediction(p, part(s, &Stages::predicts), t));
-  put_branches(p, part(s, &Stages::guidance), part(s, &Stages::predicts), t, to);
-  if constexpr (Guided) put_guidance(p, part(s, &Stages::guidance), t, to);
-  put_threshold(p, part(s, &Stages::threshold), t, to);
-  return to;
+/// What a set of stages says, by their types; in a constant expression both may be null.
+template <class Stages> struct said_by_types {
+  Stages const* s;
+  path const* between;
+
+  constexpr stage_formulas formulas(ir& p, level t, bool guided) const {
+    stage_formulas to;
+    to.t = t;
+    to.noise_given = !std::is_same_v<decltype(Stages::noise), drawn_noise>;
+    to.predicts.add(put_prediction(p, part(s, &Stages::predicts), t));
+    put_branches(p, part(s, &Stages::guidance), part(s, &Stages::predicts), t, to);
+    if (guided) put_guidance(p, part(s, &Stages::guidance), t, to);
+    put_threshold(p, part(s, &Stages::threshold), t, to);
+    return to;
+  }
+  /// What the sampler does to x before the step from t to its next level.
+  constexpr void enter(ir& p, level t, level next, statements& to) const {
+    using sampler = decltype(Stages::sampler);
+    if constexpr (detail::has_enter<sampler>)
+      put_all(p,
+              said(part(s, &Stages::sampler),
+                   [&](sampler const& one) { return detail::entering(one, t, next, *between); }),
+              to);
+  }
+  /// What the network sees.
+  constexpr range input(ir& p, level t) const {
+    using predicts = decltype(Stages::predicts);
+    if constexpr (detail::scales_input<predicts>)
+      return put(p, said(part(s, &Stages::predicts),
+                         [&](predicts const& one) { return one.input_of(t); }));
+    else return put(p, sym::x{});
+  }
+};
+
+/// What an evaluation stores for later ones.
+struct stored_for_later {
+  bool enters = false;  ///< the sampler does something to x before a step
+  int inputs = 0;       ///< buffers that the network sees instead of x
+  bool past_x0 = false, past_eps = false;
+};
+
+/// Adds what comes between the last statement of a step and the network's next evaluation.
+template <class Said>
+constexpr void put_next(ir& p, Said const& said, stored_for_later later, bool step_ends,
+                        detail::upcoming const& next, statements& all) {
+  if (later.enters && step_ends) {
+    statements after;
+    said.enter(p, next.t, next.s, after);
+    then(p, all, after);
+  }
+  if (later.inputs > 0) {
+    statements after;
+    for (int b = 0; b < later.inputs; ++b)
+      after.add({sym::net_in<0>::rank + b,
+                 p.expressions.add({said.input(p, next.where), nullptr, nullptr, {}, {}})});
+    then(p, all, after);
+  }
+}
+
+/// An evaluation among the others of a step: `step_ends` after it, and the run goes on or not.
+template <class Said>
+constexpr void lower_among(ir& p, Said const& said, stored_for_later later, level t, bool guided,
+                           statements all, bool step_ends, bool goes_on,
+                           detail::upcoming const& next) {
+  auto const formulas = said.formulas(p, t, guided);
+  if (goes_on) {
+    put_next(p, said, later, step_ends, next, all);
+    if (later.past_x0) all.add(copy_of(p, sym::past_x0<0>::rank, sym::x0::rank));
+    if (later.past_eps) all.add(copy_of(p, sym::past_eps<0>::rank, sym::eps::rank));
+  }
+  lower_evaluation(p, formulas, all);
+}
+
+/// A start: x of noise of a deviation, or as it is, and what comes before the first evaluation.
+template <class Said>
+constexpr void lower_start(ir& p, Said const& said, stored_for_later later,
+                           std::optional<double> deviation, bool noise_given, bool first_step,
+                           detail::upcoming const& next) {
+  stage_formulas none;
+  none.t = next.where;
+  none.noise_given = noise_given;
+  statements all;
+  if (deviation)
+    all.add(copy_of(p, sym::x::rank,
+                    noise_given ? sym::x::rank : sym::noise_stream<start_stream>::rank,
+                    *deviation));
+  if (first_step) put_next(p, said, later, true, next, all);
+  lower_evaluation(p, none, all);
 }
 
 /// The functions that a set of stages names, for `typed`.
@@ -200,7 +287,7 @@ template <bool Guided, class Stages, class Statements> struct lowered_among {
   using functions =
       decltype(detail::concat(functions_of_stages<Stages>(), functions_of<Statements>{}));
   static constexpr void lower(ir& p, Stages const* s, level t, Statements const& from) {
-    auto const formulas = put_stages<Guided>(p, s, t);
+    auto const formulas = said_by_types<Stages>{s, nullptr}.formulas(p, t, Guided);
     statements all;
     put_all(p, from, all);
     lower_evaluation(p, formulas, all);

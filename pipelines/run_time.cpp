@@ -115,17 +115,20 @@ void check_stage(level w, path const& between) {
 
 /// Throws where x0 and eps, as a parameterization derives them, do not make up x: alpha x0 + sigma
 /// eps. A divisor may be kept from 0 at the ends, so that it is asked of most levels.
-void check_predictions(any_stages const& stages, std::vector<level> const& levels) {
+void check_predictions(any_stages const& stages, lowering::ir& p,
+                       std::vector<level> const& levels) {
   std::size_t wrong = 0, asked = 0;
   std::string first;
   for (level const& t : levels) {
     if (t.alpha == 0 || t.sigma == 0) continue;  // one of them has no part in x there
-    auto const x0 = stages.predicts.x0_of(t), eps = stages.predicts.eps_of(t);
+    p.back_to({});
+    auto const x0 = stages.predicts.x0_of(p, t), eps = stages.predicts.eps_of(p, t);
     auto const sum = [&](int rank, double& size) {
       double r = 0;
-      auto const add = [&](any_form const& f, double factor) {
-        for (any_term const& term : f)
-          if (term.symbol.rank == rank) r += factor * term.c, size += std::abs(factor * term.c);
+      auto const add = [&](lowering::range f, double factor) {
+        for (int i = f.first; i < f.end; ++i)
+          if (double const c = factor * p.terms[i].c; p.terms[i].symbol == rank)
+            r += c, size += std::abs(c);
       };
       add(x0, t.alpha), add(eps, t.sigma);
       return r;
@@ -181,118 +184,88 @@ struct numbered_program {
   std::vector<double> numbers;
 };
 
-/// Lowers the evaluations of a set of stages, as pipelines/structure.hpp does for their types.
-struct lowering_of {
+/// What stages say whose types are forgotten.
+struct said_by_values {
   any_stages const& stages;
-  plan_layout const& layout;
   path const& between;
 
   lowering::stage_formulas formulas(lowering::ir& p, level t, bool guided) const {
     lowering::stage_formulas to;
     to.t = t;
-    to.noise_given = layout.noise_given;
+    to.noise_given = static_cast<bool>(stages.noise);
     auto const predicted = [&](any_prediction const& one) {
-      lowering::range const x0 = put(p, one.x0_of(t));
-      to.predicts.add({x0, put(p, one.eps_of(t))});
+      lowering::range const x0 = one.x0_of(p, t);
+      to.predicts.add({x0, one.eps_of(p, t)});
     };
     predicted(stages.predicts);
     for (any_prediction const& one : stages.of_branches) predicted(one);
     any_guidance const& g = stages.guidance;
-    if (guided && g.remember) put_all(p, g.remember(t), to.remember);
-    if (guided && g.raw_of) to.guided_raw = put_expression(p, g.raw_of(t));
-    if (guided && g.x0_of) to.guided_x0 = put_expression(p, g.x0_of(t));
-    if (guided && g.eps_of) to.guided_eps = put_expression(p, g.eps_of(t));
+    if (guided && g.remember) g.remember(p, t, to.remember);
+    if (guided && g.raw_of) to.guided_raw = g.raw_of(p, t);
+    if (guided && g.x0_of) to.guided_x0 = g.x0_of(p, t);
+    if (guided && g.eps_of) to.guided_eps = g.eps_of(p, t);
     if (stages.threshold.x0_of) {
-      to.threshold_x0 = put_expression(p, stages.threshold.x0_of(t));
-      to.threshold_eps = put(p, stages.threshold.eps_of(t));
+      to.threshold_x0 = stages.threshold.x0_of(p, t);
+      to.threshold_eps = stages.threshold.eps_of(p, t);
     }
     return to;
   }
-
-  /// Adds what a sampler does to x before the step from next.t to next.s.
-  void put_entering(lowering::ir& p, detail::upcoming const& next,
-                    lowering::statements& all) const {
-    if (!layout.enters) return;
-    lowering::statements after;
-    put_all(p, stages.sampler.enter(next.t, next.s, between), after);
-    then(p, all, after);
+  void enter(lowering::ir& p, level t, level next, lowering::statements& to) const {
+    stages.sampler.enter(p, t, next, between, to);
   }
-  /// Adds what the network sees at a level.
-  void put_input(lowering::ir& p, level where, lowering::statements& all) const {
-    if (layout.inputs == 0) return;
-    lowering::statements after;
-    for (int b = 0; b < static_cast<int>(layout.inputs); ++b)
-      if (stages.predicts.input_of)
-        after.add({sym::net_in<0>::rank + b,
-                   put_expression(p, any_expression{.form = stages.predicts.input_of(where)})});
-      else after.add(lowering::copy_of(p, sym::net_in<0>::rank + b, sym::x::rank));
-    then(p, all, after);
-  }
-
-  /// The lines of an evaluation: its statements, and what is stored for later ones, which are the
-  /// past and what the network will see.
-  void evaluation(lowering::ir& p, level t, bool guided, std::vector<any_statement> const& from,
-                  bool final, bool is_last, detail::upcoming const& next) const {
-    bool const goes_on = !is_last || !final;
-    p.clear();
-    auto const said = formulas(p, t, guided);
-    lowering::statements all;
-    put_all(p, from, all);
-    if (goes_on && final) put_entering(p, next, all);
-    if (goes_on) {
-      put_input(p, next.where, all);
-      if (layout.past_x0 > 0) all.add(lowering::copy_of(p, sym::past_x0<0>::rank, sym::x0::rank));
-      if (layout.past_eps > 0)
-        all.add(lowering::copy_of(p, sym::past_eps<0>::rank, sym::eps::rank));
-    }
-    lower_evaluation(p, said, all);
-  }
-
-  /// Over what the network's buffers hold. Throws where a symbol is assigned twice, or an
-  /// evaluation is longer than there is room for.
-  numbered_program assembled(lowering::ir& p) const {
-    numbered_program r;
-    auto const value = assemble(p, [&](double c) { r.numbers.push_back(c); });
-    if (value.full) throw error(TWEEDIE_TOO_LONG);
-    if (value.assigned_twice >= 0)
-      throw error(fmt::format("a step assigns each symbol once, this one assigns {} twice",
-                              name_of(value.assigned_twice)));
-    r.program = detail::program_of(value);
-    if (stages.buffers.plain()) return r;
-    auto const store = [&](any_symbol& s) {
-      if (ranks_family(sym::net_in<0>::rank, s.rank)) s.element = layout.input;
-      if (ranks_family(sym::out<0>::rank, s.rank)) s.element = layout.output;
-    };
-    for (any_kernel& k : r.program.kernels) {
-      for (any_symbol& s : k.reads) store(s);
-      for (any_line& l : k.writes) store(l.target);
-    }
-    return r;
+  lowering::range input(lowering::ir& p, level t) const {
+    return stages.predicts.input_of ? stages.predicts.input_of(p, t) : put(p, sym::x{});
   }
 };
 
-kind_of_step kind_at(any_sampler const& sampler, std::vector<level> const& levels, std::size_t k,
-                     path const& between) {
-  level const* const at = &levels[k];
-  if (levels[k + 1].sigma == 0) return {detail::last_step::name(), sampler.last(at, between), true};
-  if (sampler.first && (levels[k].alpha == 0 || levels[k + 1].alpha == 0))
-    return {detail::first_step::name(), sampler.first(at, between)};
-  int const before = std::min(static_cast<int>(k), sampler.longest);
-  return {detail::name_of_inner(before), sampler.step(before, at, between)};
+/// The program of an ir over what the network's buffers hold, with its numbers. Throws where a
+/// symbol is assigned twice, or an evaluation is longer than there is room for.
+numbered_program assembled(lowering::ir& p, any_buffers const& buffers) {
+  numbered_program r;
+  auto const value = assemble(p, [&](double c) { r.numbers.push_back(c); });
+  if (value.full)
+    throw error(
+        "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols and "
+        "1000 parameters of functions are the most");
+  if (value.assigned_twice >= 0)
+    throw error(fmt::format("a step assigns each symbol once, this one assigns {} twice",
+                            name_of(value.assigned_twice)));
+  r.program = detail::program_of(value);
+  auto const store = [&](any_symbol& s) {
+    if (ranks_family(sym::net_in<0>::rank, s.rank)) s.element = buffers.input;
+    if (ranks_family(sym::out<0>::rank, s.rank)) s.element = buffers.output;
+  };
+  for (any_kernel& k : r.program.kernels) {
+    for (any_symbol& s : k.reads) store(s);
+    for (any_line& l : k.writes) store(l.target);
+  }
+  return r;
 }
 
-bool all_finite(any_form const& f) {
-  return std::ranges::all_of(
-      f, [](any_term const& t) { return std::isfinite(static_cast<float>(t.c)); });
+kind_of_step kind_at(any_sampler const& sampler, lowering::ir& p, std::vector<level> const& levels,
+                     std::size_t k, path const& between) {
+  level const* const at = &levels[k];
+  if (levels[k + 1].sigma == 0)
+    return {detail::last_step::name(), sampler.last(p, at, between), true};
+  if (sampler.first && (levels[k].alpha == 0 || levels[k + 1].alpha == 0))
+    return {detail::first_step::name(), sampler.first(p, at, between)};
+  int const before = std::min(static_cast<int>(k), sampler.longest);
+  return {detail::name_of_inner(before), sampler.step(p, before, at, between)};
+}
+
+bool all_finite(lowering::ir const& p, lowering::range f) {
+  for (int i = f.first; i < f.end; ++i)
+    if (!std::isfinite(static_cast<float>(p.terms[i].c))) return false;
+  return true;
 }
 
 std::string why_not_finite(any_stages const& s, level t) {
+  auto const p = std::make_unique<lowering::ir>();
   bool weight = true;
-  if (s.guidance.raw_of)
-    if (auto const raw = s.guidance.raw_of(t); raw.is_form()) weight = all_finite(raw.form);
+  if (s.guidance.raw_of) weight = all_finite(*p, p->expressions[s.guidance.raw_of(*p, t)].terms);
   return detail::why_not_finite(t, {.predicts = s.predicts.name,
-                                    .x0 = all_finite(s.predicts.x0_of(t)),
-                                    .eps = all_finite(s.predicts.eps_of(t)),
+                                    .x0 = all_finite(*p, s.predicts.x0_of(*p, t)),
+                                    .eps = all_finite(*p, s.predicts.eps_of(*p, t)),
                                     .weight = weight,
                                     .guided_in_x0 = static_cast<bool>(s.guidance.x0_of),
                                     .guided_in_eps = static_cast<bool>(s.guidance.eps_of)});
@@ -303,32 +276,28 @@ std::string why_not_finite(any_stages const& s, level t) {
 /// linear one does, stay below; nothing that was learned is as exact as 1 / 256.
 constexpr double largest_factor = 256;
 
-/// `unguided` makes the same evaluation without the guidance.
-void check_share(lowering::ir const& lowered, any_stages const& stages, level t, level s,
-                 std::function<void(lowering::ir&)> const& unguided) {
-  // A score is smaller than eps by sigma.
-  double of_raw = 1;
-  for (any_term const& term : stages.predicts.eps_of(t))
-    if (term.symbol.rank == sym::raw::rank) of_raw = std::max(of_raw, std::abs(term.c));
-  auto const factor_of = [&](lowering::ir const& of) {
-    return largest_share(of) / s.scale() / of_raw;
-  };
-  double const factor = factor_of(lowered);
-  if (!(factor > largest_factor && std::isfinite(static_cast<float>(factor))))
-    return;  // what is not finite has its own
-  auto const size_of_raw = [](any_form const& f) {
+/// `unguided` makes the same evaluation without the guidance, in the place of this one.
+void check_share(lowering::ir& p, any_stages const& stages, level t, level s,
+                 std::function<void()> const& unguided) {
+  // What raw comes to in a form.
+  auto const of_raw_in = [&](lowering::range f) {
     double r = 0;
-    for (any_term const& term : f)
-      if (term.symbol.rank == sym::raw::rank) r += term.c;
+    for (int i = f.first; i < f.end; ++i)
+      if (p.terms[i].symbol == sym::raw::rank) r += p.terms[i].c;
     return std::abs(r);
   };
-  bool const of_prediction = size_of_raw(stages.predicts.x0_of(t)) > largest_factor / 2;
+  // A score is smaller than eps by sigma.
+  double const of_raw = std::max(1.0, of_raw_in(stages.predicts.eps_of(p, t)));
+  auto const factor_of_lines = [&] { return largest_share(p) / s.scale() / of_raw; };
+  double const factor = factor_of_lines();
+  if (!(factor > largest_factor && std::isfinite(static_cast<float>(factor))))
+    return;  // what is not finite has its own
+  bool const of_prediction = of_raw_in(stages.predicts.x0_of(p, t)) > largest_factor / 2;
   // Where the network's own share is large too, a weight of 1 is no cause.
   bool of_guidance = false;
   if (unguided) {
-    auto const without = std::make_unique<lowering::ir>();
-    unguided(*without);
-    of_guidance = factor_of(*without) <= largest_factor / 16;
+    unguided();
+    of_guidance = factor_of_lines() <= largest_factor / 16;
   }
   throw error(fmt::format(
       "what the network gives at t = {} (alpha = {:.3g}, sigma = {:.3g}) would enter x at t = {} "
@@ -366,7 +335,8 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   for (auto const* check : {&stages.predicts.check, &stages.guidance.check, &stages.threshold.check,
                             &stages.sampler.check})
     if (*check) (*check)();
-  check_predictions(stages, levels_);
+  auto const ir = std::make_unique<lowering::ir>();
+  check_predictions(stages, *ir, levels_);
   if (stages.guidance.x0_of && stages.guidance.eps_of && !stages.sampler.takes_both)
     throw error(
         "a guidance that guides x0 and eps apart, such as cfg_plus_plus, was given with a sampler "
@@ -374,15 +344,18 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
         "none; "
         "expected a sampler in x0 and eps, such as ddim");
   if (stages.threshold.x0_of && !stages.sampler.takes_x0) {
-    any_form const kept = stages.threshold.eps_of(levels_[0]);
-    if (kept.size() == 1 && kept[0].symbol.rank == sym::eps::rank && kept[0].c == 1)
+    ir->back_to({});
+    auto const kept = stages.threshold.eps_of(*ir, levels_[0]);
+    lowering::term const& first = ir->terms[kept.first];
+    if (kept.size() == 1 && first.symbol == sym::eps::rank && first.c == 1)
       throw error(
           "a threshold that leaves eps, such as clip_x0_only, was given with a sampler whose steps "
           "read eps alone, so that it would limit nothing; expected thresholds::clip, or a sampler "
           "that reads x0, such as ddim");
   }
-  lowering_of const of{stages, layout_, between};
-  auto const ir = std::make_unique<lowering::ir>();
+  said_by_values const said{stages, between};
+  lowering::stored_for_later const later{layout_.enters, static_cast<int>(layout_.inputs),
+                                         layout_.past_x0 > 0, layout_.past_eps > 0};
   std::size_t scratches = 0;
   for (structure const& s : structures_)
     scratches = std::max(scratches, s.code->program().scratches());
@@ -390,30 +363,17 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
   auto const upcoming_at = [&](std::size_t k) -> detail::upcoming {
     if (k >= steps()) return {levels_.back(), levels_.back(), levels_.back()};
     detail::upcoming next{levels_[k], levels_[k], levels_[k + 1]};
-    auto const kind = kind_at(stages.sampler, levels_, k, between);
+    ir->back_to({});
+    auto const kind = kind_at(stages.sampler, *ir, levels_, k, between);
     auto const order = detail::unrolled(kind.step.evaluations.size(), kind.step.repetitions);
     if (!order.empty()) next.where = kind.step.evaluations[order[0]].where.value_or(levels_[k]);
     return next;
   };
-  /// x of noise (or as it is), and what comes before the first evaluation.
-  auto const start_of = [&](bool fresh, bool enters, detail::upcoming const& next) {
-    ir->clear();
-    lowering::stage_formulas none;
-    none.noise_given = layout_.noise_given;
-    lowering::statements all;
-    if (fresh)
-      put_all(*ir,
-              {{{sym::x::rank},
-                {.form = {{levels_[0].prior_deviation(),
-                           {layout_.noise_given ? sym::x::rank
-                                                : sym::noise_stream<start_stream>::rank}}}}}},
-              all);
-    if (enters) {
-      of.put_entering(*ir, next, all);
-      of.put_input(*ir, next.where, all);
-    }
-    lower_evaluation(*ir, none, all);
-    auto made = of.assembled(*ir);
+  auto const start_of = [&](std::optional<double> deviation, bool first_step,
+                            detail::upcoming const& next) {
+    ir->back_to({});
+    lower_start(*ir, said, later, deviation, layout_.noise_given, first_step, next);
+    auto made = assembled(*ir, stages.buffers);
     if (!std::ranges::all_of(made.numbers,
                              [](double c) { return std::isfinite(static_cast<float>(c)); }))
       throw error(
@@ -424,14 +384,16 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
                       {made.numbers.begin(), made.numbers.end()}};
   };
   detail::upcoming next = upcoming_at(0);
-  fresh_ = start_of(true, !layout_.enters, next);
-  if (layout_.enters || layout_.inputs > 0) entering_ = start_of(false, true, next);
+  fresh_ = start_of(levels_[0].prior_deviation(), !layout_.enters, next);
+  if (layout_.enters || layout_.inputs > 0) entering_ = start_of({}, true, next);
 
   for (std::size_t k = 0; k < steps(); ++k) {
     begin_step();
     next = upcoming_at(k + 1);
     level const after = next.where;
-    auto const kind = kind_at(stages.sampler, levels_, k, between);
+    ir->back_to({});
+    auto const kind = kind_at(stages.sampler, *ir, levels_, k, between);
+    auto const formulas = ir->here();
     auto const& evaluations = kind.step.evaluations;
     auto const order = order_of_step(
         k, evaluations.size(), kind.step.repetitions,
@@ -446,13 +408,15 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
       next.where = i + 1 < order.size() ? where(order[i + 1]) : after;
       bool const guided = !stages.guidance.on || stages.guidance.on(t);
       bool const final = e + 1 == evaluations.size();
-      auto const lower = [&](lowering::ir& to, bool with_guidance) {
-        of.evaluation(to, t, with_guidance, evaluations[e].statements, final, kind.is_last, next);
+      auto const lower = [&](bool with_guidance) {
+        ir->back_to(formulas);
+        lower_among(*ir, said, later, t, with_guidance, evaluations[e].statements, final,
+                    !kind.is_last || !final, next);
       };
-      lower(*ir, guided);
+      lower(guided);
       check_share(*ir, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1],
-                  guided ? std::function([&](lowering::ir& to) { lower(to, false); }) : nullptr);
-      auto const fused = of.assembled(*ir);
+                  guided ? std::function([&] { lower(false); }) : nullptr);
+      auto const fused = assembled(*ir, stages.buffers);
       auto const same = [&](structure const& s) {
         return s.kind == kind.name && s.evaluation == e && s.guided == guided &&
                s.code->program() == fused.program;

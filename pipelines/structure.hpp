@@ -54,11 +54,6 @@ template <class Guidance> auto remembered_by() {
     return decltype(assigned(std::declval<Guidance const&>().remember(level{}))){};
   else return list<>{};
 }
-template <class Predicts>
-inline constexpr bool scales_input = requires(Predicts const& p, level const t) {
-  p.input_of(t);
-};
-
 template <class S, class... All> constexpr bool mentions(list<All...>) {
   return (std::is_same_v<S, All> || ...);
 }
@@ -116,81 +111,36 @@ template <class Stages> struct compiled {
                    std::declval<detail::formula_of<sampler, typename Structure::kind>>()
                        .evaluations)
                    .statements)>;
-  static auto entering_in() {
+  static constexpr lowering::stored_for_later later{enters, inputs, past_x0 > 0, past_eps > 0};
+  static constexpr detail::upcoming any_next{lowering::any_level, lowering::any_level,
+                                             lowering::any_level};
+  static auto functions_on_entering() {
     if constexpr (enters)
-      return std::remove_cvref_t<decltype(std::get<0>(detail::enter_of(
-                                                          std::declval<sampler const&>(), level{},
-                                                          level{}, std::declval<path const&>())
-                                                          .evaluations)
-                                              .statements)>{};
-    else return std::tuple<>{};
-  }
-  using entering = decltype(entering_in());  ///< what a sampler does to x before a step
-
-  /// Adds what a sampler does to x before the step from next.t to next.s.
-  static constexpr void put_entering(lowering::ir& p, Stages const* s, path const* between,
-                                     detail::upcoming const& next, lowering::statements& all) {
-    if constexpr (enters) {
-      lowering::statements after;
-      put_all(p,
-              lowering::said(
-                  lowering::part(s, &Stages::sampler),
-                  [&](sampler const& one) {
-                    return std::get<0>(detail::enter_of(one, next.t, next.s, *between).evaluations)
-                        .statements;
-                  }),
-              after);
-      then(p, all, after);
-    }
-  }
-  /// Adds what the network sees at a level.
-  static constexpr void put_input(lowering::ir& p, Stages const* s, level t,
-                                  lowering::statements& all) {
-    if constexpr (writes_input) {
-      using predicts = decltype(Stages::predicts);
-      lowering::statements after;
-      for (int b = 0; b < inputs; ++b)
-        if constexpr (detail::scales_input<predicts>)
-          after.add({sym::net_in<0>::rank + b,
-                     put_expression(
-                         p, lowering::said(lowering::part(s, &Stages::predicts),
-                                           [&](predicts const& one) { return one.input_of(t); }))});
-        else after.add(lowering::copy_of(p, sym::net_in<0>::rank + b, sym::x::rank));
-      then(p, all, after);
-    }
+      return lowering::functions_of<decltype(detail::entering(
+          std::declval<sampler const&>(), level{}, level{}, std::declval<path const&>()))>{};
+    else return list<>{};
   }
 
-  /// An evaluation: its statements, and what is stored for later ones, which are the past and what
-  /// the network will see.
+  /// An evaluation with what is stored for later ones.
   template <class Structure> struct lowered {
     using kind = typename Structure::kind;
     using statements = statements_of<Structure>;
-    using functions = decltype(detail::concat(lowering::functions_of_stages<Stages>(),
-                                              lowering::functions_of<statements>{},
-                                              lowering::functions_of<entering>{}));
-    static constexpr bool final =
-        Structure::evaluation + 1 ==
-        detail::evaluations_in(static_cast<detail::formula_of<sampler, kind>*>(nullptr));
-    // Nothing comes after the last evaluation of the last step that could read it.
-    static constexpr bool goes_on = !kind::is_last || !final;
-
+    using functions =
+        decltype(detail::concat(lowering::functions_of_stages<Stages>(),
+                                lowering::functions_of<statements>{}, functions_on_entering()));
     static constexpr void lower(lowering::ir& p, Stages const* s, level t, statements const& from,
                                 path const* between, detail::upcoming const& next) {
-      auto const formulas = lowering::put_stages<Structure::guided>(p, s, t);
+      constexpr bool final =
+          Structure::evaluation + 1 ==
+          detail::evaluations_in(static_cast<detail::formula_of<sampler, kind>*>(nullptr));
       lowering::statements all;
       put_all(p, from, all);
-      if constexpr (goes_on && final) put_entering(p, s, between, next, all);
-      if constexpr (goes_on) {
-        put_input(p, s, next.where, all);
-        if (past_x0 > 0) all.add(lowering::copy_of(p, sym::past_x0<0>::rank, sym::x0::rank));
-        if (past_eps > 0) all.add(lowering::copy_of(p, sym::past_eps<0>::rank, sym::eps::rank));
-      }
-      lower_evaluation(p, formulas, all);
+      lower_among(p, lowering::said_by_types<Stages>{s, between}, later, t, Structure::guided, all,
+                  final, !kind::is_last || !final, next);
     }
     static constexpr lowering::program_value value = [] {
       lowering::ir p;
-      lower(p, nullptr, lowering::any_level, statements{}, nullptr,
-            {lowering::any_level, lowering::any_level, lowering::any_level});
+      lower(p, nullptr, lowering::any_level, statements{}, nullptr, any_next);
       return assemble(p);
     }();
     using program = typename lowering::typed<value, functions, buffers>::type;
@@ -210,26 +160,15 @@ template <class Stages> struct compiled {
   using programs = decltype(programs_in(structures{}));
 
   /// What runs at a start: x of noise, or as it is, and what comes before the first evaluation.
-  template <bool Fresh, bool Enters> struct start {
+  template <bool Fresh, bool FirstStep> struct start {
     static constexpr lowering::program_value value = [] {
       lowering::ir p;
-      lowering::stage_formulas none;
-      none.noise_given = noise_given;
-      lowering::statements all;
-      if (Fresh)
-        all.add(lowering::copy_of(
-            p, sym::x::rank, noise_given ? sym::x::rank : sym::noise_stream<start_stream>::rank));
-      if (Enters) {
-        put_entering(p, nullptr, nullptr,
-                     {lowering::any_level, lowering::any_level, lowering::any_level}, all);
-        put_input(p, nullptr, lowering::any_level, all);
-      }
-      lower_evaluation(p, none, all);
+      lower_start(p, lowering::said_by_types<Stages>{nullptr, nullptr}, later,
+                  Fresh ? std::optional(1.0) : std::nullopt, noise_given, FirstStep, any_next);
       return assemble(p);
     }();
-    using functions =
-        decltype(detail::concat(list<lowering::function_entry<detail::same_function, 1>>{},
-                                lowering::functions_of<entering>{}));
+    using functions = decltype(detail::concat(
+        list<lowering::function_entry<detail::same_function, 1>>{}, functions_on_entering()));
     using program = typename lowering::typed<value, functions, buffers>::type;
   };
   static auto starts_in() {

@@ -99,12 +99,18 @@ struct ir {
   lines computed, stored;
   int nodes = 0, reduced = 0;  ///< names given so far
 
-  /// Makes room for another evaluation.
-  constexpr void clear() {
-    terms.size = parameters.size = expressions.size = sums.size = 0;
+  /// How much of the formulas there is.
+  struct place {
+    int terms = 0, parameters = 0, expressions = 0, sums = 0;
+  };
+  constexpr place here() const {
+    return {terms.size, parameters.size, expressions.size, sums.size};
+  }
+  /// Without lines, and without the formulas that came after a place.
+  constexpr void back_to(place p) {
+    terms.size = p.terms, parameters.size = p.parameters;
+    expressions.size = p.expressions, sums.size = p.sums;
     computed.size = stored.size = nodes = reduced = 0;
-    terms.full = parameters.full = expressions.full = sums.full = computed.full = stored.full =
-        false;
   }
 
   constexpr bool full() const {
@@ -138,10 +144,5 @@ struct program_value {
   bool full = false;        ///< something did not fit
   int assigned_twice = -1;  ///< the rank of a symbol that two lines store
 };
-
-/// Said if something did not fit.
-#define TWEEDIE_TOO_LONG                                                                \
-  "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols " \
-  "and 1000 parameters of functions are the most"
 
 }  // namespace tweedie::lowering

@@ -21,9 +21,9 @@ constexpr void rename_x(ir& p, int at, int name) {
   for (int i = e.arguments.first; i < e.arguments.end; ++i) rename_x(p, i, name);
 }
 
-/// A statement that gives a symbol the value of another.
-constexpr statement copy_of(ir& p, int target, int from) {
-  int const first = p.terms.add({1, from});
+/// target = factor from.
+constexpr statement copy_of(ir& p, int target, int from, double factor = 1) {
+  int const first = p.terms.add({factor, from});
   return {target, p.expressions.add({{first, first + 1}, nullptr, nullptr, {}, {}})};
 }
 

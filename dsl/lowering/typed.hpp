@@ -174,7 +174,9 @@ struct floats {
 /// The types of the program at `P`, whose functions are among the entries of `Functions`; a buffer
 /// holds what `Storage::of<Symbol>` says.
 template <auto const& P, class Functions, class Storage = floats> struct typed {
-  static_assert(!P.full, TWEEDIE_TOO_LONG);
+  static_assert(!P.full,
+                "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 "
+                "symbols and 1000 parameters of functions are the most");
   static_assert(P.assigned_twice < 0,
                 "a step assigns each symbol once, this one assigns one twice");
   template <int N> using count = std::make_integer_sequence<int, N>;
@@ -326,11 +328,11 @@ template <class Statements> struct gathered {
     statements all;
     put_all(p, written, all);
     std::array<double, found.terms + found.parameters + 1> numbers{};
-    for (std::size_t i = 0; i < found.terms; ++i) numbers[i] = p.terms[static_cast<int>(i)].c;
-    for (std::size_t i = 0; i < found.parameters; ++i)
+    for (std::size_t i = 0; i != found.terms; ++i) numbers[i] = p.terms[static_cast<int>(i)].c;
+    for (std::size_t i = 0; i != found.parameters; ++i)
       numbers[found.terms + i] = p.parameters[static_cast<int>(i)];
     fused<typename lowered::program> r;
-    for (std::size_t i = 0; i < size; ++i)
+    for (std::size_t i = 0; i != size; ++i)
       if (found.of[i] < 0)
         r.c[i] = numbers[found.terms + static_cast<std::size_t>(-1 - found.of[i])];
       else {

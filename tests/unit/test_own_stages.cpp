@@ -46,13 +46,12 @@ template <class F> std::string sentence_of(F change) {
   });
 }
 
-any_form form_over(int rank) { return {{1.0, {rank}}}; }
-auto over(int rank) {
-  return [rank](level) { return any_expression{.form = form_over(rank)}; };
-}
-auto form_of(int rank) {
-  return [rank](level) { return form_over(rank); };
-}
+auto over = [](auto symbol) {
+  return [symbol](lowering::ir& p, level) { return put_expression(p, symbol); };
+};
+auto form_of = [](auto symbol) {
+  return [symbol](lowering::ir& p, level) { return put(p, symbol); };
+};
 
 void says(std::string const& what, std::string const& part) {
   BOOST_TEST(contains(what, part), what << " does not say " << part);
@@ -62,15 +61,14 @@ void says(std::string const& what, std::string const& part) {
 
 BOOST_AUTO_TEST_CASE(stages_without_types_read_what_is_there) {
   BOOST_TEST(sentence_of([](any_stages&) {}) == "nothing was thrown");
-  says(sentence_of([](auto& s) { s.guidance.raw_of = over(sym::out<2>::rank); }),
+  says(sentence_of([](auto& s) { s.guidance.raw_of = over(sym::out<2>{}); }),
        "a guidance: raw_of reads out<2>");
-  says(sentence_of([](auto& s) { s.guidance.raw_of = over(sym::x0::rank); }),
+  says(sentence_of([](auto& s) { s.guidance.raw_of = over(sym::x0{}); }),
        "raw_of reads x0, expected what is there before x0 and eps are");
-  says(sentence_of([](auto& s) { s.guidance.x0_of = over(sym::branch_x0<2>::rank); }),
+  says(sentence_of([](auto& s) { s.guidance.x0_of = over(sym::branch_x0<2>{}); }),
        "x0_of reads branch_x0<2>");
-  says(sentence_of([](auto& s) { s.guidance.eps_of = over(sym::grad::rank); }),
-       "eps_of reads grad");
-  says(sentence_of([](auto& s) { s.guidance.raw_of = over(sym::memory<0>::rank); }),
+  says(sentence_of([](auto& s) { s.guidance.eps_of = over(sym::grad{}); }), "eps_of reads grad");
+  says(sentence_of([](auto& s) { s.guidance.raw_of = over(sym::memory<0>{}); }),
        "raw_of reads memory<0>");
   says(sentence_of([](auto& s) { s.guidance.raw_of = {}; }),
        "a guidance without raw_of, x0_of and eps_of was given");
@@ -79,10 +77,10 @@ BOOST_AUTO_TEST_CASE(stages_without_types_read_what_is_there) {
   says(sentence_of([](auto& s) { s.guidance.extras = 1; }), "without evaluate");
   says(sentence_of([](auto& s) { s.guidance.memories = 1; }), "without remember");
   says(sentence_of([](auto& s) { s.guidance.branches = 0; }), "a guidance of 0 branch(es)");
-  says(sentence_of([](auto& s) { s.threshold.x0_of = over(sym::out<0>::rank); }),
+  says(sentence_of([](auto& s) { s.threshold.x0_of = over(sym::out<0>{}); }),
        "a threshold: x0_of reads out<0>");
   says(sentence_of([](auto& s) { s.threshold.eps_of = {}; }), "a threshold with one of");
-  says(sentence_of([](auto& s) { s.predicts.x0_of = form_of(sym::out<0>::rank); }),
+  says(sentence_of([](auto& s) { s.predicts.x0_of = form_of(sym::out<0>{}); }),
        "predicts::v: x0_of reads out<0>");
 }
 

@@ -184,11 +184,11 @@ BOOST_AUTO_TEST_CASE(functions_of_many_values) {
 
 BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
   any_stages stages = forget_stages((vp | v | samplers::ddim{} | scrambled{}).stage_set());
-  stages.sampler.last = [](level const*, path const&) {
+  stages.sampler.last = [](lowering::ir& p, level const*, path const&) {
     any_step s;
     s.evaluations.resize(1);
     auto const add = [&](int rank) {
-      s.evaluations[0].statements.push_back({{rank}, {.form = {{1, {sym::x0::rank}}}}});
+      s.evaluations[0].statements.add(lowering::copy_of(p, rank, sym::x0::rank));
     };
     for (int i = 0; i < 170; ++i) add(sym::let<0>::rank + i % 100);
     add(sym::x::rank);
