@@ -18,9 +18,9 @@ namespace tweedie {
 /// What a buffer holds.
 enum class element_type { float32, bfloat16, float16 };
 
-/// A symbol as a value: its rank tells it from all others.
+/// A symbol with what its buffer holds.
 struct any_symbol {
-  int rank;
+  symbol_id id;
   element_type element = element_type::float32;
   friend auto operator<=>(any_symbol const&, any_symbol const&) = default;
   friend bool operator==(any_symbol const&, any_symbol const&) = default;  // nvcc forgets it
@@ -117,7 +117,7 @@ template <class R> inline constexpr any_reduction reduction_of_type{R::name, R::
 // What a program's types say, as values.
 
 template <class S> constexpr any_symbol symbol_of() {
-  return {S::rank, element_type_of<element_of<S>>()};
+  return {S::id, element_type_of<element_of<S>>()};
 }
 template <class... S> std::vector<any_symbol> symbols_of(list<S...>) { return {symbol_of<S>()...}; }
 

@@ -26,7 +26,7 @@ namespace detail {
 }
 }  // namespace detail
 
-/// What every symbol derives from: an empty type with a value, and a rank that orders the sum and
+/// What every symbol derives from: an empty type with a value, and an id that orders the sum and
 /// names the symbol.
 struct symbol_base {
   operator long double() const { return detail::no_number(); }

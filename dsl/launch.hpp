@@ -207,7 +207,7 @@ template <class Where> struct of_device {
   }
   template <class S> auto pointer(S s) const {
     auto const p = checked(where.pointer(s));
-    if (!ranks_scalar(S::rank) && reinterpret_cast<std::uintptr_t>(p) % 16 != 0)
+    if (!S::id.is_scalar() && reinterpret_cast<std::uintptr_t>(p) % 16 != 0)
       throw error("a formula's buffer: memory was given that is not aligned, expected 16 bytes");
     return p;
   }

@@ -9,7 +9,7 @@ namespace tweedie {
 namespace {
 
 struct text {
-  static std::string name(any_symbol s) { return name_of(s.rank); }
+  static std::string name(any_symbol s) { return name_of(s.id); }
   static std::string number(double c) { return fmt::format("{:.6g}", c); }
   static std::string call(char const* f, std::string const& arguments) {
     return *f ? fmt::format("{}({})", f, arguments) : fmt::format("({})", arguments);
@@ -18,7 +18,7 @@ struct text {
 };
 
 struct latex {
-  static std::string name(any_symbol s) { return latex_of(s.rank); }
+  static std::string name(any_symbol s) { return latex_of(s.id); }
   static std::string number(double c) {
     std::string const r = text::number(c);
     auto const e = r.find('e');
@@ -77,7 +77,7 @@ std::vector<std::string> lines_in(any_program const& p, std::span<double const> 
 
 std::string names(std::vector<any_symbol> const& symbols) {
   std::string r;
-  for (any_symbol s : symbols) r.append(r.empty() ? "" : " ").append(name_of(s.rank));
+  for (any_symbol s : symbols) r.append(r.empty() ? "" : " ").append(name_of(s.id));
   return r.empty() ? "nothing" : r;
 }
 

@@ -33,7 +33,7 @@ template <class... Lists> constexpr typename concatenation<Lists...>::type conca
 
 /// A symbol whose buffer holds T instead of float.
 template <class S, class T> struct as : symbol_base {
-  static constexpr int rank = S::rank;
+  static constexpr auto id = S::id;
   using symbol = S;
   using element = T;
 };
@@ -121,10 +121,10 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
   /// Where a symbol's value lies among the values of an element.
   template <class T>
   static constexpr std::size_t slot = [] {
-    constexpr int ranks[] = {R::rank...,         M::rank...,         Z::rank..., S::rank...,
-                             U::target::rank..., N::target::rank..., -1};
+    constexpr decltype(T::id) ids[] = {R::id...,         M::id...,         Z::id..., S::id...,
+                                       U::target::id..., N::target::id..., T::id};
     std::size_t i = 0;
-    while (ranks[i] != T::rank) ++i;
+    while (ids[i] != T::id) ++i;
     return i;
   }();
 

@@ -480,11 +480,15 @@ void any_plan::take_fingerprint() {
     void add(char const* name) {
       while (*name) add(std::uint64_t{static_cast<unsigned char>(*name++)});
     }
+    void add(symbol_id s) {  // by its name: another word changes no fingerprint
+      add(sym::about_word(s.is).name);
+      add(std::uint64_t{s.index});
+    }
     void add(any_line const& l) {
-      add(static_cast<std::uint64_t>(l.target.rank));
+      add(l.target.id);
       add(l.function ? l.function->name : l.reduction ? l.reduction->name : "");
       for (any_sum const& sum : l.sums)
-        for (any_symbol const& s : sum) add(static_cast<std::uint64_t>(s.rank));
+        for (any_symbol const& s : sum) add(s.id);
     }
   };
   mixer all;

@@ -20,16 +20,16 @@ template <class F> void each_symbol(ir const& p, int at, F const& f) {
   for (int i = e.arguments.first; i < e.arguments.end; ++i) each_symbol(p, i, f);
 }
 
-void check_prediction(any_prediction const& s, ir& p, level t) {
+void check_prediction(any_prediction const& of, ir& p, level t) {
   auto const check = [&](char const* what, range f) {
-    each_symbol(p, f, [&](int rank) {
-      if (!detail::of_x_and_raw(rank))
-        throw error(fmt::format("predicts::{}: {} reads {}, expected x and raw alone", s.name, what,
-                                name_of(rank)));
+    each_symbol(p, f, [&](symbol_id s) {
+      if (!detail::of_x_and_raw(s))
+        throw error(fmt::format("predicts::{}: {} reads {}, expected x and raw alone", of.name,
+                                what, name_of(s)));
     });
   };
-  check("x0_of", s.x0_of(p, t));
-  check("eps_of", s.eps_of(p, t));
+  check("x0_of", of.x0_of(p, t));
+  check("eps_of", of.eps_of(p, t));
 }
 
 void check_guidance(any_guidance const& g, ir& p, level t) {
@@ -37,12 +37,12 @@ void check_guidance(any_guidance const& g, ir& p, level t) {
                              .outputs = static_cast<int>(g.branches + g.extras),
                              .memories = static_cast<int>(g.memories)};
   auto const check = [&](char const* what, int e, bool late) {
-    each_symbol(p, e, [&](int rank) {
-      if (late ? there.late(rank) : there.early(rank)) return;
+    each_symbol(p, e, [&](symbol_id s) {
+      if (late ? there.late(s) : there.early(s)) return;
       throw error(fmt::format(
           "a guidance: {} reads {}, expected what is there{}: x, the outputs of {} branch(es) and "
           "{} extra(s), {} memories{}",
-          what, name_of(rank), late ? "" : " before x0 and eps are", there.branches, g.extras,
+          what, name_of(s), late ? "" : " before x0 and eps are", there.branches, g.extras,
           there.memories, late ? ", raw, x0 and eps" : ""));
     });
   };
@@ -61,11 +61,11 @@ void check_guidance(any_guidance const& g, ir& p, level t) {
 
 void check_threshold(any_threshold const& h, ir& p, level t) {
   auto const check = [&](char const* what, auto value) {
-    each_symbol(p, value, [&](int rank) {
-      if (!detail::read_by_threshold(rank))
+    each_symbol(p, value, [&](symbol_id s) {
+      if (!detail::read_by_threshold(s))
         throw error(fmt::format(
             "a threshold: {} reads {}, expected x, x0, eps, raw, score, v and velocity alone", what,
-            name_of(rank)));
+            name_of(s)));
     });
   };
   check("x0_of", h.x0_of(p, t));

@@ -89,11 +89,11 @@ struct any_step {
 };
 
 struct any_sampler {
-  int longest = 0;             ///< levels before t that its longest step takes
-  std::vector<int> mentioned;  ///< ranks of the symbols that its formulas read
-  std::vector<int> assigned;   ///< and write
-  bool takes_both = true;      ///< whether each evaluation of its steps reads x0 and eps
-  bool takes_x0 = true;        ///< whether any does
+  int longest = 0;                   ///< levels before t that its longest step takes
+  std::vector<symbol_id> mentioned;  ///< the symbols that its formulas read
+  std::vector<symbol_id> assigned;   ///< and write
+  bool takes_both = true;            ///< whether each evaluation of its steps reads x0 and eps
+  bool takes_x0 = true;              ///< whether any does
   shared_call<any_step(lowering::ir&, int before, level const* t, path const&)> step;
   shared_call<any_step(lowering::ir&, level const* t, path const&)> first;  ///< may be empty
   shared_call<any_step(lowering::ir&, level const* t, path const&)> last;
@@ -142,7 +142,7 @@ template <class Stage> shared_call<void()> check_of(owner const& s, Stage const&
   else return {};
 }
 
-template <class... S> std::vector<int> ranks_of(list<S...>) { return {S::rank...}; }
+template <class... S> std::vector<symbol_id> ids_of(list<S...>) { return {S::id...}; }
 
 template <class... E> any_step put_step(lowering::ir& p, step_of<E...> const& step) {
   any_step r{{}, step.repetitions};
@@ -240,8 +240,8 @@ template <class S> any_sampler forget_sampler(detail::owner shared, S const& sta
   using kinds = kinds_of_step<S>;
   any_sampler r;
   r.longest = longest<S>();
-  r.mentioned = ranks_of(decltype(concat(all_mentioned<S>(kinds{}), mentioned_on_entering<S>())){});
-  r.assigned = ranks_of(decltype(all_assigned<S>(kinds{})){});
+  r.mentioned = ids_of(decltype(concat(all_mentioned<S>(kinds{}), mentioned_on_entering<S>())){});
+  r.assigned = ids_of(decltype(all_assigned<S>(kinds{})){});
   r.takes_both = takes_x0_and_eps<S>(kinds{});
   r.takes_x0 = takes_x0<S>(kinds{});
   r.step = {

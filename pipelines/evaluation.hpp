@@ -29,8 +29,8 @@ template <class Input, class Output, bool Duplicates> struct network_buffers {
       std::is_same_v<Input, float> && std::is_same_v<Output, float> && !Duplicates;
   /// What a symbol's buffer holds.
   template <class S>
-  using of = std::conditional_t<is_family<sym::net_in<0>, S>, Input,
-                                std::conditional_t<is_family<sym::out<0>, S>, Output, float>>;
+  using of = std::conditional_t<S::id.is == sym::word::net_in, Input,
+                                std::conditional_t<S::id.is == sym::word::out, Output, float>>;
 };
 
 namespace detail {
@@ -211,7 +211,7 @@ constexpr void put_next(ir& p, Said const& said, stored_for_later later, bool st
   if (later.inputs > 0) {
     statements after;
     for (int b = 0; b < later.inputs; ++b)
-      after.add({sym::net_in<0>::rank + b,
+      after.add({{sym::word::net_in, b},
                  p.expressions.add({said.input(p, next.where), nullptr, nullptr, {}, {}})});
     then(p, all, after);
   }
@@ -225,8 +225,8 @@ constexpr void lower_among(ir& p, Said const& said, stored_for_later later, leve
   auto const formulas = said.formulas(p, t, guided);
   if (goes_on) {
     put_next(p, said, later, step_ends, next, all);
-    if (later.past_x0) all.add(copy_of(p, sym::past_x0<0>::rank, sym::x0::rank));
-    if (later.past_eps) all.add(copy_of(p, sym::past_eps<0>::rank, sym::eps::rank));
+    if (later.past_x0) all.add(copy_of(p, sym::past_x0<0>::id, sym::x0::id));
+    if (later.past_eps) all.add(copy_of(p, sym::past_eps<0>::id, sym::eps::id));
   }
   lower_evaluation(p, formulas, all);
 }
@@ -241,8 +241,7 @@ constexpr void lower_start(ir& p, Said const& said, stored_for_later later,
   none.noise_given = noise_given;
   statements all;
   if (deviation)
-    all.add(copy_of(p, sym::x::rank,
-                    noise_given ? sym::x::rank : sym::noise_stream<start_stream>::rank,
+    all.add(copy_of(p, sym::x::id, noise_given ? sym::x::id : sym::noise_stream<start_stream>::id,
                     *deviation));
   if (first_step) put_next(p, said, later, true, next, all);
   lower_evaluation(p, none, all);

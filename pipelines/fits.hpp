@@ -19,10 +19,10 @@
 
 namespace tweedie::detail {
 
-/// Whether all symbols of a list are allowed: `allowed` is asked for the rank of each.
+/// Whether all symbols of a list are allowed: `allowed` is asked of each.
 template <class Allowed, class... S>
 constexpr bool only(list<S...>, [[maybe_unused]] Allowed allowed) {
-  return (allowed(S::rank) && ...);
+  return (allowed(S::id) && ...);
 }
 /// The symbols that a value of a stage mentions.
 template <assignable Value> constexpr auto symbols_of() {
@@ -98,7 +98,7 @@ template <class P> constexpr bool prediction_fits() {
     if constexpr (scales_input<P>) {
       using input = decltype(std::declval<P const&>().input_of(level{}));
       if constexpr (linear<input>)
-        return only(symbols_of<input>(), [](int rank) { return rank == sym::x::rank; });
+        return only(symbols_of<input>(), [](symbol_id s) { return s == sym::x::id; });
       else return false;
     } else return true;
   }();
@@ -239,13 +239,13 @@ template <class G> constexpr auto symbols_remembered() {
 }
 template <class G> constexpr bool keeps_memories_alone() {
   if constexpr (remembers_by_a_step<G>())
-    return only(decltype(remembered_by<G>()){}, [](int rank) { return there_for<G>.memory(rank); });
+    return only(decltype(remembered_by<G>()){}, [](symbol_id s) { return there_for<G>.memory(s); });
   else return false;
 }
 
 /// Whether raw, or what follows from it, is among what is mentioned.
 template <class... S> constexpr bool reads_raw(list<S...>) {
-  return ((S::rank == sym::raw::rank || of_x0_and_eps(S::rank)) || ... || false);
+  return ((S::id == sym::raw::id || of_x0_and_eps(S::id)) || ... || false);
 }
 
 /// Whether what a guidance's formulas mention has each branch in it; where raw stays out<0> that
@@ -254,11 +254,10 @@ template <class G, class Late, class... S> constexpr bool each_branch_read(list<
   if constexpr (G::branches >= 1 && G::branches <= 20) {
     bool read[G::branches] = {};
     read[0] = std::is_void_v<raw_value<G>> && reads_raw(Late{});
-    auto const mark = [&](int rank) {
-      for (int first : {sym::out<0>::rank, sym::branch_x0<0>::rank, sym::branch_eps<0>::rank})
-        if (rank >= first && rank < first + G::branches) read[rank - first] = true;
+    auto const mark = [&](symbol_id s) {
+      if (guidance_reads::is_of_branch(s) && s.index < G::branches) read[s.index] = true;
     };
-    (mark(S::rank), ...);
+    (mark(S::id), ...);
     for (bool one : read)
       if (!one) return false;
   }
@@ -270,17 +269,15 @@ template <class G> constexpr bool guidance_formulas_fit() {
   using late = decltype(concat(symbols_if_any<x0_value<G>>(), symbols_if_any<eps_value<G>>()));
   using all = decltype(concat(early{}, late{}));
   constexpr bool sized = there.branches >= 1 && there.outputs <= 20 && conditions_of<G>() >= 1;
-  constexpr bool written = only(all{}, [](int rank) {
-    return there_for<G>.output(rank) || !guidance_reads::is_output(rank);
-  });
-  constexpr bool kept = only(all{}, [](int rank) {
-    return there_for<G>.memory(rank) || !guidance_reads::is_memory(rank);
-  });
+  constexpr bool written = only(
+      all{}, [](symbol_id s) { return there_for<G>.output(s) || !guidance_reads::is_output(s); });
+  constexpr bool kept = only(
+      all{}, [](symbol_id s) { return there_for<G>.memory(s) || !guidance_reads::is_memory(s); });
   using heeded = decltype(concat(symbols_if_any<raw_value<G>>(), late{}));
   constexpr bool heeds =
-      there.memories == 0 || !only(heeded{}, [](int rank) { return !there_for<G>.memory(rank); });
-  constexpr bool first_known = only(early{}, [](int rank) { return there_for<G>.early(rank); });
-  constexpr bool then_known = only(late{}, [](int rank) { return there_for<G>.late(rank); });
+      there.memories == 0 || !only(heeded{}, [](symbol_id s) { return !there_for<G>.memory(s); });
+  constexpr bool first_known = only(early{}, [](symbol_id s) { return there_for<G>.early(s); });
+  constexpr bool then_known = only(late{}, [](symbol_id s) { return there_for<G>.late(s); });
   constexpr bool all_read = each_branch_read<G, late>(all{});
   constexpr bool raw_read = std::is_void_v<raw_value<G>> || late::size == 0 || reads_raw(late{});
   constexpr int first = !sized                                ? 0
@@ -412,13 +409,15 @@ template <class Grid, class Schedule> constexpr bool grid_fits() {
 // What a statement may read: what the stages answer; of the past, what has been seen; what earlier
 // evaluations of the step kept; what earlier statements of the evaluation named.
 template <class Kept, class Named, int Seen> struct readable {
-  static constexpr bool seen(int rank, int base) { return rank > base && rank <= base + Seen; }
+  static constexpr bool seen(symbol_id s) {
+    return (s.is == sym::word::past_x0 || s.is == sym::word::past_eps) && s.index > 0 &&
+           s.index <= Seen;
+  }
   template <class S>
   static constexpr bool has =
-      (is_answered<S> && S::rank < sym::branch_x0<0>::rank) || is_noise<S> ||
+      (is_answered<S> && !guidance_reads::is_of_branch(S::id)) || is_noise<S> ||
       is_broadcast<S> || std::is_same_v<S, sym::x> || std::is_same_v<S, sym::known> ||
-      seen(S::rank, sym::past_x0<0>::rank) ||
-      seen(S::rank, sym::past_eps<0>::rank) || mentions<S>(Kept{}) || mentions<S>(Named{});
+      seen(S::id) || mentions<S>(Kept{}) || mentions<S>(Named{});
 };
 template <class Allowed, class... S> constexpr bool only_of(list<S...>) {
   return (Allowed::template has<S> && ...);
@@ -501,10 +500,10 @@ template <class S> constexpr bool enters_with_noise() {
     else if constexpr (evaluations_in(static_cast<entering*>(nullptr)) != 1) return false;
     else
       return only(decltype(assigned(std::declval<entering>())){},
-                  [](int rank) { return rank == sym::x::rank || ranks_node(rank); }) &&
-             only(decltype(mentioned(std::declval<entering>())){}, [](int rank) {
-               return ranks_noise(rank) || ranks_node(rank) ||
-                      is_any_of(rank, {sym::x::rank, sym::known::rank, sym::mask::rank});
+                  [](symbol_id s) { return s == sym::x::id || s.is_node(); }) &&
+             only(decltype(mentioned(std::declval<entering>())){}, [](symbol_id s) {
+               return s.is_noise() || s.is_node() ||
+                      is_any_of(s, {sym::x::id, sym::known::id, sym::mask::id});
              });
   } else return true;
 }
@@ -522,9 +521,8 @@ template <class S> constexpr bool sampler_fits() {
     if constexpr (whole) {
       constexpr bool lost = has_lost_ends<S>();
       constexpr bool moves = all_assign_x<S>(kinds{});
-      constexpr bool stores = only(decltype(all_assigned<S>(kinds{})){}, [](int rank) {
-        return rank == sym::x::rank || ranks_node(rank) ||
-               (rank >= sym::keep<0>::rank && rank < sym::keep<0>::rank + 100);
+      constexpr bool stores = only(decltype(all_assigned<S>(kinds{})){}, [](symbol_id s) {
+        return s == sym::x::id || s.is_node() || s.is == sym::word::keep;
       });
       constexpr bool defined = all_defined<S>(kinds{});
       constexpr bool enters = enters_with_noise<S>();

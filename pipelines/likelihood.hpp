@@ -204,8 +204,8 @@ template <class Stages, bool Guided> slope_factors slope_over_outputs(Stages con
   auto const slope = substitute(p, a, v);
   slope_factors r;
   for (int i = slope.first; i < slope.end; ++i)
-    if (p.terms[i].symbol == sym::x::rank) r.of_x += p.terms[i].c;
-    else r.of_output[p.terms[i].symbol - sym::out<0>::rank] += p.terms[i].c;
+    if (p.terms[i].symbol == sym::x::id) r.of_x += p.terms[i].c;
+    else r.of_output[p.terms[i].symbol.index] += p.terms[i].c;
   return r;
 }
 

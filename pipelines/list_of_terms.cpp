@@ -159,8 +159,7 @@ struct bound_kernel {
     }
     for (any_symbol s : code->kernel.noises) {
       fill_normals(v.of(slot), static_cast<std::uint32_t>(start / 4), n / 4,
-                   r.keys[row].later(r.step),
-                   static_cast<std::uint32_t>(s.rank - sym::noise_stream<0>::rank));
+                   r.keys[row].later(r.step), std::uint32_t{s.id.index});
       v.at[slot] = v.of(slot);
       ++slot;
     }

@@ -13,17 +13,14 @@
 namespace tweedie {
 namespace {
 
-using detail::ranks_family;
-
-bool has(std::vector<int> const& ranks, int rank) {
-  return std::ranges::find(ranks, rank) != ranks.end();
+bool has(std::vector<symbol_id> const& some, symbol_id s) {
+  return std::ranges::find(some, s) != some.end();
 }
-bool ranks_hundred(int first, int rank) { return rank >= first && rank < first + 100; }
-/// The largest index of a family of 100 that is there, -1 where none is.
-int largest(std::vector<int> const& ranks, int first) {
+/// The largest index of a word that is there, -1 if it is not.
+int largest(std::vector<symbol_id> const& some, sym::word w) {
   int r = -1;
-  for (int rank : ranks)
-    if (rank >= first && rank < first + 100) r = std::max(r, rank - first);
+  for (symbol_id s : some)
+    if (s.is == w) r = std::max(r, int{s.index});
   return r;
 }
 
@@ -31,9 +28,8 @@ int largest(std::vector<int> const& ranks, int first) {
 std::vector<std::uint32_t> streams_of(any_stages const& s) {
   std::vector<std::uint32_t> r;
   if (s.noise)
-    for (int rank : s.sampler.mentioned)
-      if (detail::ranks_noise(rank))
-        r.push_back(static_cast<std::uint32_t>(rank - sym::noise_stream<0>::rank));
+    for (symbol_id one : s.sampler.mentioned)
+      if (one.is_noise()) r.push_back(one.index);
   std::ranges::sort(r);
   r.erase(std::unique(r.begin(), r.end()), r.end());
   return r;
@@ -42,24 +38,24 @@ std::vector<std::uint32_t> streams_of(any_stages const& s) {
 plan_layout layout_of(any_stages const& s) {
   bool const writes_input =
       s.predicts.input_of || s.buffers.input != element_type::float32 || s.buffers.duplicates;
-  auto const past = [&](int first) {
-    return static_cast<std::size_t>(std::max(0, largest(s.sampler.mentioned, first)));
+  auto const past = [&](sym::word w) {
+    return static_cast<std::size_t>(std::max(0, largest(s.sampler.mentioned, w)));
   };
   return {.branches = s.guidance.branches,
           .extras = s.guidance.extras,
           .conditions = s.guidance.conditions,
-          .keeps = static_cast<std::size_t>(1 + largest(s.sampler.assigned, sym::keep<0>::rank)),
-          .past_x0 = past(sym::past_x0<0>::rank),
-          .past_eps = past(sym::past_eps<0>::rank),
+          .keeps = static_cast<std::size_t>(1 + largest(s.sampler.assigned, sym::word::keep)),
+          .past_x0 = past(sym::word::past_x0),
+          .past_eps = past(sym::word::past_eps),
           .memories = s.guidance.memories,
           .streams = streams_of(s),
           .inputs = !writes_input          ? std::size_t{0}
                     : s.buffers.duplicates ? s.guidance.branches
                                            : std::size_t{1},
           .input_per_branch = s.buffers.duplicates,
-          .learns_variance = has(s.sampler.mentioned, sym::raw_variance::rank),
-          .uses_known = has(s.sampler.mentioned, sym::known::rank),
-          .uses_mask = has(s.sampler.mentioned, sym::mask::rank),
+          .learns_variance = has(s.sampler.mentioned, sym::raw_variance::id),
+          .uses_known = has(s.sampler.mentioned, sym::known::id),
+          .uses_mask = has(s.sampler.mentioned, sym::mask::id),
           .noise_given = static_cast<bool>(s.noise),
           .enters = static_cast<bool>(s.sampler.enter),
           .input = s.buffers.input,
@@ -123,18 +119,18 @@ void check_predictions(any_stages const& stages, lowering::ir& p,
     if (t.alpha == 0 || t.sigma == 0) continue;  // one of them has no part in x there
     p.back_to({});
     auto const x0 = stages.predicts.x0_of(p, t), eps = stages.predicts.eps_of(p, t);
-    auto const sum = [&](int rank, double& size) {
+    auto const sum = [&](symbol_id s, double& size) {
       double r = 0;
       auto const add = [&](lowering::range f, double factor) {
         for (int i = f.first; i < f.end; ++i)
-          if (double const c = factor * p.terms[i].c; p.terms[i].symbol == rank)
+          if (double const c = factor * p.terms[i].c; p.terms[i].symbol == s)
             r += c, size += std::abs(c);
       };
       add(x0, t.alpha), add(eps, t.sigma);
       return r;
     };
     double of_x = 1, of_raw = 0;  // what cancels leaves some rounding of its size
-    double const x = sum(sym::x::rank, of_x), raw = sum(sym::raw::rank, of_raw);
+    double const x = sum(sym::x::id, of_x), raw = sum(sym::raw::id, of_raw);
     ++asked;
     if (!(std::isfinite(of_x) && std::isfinite(of_raw) &&
           (std::abs(x - 1) > 1e-6 * of_x || std::abs(raw) > 1e-6 * of_raw)))
@@ -152,19 +148,16 @@ void check_predictions(any_stages const& stages, lowering::ir& p,
 /// an output or of what an earlier evaluation kept of one. What a threshold or another node bounds
 /// is not asked.
 double largest_share(lowering::ir const& p) {
-  auto const is_x = [](int rank) {
-    return rank == sym::x::rank || (rank >= sym::arrived<0>::rank && rank < sym::let<0>::rank);
-  };
+  auto const is_x = [](symbol_id s) { return s == sym::x::id || s.is == sym::word::arrived; };
   double r = 0;
   for (lowering::lines const* lines : {&p.computed, &p.stored})
     for (lowering::line const& l : *lines) {
       if (!is_x(l.target) || l.reduction) continue;
       for (int s = l.sums.first; s < l.sums.end; ++s)
         for (int i = p.sums[s].first; i < p.sums[s].end; ++i) {
-          auto const [c, rank] = p.terms[i];
-          if (ranks_family(sym::out<0>::rank, rank) || rank == sym::guided_raw::rank ||
-              rank == sym::guided_eps::rank || ranks_hundred(sym::past_eps<0>::rank, rank) ||
-              ranks_hundred(sym::keep<0>::rank, rank))
+          auto const [c, of] = p.terms[i];
+          if (of.is == sym::word::out || of == sym::guided_raw::id || of == sym::guided_eps::id ||
+              of.is == sym::word::past_eps || of.is == sym::word::keep)
             r = std::max(r, std::abs(c));
         }
     }
@@ -227,13 +220,13 @@ numbered_program assembled(lowering::ir& p, any_buffers const& buffers) {
     throw error(
         "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols and "
         "1000 parameters of functions are the most");
-  if (value.assigned_twice >= 0)
+  if (value.assigns_twice)
     throw error(fmt::format("a step assigns each symbol once, this one assigns {} twice",
-                            name_of(value.assigned_twice)));
+                            name_of(value.twice)));
   r.program = detail::program_of(value);
   auto const store = [&](any_symbol& s) {
-    if (ranks_family(sym::net_in<0>::rank, s.rank)) s.element = buffers.input;
-    if (ranks_family(sym::out<0>::rank, s.rank)) s.element = buffers.output;
+    if (s.id.is == sym::word::net_in) s.element = buffers.input;
+    if (s.id.is == sym::word::out) s.element = buffers.output;
   };
   for (any_kernel& k : r.program.kernels) {
     for (any_symbol& s : k.reads) store(s);
@@ -283,7 +276,7 @@ void check_share(lowering::ir& p, any_stages const& stages, level t, level s,
   auto const of_raw_in = [&](lowering::range f) {
     double r = 0;
     for (int i = f.first; i < f.end; ++i)
-      if (p.terms[i].symbol == sym::raw::rank) r += p.terms[i].c;
+      if (p.terms[i].symbol == sym::raw::id) r += p.terms[i].c;
     return std::abs(r);
   };
   // A score is smaller than eps by sigma.
@@ -347,7 +340,7 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
     ir->back_to({});
     auto const kept = stages.threshold.eps_of(*ir, levels_[0]);
     lowering::term const& first = ir->terms[kept.first];
-    if (kept.size() == 1 && first.symbol == sym::eps::rank && first.c == 1)
+    if (kept.size() == 1 && first.symbol == sym::eps::id && first.c == 1)
       throw error(
           "a threshold that leaves eps, such as clip_x0_only, was given with a sampler whose steps "
           "read eps alone, so that it would limit nothing; expected thresholds::clip, or a sampler "

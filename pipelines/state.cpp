@@ -12,23 +12,60 @@ float* state::pointer_of(any_symbol s) {
   std::size_t const block = samples * pitch;
   // A block of 16-bit rows is half as long.
   std::size_t const rows = s.element == element_type::float32 ? block : block / 2;
-  auto const in = [&](int first) { return static_cast<std::size_t>(s.rank - first); };
-  auto const in_ring = [&](std::vector<buffer>& ring, int first) {
-    return ring[(evaluated + ring.size() - in(first)) % ring.size()].data();
+  std::size_t const k = s.id.index;
+  auto const in_ring = [&](std::vector<buffer>& ring) {
+    return ring[(evaluated + ring.size() - k) % ring.size()].data();
   };
-  if (s.rank == sym::x::rank) return x.data();
-  if (s.rank == sym::known::rank) return known.data();
-  if (s.rank == sym::grad::rank) return pointer(sym::grad{});
-  if (s.rank == sym::out_variance::rank) return pointer(sym::out_variance{});
-  if (s.rank >= sym::net_in<0>::rank) return net_in.data() + in(sym::net_in<0>::rank) * rows;
-  if (s.rank >= sym::scratch<0>::rank) return scratch[in(sym::scratch<0>::rank)].data();
-  if (s.rank >= sym::reduced<0>::rank) return reduced.data() + in(sym::reduced<0>::rank) * samples;
-  if (s.rank >= sym::keep<0>::rank) return keep[in(sym::keep<0>::rank)].data();
-  if (s.rank >= sym::past_eps<0>::rank) return in_ring(past_eps, sym::past_eps<0>::rank);
-  if (s.rank >= sym::past_x0<0>::rank) return in_ring(past_x0, sym::past_x0<0>::rank);
-  if (s.rank >= sym::given_noise<0>::rank) return given_noise[in(sym::given_noise<0>::rank)].data();
-  if (s.rank >= sym::memory<0>::rank) return memory[in(sym::memory<0>::rank)].data();
-  return out.data() + in(sym::out<0>::rank) * rows;
+  switch (s.id.is) {
+    case sym::word::x:
+      return x.data();
+    case sym::word::out:
+      return out.data() + k * rows;
+    case sym::word::known:
+      return known.data();
+    case sym::word::grad:
+      return pointer(sym::grad{});
+    case sym::word::out_variance:
+      return pointer(sym::out_variance{});
+    case sym::word::memory:
+      return memory[k].data();
+    case sym::word::given_noise:
+      return given_noise[k].data();
+    case sym::word::past_x0:
+      return in_ring(past_x0);
+    case sym::word::past_eps:
+      return in_ring(past_eps);
+    case sym::word::keep:
+      return keep[k].data();
+    case sym::word::reduced:
+      return reduced.data() + k * samples;
+    case sym::word::scratch:
+      return scratch[k].data();
+    case sym::word::net_in:
+      return net_in.data() + k * rows;
+    case sym::word::mask:
+    case sym::word::per_sample:
+    case sym::word::thresholded:
+    case sym::word::guided_raw:
+    case sym::word::guided_x0:
+    case sym::word::guided_eps:
+    case sym::word::arrived:
+    case sym::word::let:
+    case sym::word::nameless:
+    case sym::word::target:
+    case sym::word::raw:
+    case sym::word::x0:
+    case sym::word::eps:
+    case sym::word::score:
+    case sym::word::v:
+    case sym::word::velocity:
+    case sym::word::raw_variance:
+    case sym::word::branch_x0:
+    case sym::word::branch_eps:
+    case sym::word::noise_stream:
+      break;
+  }
+  throw std::logic_error(name_of(s.id) + " lies in no buffer of a state");
 }
 
 placed_keys state::keys_for_kernels() {

@@ -121,8 +121,8 @@ struct state {
   template <int K> float* pointer(sym::net_in<K>) { return net_in.data() + K * samples * pitch; }
   // A buffer of 16-bit elements: the K-th block of rows begins at half the bytes.
   template <class S, class T> float* pointer(as<S, T>) {
-    constexpr bool input = is_family<sym::net_in<0>, S>;
-    constexpr int k = S::rank - (input ? sym::net_in<0>::rank : sym::out<0>::rank);
+    constexpr bool input = S::id.is == sym::word::net_in;
+    constexpr int k = S::id.index;
     float* const first = input ? net_in.data() : out.data();
     return reinterpret_cast<float*>(reinterpret_cast<T*>(first) + k * samples * pitch);
   }

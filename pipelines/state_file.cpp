@@ -14,7 +14,7 @@
 namespace tweedie {
 namespace {
 
-constexpr char const* version = "2";
+constexpr char const* version = "3";
 
 /// Calls f(name, buffer, rows) for what outlives a step; the rest a kernel or the network writes
 /// before it is read.

@@ -111,10 +111,10 @@ auto mentioned(evaluation<S...>) -> decltype(concat(mentioned(std::declval<S>())
 template <class... E>
 auto mentioned(step_of<E...>) -> decltype(concat(mentioned(std::declval<E>())...));
 
-/// The largest K of a family of symbols with ranks Base + K, -1 where none is there.
-template <int Base, class... S> constexpr int largest_index(list<S...>) {
+/// The largest K of a family of symbols, -1 if none is there.
+template <sym::word W, class... S> constexpr int largest_index(list<S...>) {
   int r = -1;
-  ((r = S::rank >= Base && S::rank < Base + 100 && S::rank - Base > r ? S::rank - Base : r), ...);
+  ((r = S::id.is == W && S::id.index > r ? S::id.index : r), ...);
   return r;
 }
 

@@ -79,10 +79,10 @@ template <class Stages> struct compiled {
                                             detail::mentioned_on_entering<sampler>()));
   static constexpr int longest = detail::longest<sampler>();
   static constexpr int past_x0 =
-      std::max(0, detail::largest_index<sym::past_x0<0>::rank>(mentioned{}));
+      std::max(0, detail::largest_index<sym::word::past_x0>(mentioned{}));
   static constexpr int past_eps =
-      std::max(0, detail::largest_index<sym::past_eps<0>::rank>(mentioned{}));
-  static constexpr int keeps = 1 + detail::largest_index<sym::keep<0>::rank>(
+      std::max(0, detail::largest_index<sym::word::past_eps>(mentioned{}));
+  static constexpr int keeps = 1 + detail::largest_index<sym::word::keep>(
                                        decltype(detail::all_assigned<sampler>(kinds{})){});
   static constexpr int branches = guidance::branches;  ///< of the network
   static constexpr int extras =

@@ -57,7 +57,7 @@ struct range {
 
 struct term {
   double c;
-  int symbol;  ///< its rank
+  symbol_id symbol;
 };
 
 /// A form, or a function or a reduction of several expressions.
@@ -71,7 +71,8 @@ struct expression {
 
 /// target = the expression at `value`.
 struct statement {
-  int target, value;
+  symbol_id target;
+  int value;
 };
 
 /// The statements of an evaluation.
@@ -79,7 +80,7 @@ using statements = fixed_list<statement, 160>;
 
 /// target = the sum, function(parameters; sums) or reduction(parameters; sums).
 struct line {
-  int target;
+  symbol_id target;
   any_function const* function;
   any_reduction const* reduction;
   range parameters, sums;
@@ -127,7 +128,7 @@ struct kernel {
 
 /// A line of a program: its sums are a range of the program's sums.
 struct program_line {
-  int target;
+  symbol_id target;
   any_function const* function;
   any_reduction const* reduction;
   range sums;
@@ -137,12 +138,13 @@ struct program_line {
 
 /// What an evaluation compiles to, without its numbers.
 struct program_value {
-  fixed_list<int, 2000, true> symbols;
+  fixed_list<symbol_id, 2000, true> symbols;
   fixed_list<range, 600, true> sums;  ///< of symbols
   fixed_list<program_line, 300, true> lines;
   fixed_list<kernel, 21, true> kernels;
-  bool full = false;        ///< something did not fit
-  int assigned_twice = -1;  ///< the rank of a symbol that two lines store
+  bool full = false;           ///< something did not fit
+  bool assigns_twice = false;  ///< two lines store one symbol,
+  symbol_id twice{};           ///< which is this
 };
 
 }  // namespace tweedie::lowering

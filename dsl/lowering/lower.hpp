@@ -14,15 +14,15 @@ namespace tweedie::lowering {
 // ---- Statements one after the other ----
 
 /// x under another name in an expression.
-constexpr void rename_x(ir& p, int at, int name) {
+constexpr void rename_x(ir& p, int at, symbol_id name) {
   expression const e = p.expressions[at];
   for (int i = e.terms.first; i < e.terms.end; ++i)
-    if (p.terms[i].symbol == sym::x::rank) p.terms[i].symbol = name;
+    if (p.terms[i].symbol == sym::x::id) p.terms[i].symbol = name;
   for (int i = e.arguments.first; i < e.arguments.end; ++i) rename_x(p, i, name);
 }
 
 /// target = factor from.
-constexpr statement copy_of(ir& p, int target, int from, double factor = 1) {
+constexpr statement copy_of(ir& p, symbol_id target, symbol_id from, double factor = 1) {
   int const first = p.terms.add({factor, from});
   return {target, p.expressions.add({{first, first + 1}, nullptr, nullptr, {}, {}})};
 }
@@ -31,17 +31,18 @@ constexpr statement copy_of(ir& p, int target, int from, double factor = 1) {
 /// nobody else's.
 constexpr void then(ir& p, statements& all, statements const& after) {
   all.full = all.full || after.full;
-  int name = sym::arrived<0>::rank;
+  int arrivals = 0;
   bool sets_x = false, resets_x = false;
   for (statement const& s : all) {
-    name += s.target >= sym::arrived<0>::rank && s.target < sym::let<0>::rank;
-    sets_x = sets_x || s.target == sym::x::rank;
+    arrivals += s.target.is == sym::word::arrived;
+    sets_x = sets_x || s.target == sym::x::id;
   }
+  symbol_id const name{sym::word::arrived, arrivals};
   for (int i = 0; i < all.size; ++i)
-    if (all[i].target == sym::x::rank) all[i].target = name;
-  if (!sets_x) all.add(copy_of(p, name, sym::x::rank));  // it stays, under the name that is read
-  for (statement const& s : after) resets_x = resets_x || s.target == sym::x::rank;
-  if (!resets_x) all.add(copy_of(p, sym::x::rank, name));
+    if (all[i].target == sym::x::id) all[i].target = name;
+  if (!sets_x) all.add(copy_of(p, name, sym::x::id));  // it stays, under the name that is read
+  for (statement const& s : after) resets_x = resets_x || s.target == sym::x::id;
+  if (!resets_x) all.add(copy_of(p, sym::x::id, name));
   for (statement const& s : after) {
     rename_x(p, s.value, name);
     all.add(s);
@@ -74,7 +75,7 @@ struct answers {
 
 // ---- Symbols answered ----
 
-constexpr int add_term(ir& p, double c, int symbol) { return p.terms.add({c, symbol}); }
+constexpr void add_term(ir& p, double c, symbol_id s) { p.terms.add({c, s}); }
 
 /// A form of what `write` adds.
 template <class Write> constexpr range new_form(ir& p, Write write) {
@@ -82,8 +83,8 @@ template <class Write> constexpr range new_form(ir& p, Write write) {
   write();
   return {first, p.terms.size};
 }
-constexpr range form_of(ir& p, double c, int symbol) {
-  return new_form(p, [&] { add_term(p, c, symbol); });
+constexpr range form_of(ir& p, double c, symbol_id s) {
+  return new_form(p, [&] { add_term(p, c, s); });
 }
 
 /// The terms of a form, each factor as `factor` makes it.
@@ -94,44 +95,74 @@ template <class Factor> constexpr void add_form(ir& p, range f, Factor factor) {
 constexpr void add_branch(ir& p, double k, range f, int branch);
 
 /// k times what a symbol stands for.
-constexpr void add_answer(ir& p, answers const& a, double k, int symbol) {
-  using namespace detail;
+constexpr void add_answer(ir& p, answers const& a, double k, symbol_id s) {
   level const& t = a.stages.t;
   auto const add = [&](range f, auto factor) {
     add_form(p, f, [&](double c) { return factor(c) * k; });
   };
   auto const same = [](double c) { return c; };
-  auto const branch = [&](int i) {
+  auto const branch = [&] {
     auto const& all = a.stages.predicts;
-    return all.size == 0 ? prediction_formulas{} : all[all.size == 1 ? 0 : i + 1];
+    return all.size == 0 ? prediction_formulas{} : all[all.size == 1 ? 0 : s.index + 1];
   };
-  if (symbol == sym::raw::rank) add(a.raw, same);
-  else if (symbol == sym::x0::rank) add(a.x0, same);
-  else if (symbol == sym::eps::rank) add(a.eps, same);
-  else if (symbol == sym::score::rank) add(a.eps, [&](double c) { return c / -t.sigma; });
-  else if (symbol == sym::v::rank) {
-    add(a.eps, [&](double c) { return c * t.alpha; });
-    add(a.x0, [&](double c) { return c * t.sigma * -1; });
-  } else if (symbol == sym::velocity::rank) {
-    add(a.x0, [&](double c) { return c * t.dalpha; });
-    add(a.eps, [&](double c) { return c * t.dsigma; });
-  } else if (symbol == sym::raw_variance::rank) add_term(p, k, sym::out_variance::rank);
-  else if (ranks_family(sym::branch_x0<0>::rank, symbol)) {
-    int const i = symbol - sym::branch_x0<0>::rank;
-    add_branch(p, k, branch(i).x0, i);
-  } else if (ranks_family(sym::branch_eps<0>::rank, symbol)) {
-    int const i = symbol - sym::branch_eps<0>::rank;
-    add_branch(p, k, branch(i).eps, i);
-  } else if (ranks_noise(symbol) && a.stages.noise_given && symbol < sym::noise_stream<20>::rank)
-    add_term(p, k, sym::given_noise<0>::rank + symbol - sym::noise_stream<0>::rank);
-  else add_term(p, k, symbol);
+  switch (s.is) {  // without a default: the compiler names the word that is missing
+    case sym::word::raw:
+      return add(a.raw, same);
+    case sym::word::x0:
+      return add(a.x0, same);
+    case sym::word::eps:
+      return add(a.eps, same);
+    case sym::word::score:
+      return add(a.eps, [&](double c) { return c / -t.sigma; });
+    case sym::word::v:
+      add(a.eps, [&](double c) { return c * t.alpha; });
+      return add(a.x0, [&](double c) { return c * t.sigma * -1; });
+    case sym::word::velocity:
+      add(a.x0, [&](double c) { return c * t.dalpha; });
+      return add(a.eps, [&](double c) { return c * t.dsigma; });
+    case sym::word::raw_variance:
+      return add_term(p, k, sym::out_variance::id);
+    case sym::word::branch_x0:
+      return add_branch(p, k, branch().x0, s.index);
+    case sym::word::branch_eps:
+      return add_branch(p, k, branch().eps, s.index);
+    case sym::word::noise_stream:
+      if (a.stages.noise_given && s.index < sym::about_word(sym::word::given_noise).count)
+        return add_term(p, k, {sym::word::given_noise, s.index});
+      return add_term(p, k, s);
+    case sym::word::x:
+    case sym::word::out:
+    case sym::word::known:
+    case sym::word::grad:
+    case sym::word::mask:
+    case sym::word::out_variance:
+    case sym::word::memory:
+    case sym::word::given_noise:
+    case sym::word::per_sample:
+    case sym::word::past_x0:
+    case sym::word::past_eps:
+    case sym::word::keep:
+    case sym::word::thresholded:
+    case sym::word::guided_raw:
+    case sym::word::guided_x0:
+    case sym::word::guided_eps:
+    case sym::word::arrived:
+    case sym::word::let:
+    case sym::word::nameless:
+    case sym::word::reduced:
+    case sym::word::target:
+    case sym::word::scratch:
+    case sym::word::net_in:
+      return add_term(p, k, s);
+  }
 }
 
 /// What the stages make of a single branch: k times a form whose raw is that branch's output.
 constexpr void add_branch(ir& p, double k, range f, int branch) {
   for (int i = f.first; i < f.end; ++i)
-    add_term(p, p.terms[i].c * k,
-             p.terms[i].symbol == sym::raw::rank ? sym::out<0>::rank + branch : p.terms[i].symbol);
+    add_term(
+        p, p.terms[i].c * k,
+        p.terms[i].symbol == sym::raw::id ? symbol_id{sym::word::out, branch} : p.terms[i].symbol);
 }
 
 /// The form with every symbol replaced by its answer; like terms are not merged.
@@ -141,8 +172,8 @@ constexpr range substitute(ir& p, answers const& a, range f) {
   });
 }
 
-/// Like terms merged, sorted by rank: `x + 2 * eps` and `2 * eps + x` become the same form, hence
-/// the same kernel.
+/// Like terms merged, in the order of words: `x + 2 * eps` and `2 * eps + x` become the same form,
+/// hence the same kernel.
 constexpr range collapse(ir& p, range f) {
   return new_form(p, [&] {
     int const first = p.terms.size;
@@ -165,7 +196,7 @@ constexpr range collapse(ir& p, range f) {
 constexpr range lower_expression(ir& p, answers const& a, int e);
 
 /// The line of a function or a reduction, after those of its arguments.
-constexpr void lower_line(ir& p, answers const& a, int target, expression const& e) {
+constexpr void lower_line(ir& p, answers const& a, symbol_id target, expression const& e) {
   int const first = p.sums.size;
   for (int i = e.arguments.first; i < e.arguments.end; ++i) p.sums.add({});
   range const sums{first, p.sums.size};
@@ -179,8 +210,8 @@ constexpr void lower_line(ir& p, answers const& a, int target, expression const&
 constexpr range lower_expression(ir& p, answers const& a, int at) {
   expression const e = p.expressions[at];
   if (e.is_form()) return collapse(p, substitute(p, a, e.terms));
-  int const name =
-      e.function ? sym::nameless<0>::rank + p.nodes++ : sym::reduced<0>::rank + p.reduced++;
+  symbol_id const name = e.function ? symbol_id{sym::word::nameless, p.nodes++}
+                                    : symbol_id{sym::word::reduced, p.reduced++};
   lower_line(p, a, name, e);
   return form_of(p, 1, name);
 }
@@ -189,7 +220,7 @@ constexpr any_function const* same_value = &detail::function_of<detail::same_fun
 
 /// A statement: the lines before its value, and the line that names it or the sum that is stored.
 constexpr void lower(ir& p, answers const& a, statement s) {
-  bool const named = detail::ranks_node(s.target);
+  bool const named = s.target.is_node();
   if (named && p.expressions[s.value].function) {
     lower_line(p, a, s.target, p.expressions[s.value]);
     return;
@@ -201,7 +232,7 @@ constexpr void lower(ir& p, answers const& a, statement s) {
 }
 
 /// A value of a stage: a form stays one, an expression becomes a line under a name.
-constexpr range answer_of_stage(ir& p, answers const& a, int name, int value) {
+constexpr range answer_of_stage(ir& p, answers const& a, symbol_id name, int value) {
   if (p.expressions[value].is_form()) return substitute(p, a, p.expressions[value].terms);
   lower(p, a, {name, value});
   return form_of(p, 1, name);
@@ -211,9 +242,9 @@ constexpr range answer_of_stage(ir& p, answers const& a, int name, int value) {
 constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const& all) {
   level const& t = s.t;
   answers a{s};
-  if (s.predicts.size > 0) a.raw = form_of(p, 1, sym::out<0>::rank);
+  if (s.predicts.size > 0) a.raw = form_of(p, 1, sym::out<0>::id);
   for (statement const& one : s.remember) lower(p, a, one);  // made of the branches
-  if (s.guided_raw >= 0) a.raw = answer_of_stage(p, a, sym::guided_raw::rank, s.guided_raw);
+  if (s.guided_raw >= 0) a.raw = answer_of_stage(p, a, sym::guided_raw::id, s.guided_raw);
 
   if (s.predicts.size > 0) {  // one after the other: eps_of may not read x0
     range const x0 = substitute(p, a, s.predicts[0].x0), eps = substitute(p, a, s.predicts[0].eps);
@@ -225,18 +256,18 @@ constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const
   answers const predicted = a;
   auto const rest = [&](double factor, range f, double divisor) {
     return new_form(p, [&] {
-      add_term(p, 1 / divisor, sym::x::rank);
+      add_term(p, 1 / divisor, sym::x::id);
       add_form(p, f, [&](double c) { return c * factor * -1 / divisor; });
     });
   };
   bool const in_x0 = s.guided_x0 >= 0, in_eps = s.guided_eps >= 0;
-  if (in_x0) a.x0 = answer_of_stage(p, predicted, sym::guided_x0::rank, s.guided_x0);
-  if (in_eps) a.eps = answer_of_stage(p, predicted, sym::guided_eps::rank, s.guided_eps);
+  if (in_x0) a.x0 = answer_of_stage(p, predicted, sym::guided_x0::id, s.guided_x0);
+  if (in_eps) a.eps = answer_of_stage(p, predicted, sym::guided_eps::id, s.guided_eps);
   else if (in_x0) a.eps = rest(t.alpha, a.x0, t.sigma_below());
   if (in_eps && !in_x0) a.x0 = rest(t.sigma, a.eps, t.alpha);
 
   if (s.threshold_x0 >= 0) {
-    a.x0 = answer_of_stage(p, a, sym::thresholded::rank, s.threshold_x0);
+    a.x0 = answer_of_stage(p, a, sym::thresholded::id, s.threshold_x0);
     a.eps = substitute(p, a, s.threshold_eps);
   }
   for (statement const& one : all) lower(p, a, one);
@@ -245,14 +276,14 @@ constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const
 
 // ---- From lines to a program ----
 
-constexpr bool reads(ir const& p, line const& l, int symbol) {
+constexpr bool reads(ir const& p, line const& l, symbol_id read) {
   for (int s = l.sums.first; s < l.sums.end; ++s)
     for (int i = p.sums[s].first; i < p.sums[s].end; ++i)
-      if (p.terms[i].symbol == symbol) return true;
+      if (p.terms[i].symbol == read) return true;
   return false;
 }
 
-/// The lines in order, smallest rank of a target first.
+/// The lines in the order of what they write.
 constexpr void sort_by_target(lines& l) {
   for (int i = 1; i < l.size; ++i)
     for (int k = i; k > 0 && l[k].target < l[k - 1].target; --k) {
@@ -261,13 +292,6 @@ constexpr void sort_by_target(lines& l) {
       l[k - 1] = other;
     }
 }
-/// The symbol that two lines assign, -1 if each assigns another; the lines are sorted.
-constexpr int assigned_twice(lines const& l) {
-  for (int i = 1; i < l.size; ++i)
-    if (l[i].target == l[i - 1].target) return l[i].target;
-  return -1;
-}
-
 /// Without the lines whose value nobody reads; what these alone read is then not loaded.
 constexpr lines live(ir const& p, lines const& all, lines const& writes) {
   bool keep[most_lines]{};
@@ -294,7 +318,7 @@ template <class Numbers> struct program_builder {
 
   constexpr range add_symbols(auto const& from) {
     int const first = to.symbols.size;
-    for (int s : from) to.symbols.add(s);
+    for (symbol_id s : from) to.symbols.add(s);
     return {first, to.symbols.size};
   }
   /// Some lines one after the other.
@@ -321,12 +345,12 @@ template <class Numbers> struct program_builder {
   /// One kernel: the lines of `plain` that it needs, its writes, and the reductions that end it.
   constexpr void add_kernel(lines const& plain, lines const& writes, lines const& reductions) {
     lines const nodes = live(p, plain, writes);
-    fixed_list<int, most_symbols> symbols;
+    fixed_list<symbol_id, most_symbols> symbols;
     auto const see = [&](lines const& of) {
       for (line const& l : of)
         for (int s = l.sums.first; s < l.sums.end; ++s)
           for (int i = p.sums[s].first; i < p.sums[s].end; ++i) {
-            int const one = p.terms[i].symbol;
+            symbol_id const one = p.terms[i].symbol;
             int at = 0;
             while (at < symbols.size && symbols[at] < one) ++at;
             if (at < symbols.size && symbols[at] == one) continue;
@@ -339,27 +363,27 @@ template <class Numbers> struct program_builder {
     to.full = to.full || symbols.full;
     kernel k;
     auto const those = [&](auto is) {
-      fixed_list<int, most_symbols> some;
-      for (int s : symbols)
+      fixed_list<symbol_id, most_symbols> some;
+      for (symbol_id s : symbols)
         if (is(s)) some.add(s);
       return add_symbols(some);
     };
-    k.reads = those(detail::ranks_buffer);
-    k.masks = those(detail::ranks_broadcast);
-    k.noises = those(detail::ranks_noise);
-    k.scalars = those(detail::ranks_scalar);
+    k.reads = those([](symbol_id s) { return s.is_buffer(); });
+    k.masks = those([](symbol_id s) { return s.is_broadcast(); });
+    k.noises = those([](symbol_id s) { return s.is_noise(); });
+    k.scalars = those([](symbol_id s) { return s.is_scalar(); });
 
     // What is one number a row is computed once a row.
     bool uniform[most_lines]{};
-    fixed_list<int, most_lines> of_row;
+    fixed_list<symbol_id, most_lines> of_row;
     if (k.scalars.size() > 0)
       for (int i = 0; i < nodes.size; ++i) {
         line const& l = nodes[i];
         uniform[i] = true;
         for (int s = l.sums.first; s < l.sums.end; ++s)
           for (int n = p.sums[s].first; n < p.sums[s].end; ++n)
-            uniform[i] = uniform[i] &&
-                         (detail::ranks_scalar(p.terms[n].symbol) || of_row.has(p.terms[n].symbol));
+            uniform[i] =
+                uniform[i] && (p.terms[n].symbol.is_scalar() || of_row.has(p.terms[n].symbol));
         if (uniform[i]) of_row.add(l.target);
       }
     k.uniform = add_lines(nodes, [&](int i) { return uniform[i]; });
@@ -373,7 +397,9 @@ template <class Numbers> struct program_builder {
   constexpr void add_program() {
     lines writes = p.stored;
     sort_by_target(writes);
-    to.assigned_twice = assigned_twice(writes);
+    for (int i = 1; i < writes.size; ++i)
+      if (writes[i].target == writes[i - 1].target)
+        to.assigns_twice = true, to.twice = writes[i].target;
     lines const all = live(p, p.computed, writes);
 
     // The phase of a line is that of the latest of what it reads; a reduction's value is there one
@@ -393,7 +419,7 @@ template <class Numbers> struct program_builder {
     // A reduction runs over scratch buffers, which the kernel before it fills.
     for (int n = 0; n < last; ++n) {
       lines filled, over;
-      int scratch = sym::scratch<0>::rank;
+      int scratch = 0;
       for (int i = 0; i < all.size; ++i) {
         line const& l = all[i];
         if (!l.reduction) continue;
@@ -403,8 +429,9 @@ template <class Numbers> struct program_builder {
         }
         int const first = p.sums.size;
         for (int s = l.sums.first; s < l.sums.end; ++s, ++scratch) {
-          filled.add({scratch, nullptr, nullptr, {}, {s, s + 1}});
-          p.sums.add(form_of(p, 1, scratch));
+          symbol_id const filler{sym::word::scratch, scratch};
+          filled.add({filler, nullptr, nullptr, {}, {s, s + 1}});
+          p.sums.add(form_of(p, 1, filler));
         }
         over.add({l.target, nullptr, l.reduction, l.parameters, {first, p.sums.size}});
       }

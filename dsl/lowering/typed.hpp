@@ -17,7 +17,7 @@ namespace tweedie::lowering {
 template <symbol... S> constexpr range put(ir& p, form<S...> const& f) {
   int const first = p.terms.size;
   int i = 0;
-  (p.terms.add({f.c[static_cast<std::size_t>(i++)], S::rank}), ...);
+  (p.terms.add({f.c[static_cast<std::size_t>(i++)], S::id}), ...);
   return {first, p.terms.size};
 }
 constexpr range put(ir& p, form<> const&) { return {p.terms.size, p.terms.size}; }
@@ -63,7 +63,7 @@ template <class E> constexpr int put_expression(ir& p, E const& e) {
 }
 
 template <class Target, class V> constexpr statement put(ir& p, assignment<Target, V> const& s) {
-  return {Target::rank, put_expression(p, s.value)};
+  return {Target::id, put_expression(p, s.value)};
 }
 template <class... S> constexpr void put_all(ir& p, std::tuple<S...> const& from, statements& to) {
   [&]<std::size_t... I>(std::index_sequence<I...>) { (to.add(put(p, std::get<I>(from))), ...); }
@@ -85,47 +85,36 @@ template <class P> constexpr prediction_formulas put_prediction(ir& p, P const* 
   return {x0, eps};
 }
 
-// ---- Symbols and functions by number ----
+// ---- Symbols and functions by their values ----
 
-template <int Rank> constexpr auto symbol_of_rank() {
-  using namespace detail;
-  if constexpr (Rank >= sym::noise_stream<0>::rank)
-    return sym::noise_stream<Rank - sym::noise_stream<0>::rank>{};
-  else if constexpr (Rank >= sym::net_in<0>::rank)
-    return sym::net_in<Rank - sym::net_in<0>::rank>{};
-  else if constexpr (Rank >= sym::scratch<0>::rank)
-    return sym::scratch<Rank - sym::scratch<0>::rank>{};
-  else if constexpr (Rank == sym::target::rank) return sym::target{};
-  else if constexpr (Rank >= sym::reduced<0>::rank)
-    return sym::reduced<Rank - sym::reduced<0>::rank>{};
-  else if constexpr (Rank >= sym::nameless<0>::rank)
-    return sym::nameless<Rank - sym::nameless<0>::rank>{};
-  else if constexpr (Rank >= sym::let<0>::rank) return sym::let<Rank - sym::let<0>::rank>{};
-  else if constexpr (Rank >= sym::arrived<0>::rank)
-    return sym::arrived<Rank - sym::arrived<0>::rank>{};
-  else if constexpr (Rank == sym::guided_eps::rank) return sym::guided_eps{};
-  else if constexpr (Rank == sym::guided_x0::rank) return sym::guided_x0{};
-  else if constexpr (Rank == sym::guided_raw::rank) return sym::guided_raw{};
-  else if constexpr (Rank == sym::thresholded::rank) return sym::thresholded{};
-  else if constexpr (Rank >= sym::keep<0>::rank) return sym::keep<Rank - sym::keep<0>::rank>{};
-  else if constexpr (Rank >= sym::past_eps<0>::rank)
-    return sym::past_eps<Rank - sym::past_eps<0>::rank>{};
-  else if constexpr (Rank >= sym::past_x0<0>::rank)
-    return sym::past_x0<Rank - sym::past_x0<0>::rank>{};
-  else if constexpr (Rank >= sym::per_sample<0>::rank)
-    return sym::per_sample<Rank - sym::per_sample<0>::rank>{};
-  else if constexpr (Rank >= sym::given_noise<0>::rank)
-    return sym::given_noise<Rank - sym::given_noise<0>::rank>{};
-  else if constexpr (Rank >= sym::memory<0>::rank)
-    return sym::memory<Rank - sym::memory<0>::rank>{};
-  else if constexpr (Rank == sym::out_variance::rank) return sym::out_variance{};
-  else if constexpr (Rank == sym::mask::rank) return sym::mask{};
-  else if constexpr (Rank == sym::grad::rank) return sym::grad{};
-  else if constexpr (Rank == sym::known::rank) return sym::known{};
-  else if constexpr (Rank >= sym::out<0>::rank) return sym::out<Rank - sym::out<0>::rank>{};
-  else return sym::x{};
+// What the stages answer is in no program.
+template <sym::word W, int K> constexpr auto symbol_of() {
+  if constexpr (W == sym::word::x) return sym::x{};
+  else if constexpr (W == sym::word::out) return sym::out<K>{};
+  else if constexpr (W == sym::word::known) return sym::known{};
+  else if constexpr (W == sym::word::grad) return sym::grad{};
+  else if constexpr (W == sym::word::mask) return sym::mask{};
+  else if constexpr (W == sym::word::out_variance) return sym::out_variance{};
+  else if constexpr (W == sym::word::memory) return sym::memory<K>{};
+  else if constexpr (W == sym::word::given_noise) return sym::given_noise<K>{};
+  else if constexpr (W == sym::word::per_sample) return sym::per_sample<K>{};
+  else if constexpr (W == sym::word::past_x0) return sym::past_x0<K>{};
+  else if constexpr (W == sym::word::past_eps) return sym::past_eps<K>{};
+  else if constexpr (W == sym::word::keep) return sym::keep<K>{};
+  else if constexpr (W == sym::word::thresholded) return sym::thresholded{};
+  else if constexpr (W == sym::word::guided_raw) return sym::guided_raw{};
+  else if constexpr (W == sym::word::guided_x0) return sym::guided_x0{};
+  else if constexpr (W == sym::word::guided_eps) return sym::guided_eps{};
+  else if constexpr (W == sym::word::arrived) return sym::arrived<K>{};
+  else if constexpr (W == sym::word::let) return sym::let<K>{};
+  else if constexpr (W == sym::word::nameless) return sym::nameless<K>{};
+  else if constexpr (W == sym::word::reduced) return sym::reduced<K>{};
+  else if constexpr (W == sym::word::target) return sym::target{};
+  else if constexpr (W == sym::word::scratch) return sym::scratch<K>{};
+  else if constexpr (W == sym::word::net_in) return sym::net_in<K>{};
+  else if constexpr (W == sym::word::noise_stream) return sym::noise_stream<K>{};
 }
-template <int Rank> using symbol_at = decltype(symbol_of_rank<Rank>());
+template <sym::word W, int K> using symbol_at = decltype(symbol_of<W, K>());
 
 /// A function or a reduction that a formula's type names.
 template <class F, std::size_t N> struct function_entry {
@@ -177,13 +166,14 @@ template <auto const& P, class Functions, class Storage = floats> struct typed {
   static_assert(!P.full,
                 "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 "
                 "symbols and 1000 parameters of functions are the most");
-  static_assert(P.assigned_twice < 0,
-                "a step assigns each symbol once, this one assigns one twice");
+  static_assert(!P.assigns_twice, "a step assigns each symbol once, this one assigns one twice");
   template <int N> using count = std::make_integer_sequence<int, N>;
+  template <int I> using symbol_number = symbol_at<P.symbols[I].is, P.symbols[I].index>;
+  template <int L> using target_of = symbol_at<P.lines[L].target.is, P.lines[L].target.index>;
 
   template <template <class...> class To, int First, class... Before, int... I>
   static auto symbols_in(std::integer_sequence<int, I...>)
-      -> To<Before..., symbol_at<P.symbols[First + I]>...>;
+      -> To<Before..., symbol_number<First + I>...>;
   /// To<Before..., the symbols of a range...>
   template <template <class...> class To, int First, int End, class... Before>
   using symbols = decltype(symbols_in<To, First, Before...>(count<End - First>{}));
@@ -201,17 +191,15 @@ template <auto const& P, class Functions, class Storage = floats> struct typed {
 
   template <int L, int First, int... I>
   static auto node_in(std::integer_sequence<int, I...>)
-      -> node<symbol_at<P.lines[L].target>, function_of<L>,
-              sum_of<First + I, symbol_at<P.lines[L].target>>...>;
+      -> node<target_of<L>, function_of<L>, sum_of<First + I, target_of<L>>...>;
   template <int L, int First, int... I>
   static auto reduction_in(std::integer_sequence<int, I...>)
-      -> reduction_over<symbol_at<P.lines[L].target>, function_of<L>,
-                        symbol_at<P.symbols[P.sums[First + I].first]>...>;
+      -> reduction_over<target_of<L>, function_of<L>, symbol_number<P.sums[First + I].first>...>;
   template <int L> static auto line_at() {
     constexpr int first = P.lines[L].sums.first, n = P.lines[L].sums.size();
     if constexpr (P.lines[L].reduces()) return decltype(reduction_in<L, first>(count<n>{})){};
     else if constexpr (P.lines[L].computes()) return decltype(node_in<L, first>(count<n>{})){};
-    else return sum_of<first, in_memory<symbol_at<P.lines[L].target>>>{};
+    else return sum_of<first, in_memory<target_of<L>>>{};
   }
   template <int First, int... I>
   static auto lines_in(std::integer_sequence<int, I...>) -> list<decltype(line_at<First + I>())...>;

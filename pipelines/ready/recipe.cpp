@@ -95,7 +95,7 @@ bool can_inpaint(recipe const& r) {
 }
 
 bool draws_noise(recipe const& r) {
-  return std::ranges::any_of(sampler_of(r).mentioned, tweedie::detail::ranks_noise);
+  return std::ranges::any_of(sampler_of(r).mentioned, &symbol_id::is_noise);
 }
 
 std::vector<level> levels_of(recipe const& r, schedule_choice const& schedule) {

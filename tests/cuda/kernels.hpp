@@ -34,8 +34,8 @@ namespace kernels {
 using namespace tweedie;
 
 /// A number in (0, 1) that depends on nothing but its place.
-inline float number_at(int rank, std::uint64_t i) {
-  std::uint64_t h = (static_cast<std::uint64_t>(rank) << 40) + i + 1;
+inline float number_at(symbol_id s, std::uint64_t i) {
+  std::uint64_t h = ((static_cast<std::uint64_t>(s.is) * 0x10000 + s.index) << 40) + i + 1;
   h = (h ^ h >> 31) * 0x9e3779b97f4a7c15u;
   h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
   return (static_cast<float>((h ^ h >> 32) & 0xffff) + 0.5f) / 65536;
@@ -64,42 +64,42 @@ class places {
 
   template <class S> float* pointer(S) {
     using element = element_of<S>;
-    bool const one_a_row = detail::ranks_scalar(S::rank);
+    bool const one_a_row = S::id.is_scalar();
     std::size_t const n = layout_.rows * (one_a_row ? 1 : layout_.pitch);
-    auto& b = made_[S::rank];
+    auto& b = made_[S::id];
     if (!b.data()) {
       b = buffer(n * sizeof(element) / sizeof(float), on_);
       auto* const to = reinterpret_cast<element*>(b.data());
-      for (std::size_t i = 0; i < n; ++i) to[i] = from_float<element>(value(S::rank, i));
+      for (std::size_t i = 0; i < n; ++i) to[i] = from_float<element>(value(S::id, i));
       if (!one_a_row) dense_.insert(b.data());
-      if constexpr (!std::is_same_v<element, float>) widened_[S::rank] = widened<element>;
+      if constexpr (!std::is_same_v<element, float>) widened_[S::id] = widened<element>;
     }
     return b.data();
   }
   template <class S> broadcast_view view(S) {
     constexpr std::size_t period = 12;
-    auto& b = made_[S::rank];
+    auto& b = made_[S::id];
     if (!b.data()) {
       b = buffer(layout_.rows * period, on_);
       for (std::size_t i = 0; i < b.size(); ++i)
-        b.data()[i] = number_at(S::rank, i) < 0.5f ? 0.0f : number_at(S::rank, i);
+        b.data()[i] = number_at(S::id, i) < 0.5f ? 0.0f : number_at(S::id, i);
     }
     return {b.data(), period, period};
   }
 
-  std::map<int, buffer> const& all() const { return made_; }
+  std::map<symbol_id, buffer> const& all() const { return made_; }
   /// What a buffer holds, as floats.
-  std::vector<float> numbers(int rank) const {
-    auto const at = widened_.find(rank);
-    buffer const& b = made_.at(rank);
+  std::vector<float> numbers(symbol_id s) const {
+    auto const at = widened_.find(s);
+    buffer const& b = made_.at(s);
     return at == widened_.end() ? std::vector<float>(b.data(), b.data() + b.size()) : at->second(b);
   }
   /// The buffers of whole rows.
   std::set<float const*> const& dense() const { return dense_; }
 
  private:
-  float value(int rank, std::uint64_t i) const {
-    float const a = 4 * number_at(rank, i) - 2;
+  float value(symbol_id s, std::uint64_t i) const {
+    float const a = 4 * number_at(s, i) - 2;
     if (!layout_.special || i % 7 != 3) return a;
     constexpr float all[] = {0.0f,         -0.0f, __builtin_inff(),  0x1p-149f,
                              -0x1.8p-127f, 1e38f, __builtin_nanf("")};
@@ -115,9 +115,9 @@ class places {
 
   layout layout_;
   placement on_;
-  std::map<int, buffer> made_;
+  std::map<symbol_id, buffer> made_;
   std::set<float const*> dense_;
-  std::map<int, std::vector<float> (*)(buffer const&)> widened_;
+  std::map<symbol_id, std::vector<float> (*)(buffer const&)> widened_;
 };
 
 /// Nobody asks it anything: a program is made of what a network predicts.
@@ -223,8 +223,8 @@ class session {
 #if defined(TWEEDIE_INTERPRETED)
     look_at<Program>(name, l, device);
 #endif
-    for (auto const& [rank, b] : device.all())
-      compare(name + ", " + name_of(rank), device.numbers(rank), host.numbers(rank));
+    for (auto const& [s, b] : device.all())
+      compare(name + ", " + name_of(s), device.numbers(s), host.numbers(s));
   }
 
   template <class Program>

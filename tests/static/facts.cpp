@@ -113,10 +113,10 @@ static_assert(full<samplers::heun>::keeps == 2 && full<samplers::heun>::past_eps
 static_assert(full<samplers::dpmpp_2m>::past_x0 == 1 && full<samplers::dpmpp_2m>::keeps == 0);
 
 template <class... S> constexpr bool all_different(list<S...>) {
-  constexpr std::array<int, sizeof...(S) + 1> ranks{S::rank..., -1};
-  for (std::size_t i = 0; i < ranks.size(); ++i)
-    for (std::size_t j = i + 1; j < ranks.size(); ++j)
-      if (ranks[i] == ranks[j]) return false;
+  constexpr std::array<symbol_id, sizeof...(S)> ids{S::id...};
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    for (std::size_t j = i + 1; j < ids.size(); ++j)
+      if (ids[i] == ids[j]) return false;
   return true;
 }
 template <class... W> constexpr bool targets_different(list<W...>) {

@@ -21,8 +21,8 @@ constexpr auto canonical(auto f) {
   return r;
 }
 constexpr auto merged = canonical(written);
-static_assert(merged.size == 2 && merged[0].symbol == sym::x::rank &&
-              merged[1].symbol == sym::eps::rank && merged[0].c == 4 && merged[1].c == 1.75);
+static_assert(merged.size == 2 && merged[0].symbol == sym::x::id &&
+              merged[1].symbol == sym::eps::id && merged[0].c == 4 && merged[1].c == 1.75);
 
 template <class A, class B> constexpr bool same_kernel(A a, B b) {
   return std::is_same_v<decltype(fuse(std::tuple{x = a})), decltype(fuse(std::tuple{x = b}))>;

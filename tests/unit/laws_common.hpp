@@ -118,8 +118,8 @@ std::vector<double> answer(gaussian_mixture const& m, std::span<double const> x,
   return r;
 }
 
-/// A sample's values in double, by the rank of the symbol they stand for.
-using values_of_ranks = std::map<int, std::vector<double>>;
+/// A sample's values in double, by the symbol that they stand for.
+using values_of_symbols = std::map<symbol_id, std::vector<double>>;
 
 namespace detail {
 
@@ -146,16 +146,16 @@ void node_in_double(node<Target, tweedie::detail::same_function, Sum>, double co
 
 template <class P, class... R, class... Z, class... N, class... W>
 void element_in_double(program<list<R...>, list<Z...>, list<N...>, list<W...>>,
-                       std::span<double const> numbers, values_of_ranks& values, std::size_t i) {
+                       std::span<double const> numbers, values_of_symbols& values, std::size_t i) {
   double v[P::values + 1] = {};
-  ((v[P::template slot<R>] = values.at(R::rank).at(i)), ...);
-  ((v[P::template slot<Z>] = values.at(Z::rank).at(i)), ...);
+  ((v[P::template slot<R>] = values.at(R::id).at(i)), ...);
+  ((v[P::template slot<Z>] = values.at(Z::id).at(i)), ...);
   double const* c = numbers.data();
   (node_in_double<P>(N{}, c, v), ...);
   double const results[] = {sum_in_double<P>(typename W::terms{}, c, v)...};
   std::size_t k = 0;
-  ((values[W::target::rank].resize(values.at(sym::x::rank).size()),
-    values[W::target::rank][i] = results[k++]),
+  ((values[W::target::id].resize(values.at(sym::x::id).size()),
+    values[W::target::id][i] = results[k++]),
    ...);
 }
 
@@ -166,29 +166,29 @@ void element_in_double(program<list<R...>, list<Z...>, list<N...>, list<W...>>,
 template <class Plan, class Network>
 std::vector<double> run_in_double(Plan const& plan, std::vector<double> x, Network const& network,
                                   sample_key key = {}) {
-  values_of_ranks values;
-  values[sym::x::rank] = std::move(x);
-  std::size_t const n = values[sym::x::rank].size(), groups = (n + 3) / 4;
+  values_of_symbols values;
+  values[sym::x::id] = std::move(x);
+  std::size_t const n = values[sym::x::id].size(), groups = (n + 3) / 4;
   std::vector<float> normals(groups * 4);
   for (auto const& row : plan.rows()) {
     for (int b = 0; b < row.branches; ++b)
-      values[sym::out<0>::rank + b] = network(values[sym::x::rank], row.where, b == 0);
+      values[{sym::word::out, b}] = network(values[sym::x::id], row.where, b == 0);
     plan.visit(row, [&]<class P, class Structure>(P p, Structure, std::span<double const> numbers) {
       [&]<class... Z>(list<Z...>) {
-        [[maybe_unused]] auto const draw = [&](int rank, std::uint32_t stream) {
+        [[maybe_unused]] auto const draw = [&](symbol_id s, std::uint32_t stream) {
           fill_normals(normals.data(), 0, groups, key, stream);
-          values[rank].assign(normals.begin(), normals.end());
+          values[s].assign(normals.begin(), normals.end());
         };
-        (draw(Z::rank, Z::stream), ...);
+        (draw(Z::id, Z::stream), ...);
       }(typename P::noise_list{});
       for (std::size_t i = 0; i < n; ++i) detail::element_in_double<P>(p, numbers, values, i);
     });
-    for (int family : {sym::past_x0<0>::rank, sym::past_eps<0>::rank})
+    for (sym::word w : {sym::word::past_x0, sym::word::past_eps})
       for (int k = 3; k > 0; --k)
-        if (values.count(family + k - 1)) values[family + k] = values[family + k - 1];
+        if (values.count({w, k - 1})) values[{w, k}] = values[{w, k - 1}];
     ++key.step;
   }
-  return values[sym::x::rank];
+  return values[sym::x::id];
 }
 
 /// How far two numbers of plans are apart: relative to the larger one, or to 1 + |b| where a number

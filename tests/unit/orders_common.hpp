@@ -177,8 +177,8 @@ template <class P, class Plan, class F>
 void propagate(Plan const& plan, double m, double v, moments start, F at) {
   gaussian_mixture const network{{{.mean = {m}, .variance = v}}};
   std::size_t const n = 2 + plan.rows().size();
-  values_of_ranks values;
-  auto& x = values[sym::x::rank];
+  values_of_symbols values;
+  auto& x = values[sym::x::id];
   x.assign(n, 0);
   x[0] = start.mean;
   x[1] = std::sqrt(start.variance);
@@ -186,19 +186,19 @@ void propagate(Plan const& plan, double m, double v, moments start, F at) {
     auto const& row = plan.rows()[i];
     double const constant = answer<P>(network, std::vector{0.0}, row.where)[0];
     double const slope = answer<P>(network, std::vector{1.0}, row.where)[0] - constant;
-    auto& out = values[sym::out<0>::rank] = x;
+    auto& out = values[sym::out<0>::id] = x;
     for (double& c : out) c *= slope;
     out[0] += constant;
     plan.visit(row, [&]<class Program, class S>(Program p, S, std::span<double const> numbers) {
       static_assert(Program::noises <= 1);
       [&]<class... Z>(list<Z...>) {
-        ((values[Z::rank].assign(n, 0), values[Z::rank][2 + i] = 1), ...);
+        ((values[Z::id].assign(n, 0), values[Z::id][2 + i] = 1), ...);
       }(typename Program::noise_list{});
       for (std::size_t k = 0; k < n; ++k) detail::element_in_double<Program>(p, numbers, values, k);
     });
-    for (int family : {sym::past_x0<0>::rank, sym::past_eps<0>::rank})
+    for (sym::word w : {sym::word::past_x0, sym::word::past_eps})
       for (int k = 3; k > 0; --k)
-        if (values.count(family + k - 1)) values[family + k] = values[family + k - 1];
+        if (values.count({w, k - 1})) values[{w, k}] = values[{w, k - 1}];
     if (i + 1 < plan.rows().size() && plan.rows()[i + 1].step == row.step) continue;
     double variance = 0;
     for (std::size_t k = 1; k < n; ++k) variance += x[k] * x[k];

@@ -264,7 +264,7 @@ BOOST_AUTO_TEST_CASE(a_state_claims_what_it_does_not_hold) {
           text("evaluated", "1000"));
   refused({"was changed since"}, text("evaluated", "2"));
   refused({"evaluated is \"many\""}, text("evaluated", "many"));
-  refused({"version \"1\"", "another release", "expected version 2"}, text("tweedie.state", "1"));
+  refused({"version \"2\"", "another release", "expected version 3"}, text("tweedie.state", "2"));
   refused({"extra tensor \"y\""}, [](io::tensor_file& file) {
     file.tensors.push_back(io::make_tensor<std::uint64_t>("y", {1}, std::vector<std::uint64_t>{1}));
   });

@@ -187,11 +187,11 @@ BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
   stages.sampler.last = [](lowering::ir& p, level const*, path const&) {
     any_step s;
     s.evaluations.resize(1);
-    auto const add = [&](int rank) {
-      s.evaluations[0].statements.add(lowering::copy_of(p, rank, sym::x0::rank));
+    auto const add = [&](symbol_id target) {
+      s.evaluations[0].statements.add(lowering::copy_of(p, target, sym::x0::id));
     };
-    for (int i = 0; i < 170; ++i) add(sym::let<0>::rank + i % 100);
-    add(sym::x::rank);
+    for (int i = 0; i < 170; ++i) add({sym::word::let, i % 100});
+    add(sym::x::id);
     return s;
   };
   BOOST_CHECK_EXCEPTION(
