@@ -32,7 +32,7 @@ any_program detail::program_of(lowering::program_value const& value) {
     std::vector<any_line> some;
     for (int i = r.first; i < r.end; ++i) {
       lowering::program_line const& l = value.lines[i];
-      some.push_back({{l.target}, l.function, l.reduction, {}});
+      some.push_back({{l.target}, l.by.function, l.by.reduction, {}});
       for (int s = l.sums.first; s < l.sums.end; ++s)
         some.back().sums.push_back(symbols(value.sums[s]));
     }

@@ -211,8 +211,8 @@ constexpr void put_next(ir& p, Said const& said, stored_for_later later, bool st
   if (later.inputs > 0) {
     statements after;
     for (int b = 0; b < later.inputs; ++b)
-      after.add({{sym::word::net_in, b},
-                 p.expressions.add({said.input(p, next.where), nullptr, nullptr, {}, {}})});
+      after.add(
+          {{sym::word::net_in, b}, p.expressions.add({said.input(p, next.where), {}, {}, {}})});
     then(p, all, after);
   }
 }
@@ -247,48 +247,51 @@ constexpr void lower_start(ir& p, Said const& said, stored_for_later later,
   lower_evaluation(p, none, all);
 }
 
-/// The functions that a set of stages names, for `typed`.
-template <class V> using functions_of = typename functions_in<std::remove_cvref_t<V>>::type;
-template <class Stages> auto functions_of_stages() {
+/// The functions of a form under a name, of statements, of what a set of stages says, and of what
+/// comes after, for `typed`.
+template <bool Guided, class Stages, class Statements, class... After> auto functions_among() {
   using G = decltype(Stages::guidance);
   using T = decltype(Stages::threshold);
-  auto const raw = [] {
-    if constexpr (detail::guides_raw<G>)
-      return functions_of<decltype(std::declval<G const&>().raw_of(level{}))>{};
+  auto const of_guidance = [] {
+    auto const kept = [] {
+      if constexpr (detail::remembers<G>)
+        return functions_of<decltype(detail::remembered(std::declval<G const&>(), level{}))>{};
+      else return list<>{};
+    };
+    auto const raw = [] {
+      if constexpr (detail::guides_raw<G>)
+        return functions_of<decltype(std::declval<G const&>().raw_of(level{}))>{};
+      else return list<>{};
+    };
+    auto const x0 = [] {
+      if constexpr (detail::guides_x0<G>)
+        return functions_of<decltype(std::declval<G const&>().x0_of(level{}))>{};
+      else return list<>{};
+    };
+    auto const eps = [] {
+      if constexpr (detail::guides_eps<G>)
+        return functions_of<decltype(std::declval<G const&>().eps_of(level{}))>{};
+      else return list<>{};
+    };
+    if constexpr (Guided) return detail::concat(kept(), raw(), x0(), eps());
     else return list<>{};
   };
-  auto const x0 = [] {
-    if constexpr (detail::guides_x0<G>)
-      return functions_of<decltype(std::declval<G const&>().x0_of(level{}))>{};
-    else return list<>{};
-  };
-  auto const eps = [] {
-    if constexpr (detail::guides_eps<G>)
-      return functions_of<decltype(std::declval<G const&>().eps_of(level{}))>{};
-    else return list<>{};
-  };
-  auto const kept = [] {
-    if constexpr (detail::remembers<G>)
-      return functions_of<decltype(detail::remembered(std::declval<G const&>(), level{}))>{};
-    else return list<>{};
-  };
-  auto const limited = [] {
+  auto const of_threshold = [] {
     if constexpr (!std::is_same_v<T, no_threshold>)
       return functions_of<decltype(std::declval<T const&>().x0_of(level{}))>{};
     else return list<>{};
   };
-  return detail::concat(list<function_entry<detail::same_function, 1>>{}, raw(), x0(), eps(),
-                        kept(), limited());
+  return detail::concat(list<detail::same_function>{}, functions_of<Statements>{}, of_guidance(),
+                        of_threshold(), functions_of<After>{}...);
 }
 
 /// Statements among stages, as they stand.
 template <bool Guided, class Stages, class Statements> struct lowered_among {
-  using functions =
-      decltype(detail::concat(functions_of_stages<Stages>(), functions_of<Statements>{}));
+  using functions = decltype(functions_among<Guided, Stages, Statements>());
   static constexpr void lower(ir& p, Stages const* s, level t, Statements const& from) {
-    auto const formulas = said_by_types<Stages>{s, nullptr}.formulas(p, t, Guided);
     statements all;
     put_all(p, from, all);
+    auto const formulas = said_by_types<Stages>{s, nullptr}.formulas(p, t, Guided);
     lower_evaluation(p, formulas, all);
   }
   static constexpr program_value value = [] {

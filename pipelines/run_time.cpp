@@ -152,7 +152,7 @@ double largest_share(lowering::ir const& p) {
   double r = 0;
   for (lowering::lines const* lines : {&p.computed, &p.stored})
     for (lowering::line const& l : *lines) {
-      if (!is_x(l.target) || l.reduction) continue;
+      if (!is_x(l.target) || l.by.reduces()) continue;
       for (int s = l.sums.first; s < l.sums.end; ++s)
         for (int i = p.sums[s].first; i < p.sums[s].end; ++i) {
           auto const [c, of] = p.terms[i];

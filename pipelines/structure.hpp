@@ -114,20 +114,20 @@ template <class Stages> struct compiled {
   static constexpr lowering::stored_for_later later{enters, inputs, past_x0 > 0, past_eps > 0};
   static constexpr detail::upcoming any_next{lowering::any_level, lowering::any_level,
                                              lowering::any_level};
-  static auto functions_on_entering() {
+  static auto entering_in() {
     if constexpr (enters)
-      return lowering::functions_of<decltype(detail::entering(
-          std::declval<sampler const&>(), level{}, level{}, std::declval<path const&>()))>{};
-    else return list<>{};
+      return std::type_identity<decltype(detail::entering(std::declval<sampler const&>(), level{},
+                                                          level{}, std::declval<path const&>()))>{};
+    else return std::type_identity<std::tuple<>>{};
   }
+  using entering = typename decltype(entering_in())::type;
 
   /// An evaluation with what is stored for later ones.
   template <class Structure> struct lowered {
     using kind = typename Structure::kind;
     using statements = statements_of<Structure>;
     using functions =
-        decltype(detail::concat(lowering::functions_of_stages<Stages>(),
-                                lowering::functions_of<statements>{}, functions_on_entering()));
+        decltype(lowering::functions_among<Structure::guided, Stages, statements, entering>());
     static constexpr void lower(lowering::ir& p, Stages const* s, level t, statements const& from,
                                 path const* between, detail::upcoming const& next) {
       constexpr bool final =
@@ -167,8 +167,8 @@ template <class Stages> struct compiled {
                   Fresh ? std::optional(1.0) : std::nullopt, noise_given, FirstStep, any_next);
       return assemble(p);
     }();
-    using functions = decltype(detail::concat(
-        list<lowering::function_entry<detail::same_function, 1>>{}, functions_on_entering()));
+    using functions =
+        decltype(detail::concat(list<detail::same_function>{}, lowering::functions_of<entering>{}));
     using program = typename lowering::typed<value, functions, buffers>::type;
   };
   static auto starts_in() {

@@ -60,13 +60,32 @@ struct term {
   symbol_id symbol;
 };
 
-/// A form, or a function or a reduction of several expressions.
-struct expression {
-  range terms;  ///< where there is neither function nor reduction
+/// What becomes of sums: nothing if it is one, or a function's or a reduction's value. Types know
+/// them by `number`, the order in which they were put; addresses can't be compared in a constant
+/// expression of every compiler and flag.
+struct operation {
+  enum class kind : std::uint8_t { sum, function, reduction };
+  kind is;
+  int number;
   any_function const* function;
   any_reduction const* reduction;
+
+  static constexpr operation of(any_function const& f, int n) {
+    return {kind::function, n, &f, nullptr};
+  }
+  static constexpr operation of(any_reduction const& r, int n) {
+    return {kind::reduction, n, nullptr, &r};
+  }
+  constexpr bool computes() const { return is == kind::function; }
+  constexpr bool reduces() const { return is == kind::reduction; }
+};
+
+/// A form, or a function or a reduction of several expressions.
+struct expression {
+  range terms;  ///< of a form
+  operation by;
   range parameters, arguments;
-  constexpr bool is_form() const { return !function && !reduction; }
+  constexpr bool is_form() const { return by.is == operation::kind::sum; }
 };
 
 /// target = the expression at `value`.
@@ -81,8 +100,7 @@ using statements = fixed_list<statement, 160>;
 /// target = the sum, function(parameters; sums) or reduction(parameters; sums).
 struct line {
   symbol_id target;
-  any_function const* function;
-  any_reduction const* reduction;
+  operation by;
   range parameters, sums;
 };
 
@@ -99,6 +117,7 @@ struct ir {
   fixed_list<range, 600> sums;  ///< of lines: ranges of terms
   lines computed, stored;
   int nodes = 0, reduced = 0;  ///< names given so far
+  int operations = 1;          ///< put so far; 0 is a form under a name
 
   /// How much of the formulas there is.
   struct place {
@@ -129,11 +148,8 @@ struct kernel {
 /// A line of a program: its sums are a range of the program's sums.
 struct program_line {
   symbol_id target;
-  any_function const* function;
-  any_reduction const* reduction;
+  operation by;
   range sums;
-  constexpr bool computes() const { return function != nullptr; }
-  constexpr bool reduces() const { return reduction != nullptr; }
 };
 
 /// What an evaluation compiles to, without its numbers.

@@ -24,7 +24,7 @@ constexpr void rename_x(ir& p, int at, symbol_id name) {
 /// target = factor from.
 constexpr statement copy_of(ir& p, symbol_id target, symbol_id from, double factor = 1) {
   int const first = p.terms.add({factor, from});
-  return {target, p.expressions.add({{first, first + 1}, nullptr, nullptr, {}, {}})};
+  return {target, p.expressions.add({{first, first + 1}, {}, {}, {}})};
 }
 
 /// Adds statements that read the x at which those before them arrive: `then`. Their expressions are
@@ -183,6 +183,7 @@ constexpr range collapse(ir& p, range f) {
       while (at < p.terms.size && p.terms[at].symbol < one.symbol) ++at;
       if (at == p.terms.size || p.terms[at].symbol != one.symbol) {
         add_term(p, 0, one.symbol);
+        if (p.terms.full) return;
         for (int k = p.terms.size - 1; k > at; --k) p.terms[k] = p.terms[k - 1];
         p.terms[at] = {0, one.symbol};
       }
@@ -203,32 +204,34 @@ constexpr void lower_line(ir& p, answers const& a, symbol_id target, expression 
   if (p.sums.full) return;
   for (int i = 0; i < e.arguments.size(); ++i)
     p.sums[first + i] = lower_expression(p, a, e.arguments.first + i);
-  p.computed.add({target, e.function, e.reduction, e.parameters, sums});
+  p.computed.add({target, e.by, e.parameters, sums});
 }
 
 /// The form that stands for an expression, after the lines that it needs.
 constexpr range lower_expression(ir& p, answers const& a, int at) {
   expression const e = p.expressions[at];
   if (e.is_form()) return collapse(p, substitute(p, a, e.terms));
-  symbol_id const name = e.function ? symbol_id{sym::word::nameless, p.nodes++}
-                                    : symbol_id{sym::word::reduced, p.reduced++};
+  symbol_id const name = e.by.computes() ? symbol_id{sym::word::nameless, p.nodes++}
+                                         : symbol_id{sym::word::reduced, p.reduced++};
   lower_line(p, a, name, e);
   return form_of(p, 1, name);
 }
 
-constexpr any_function const* same_value = &detail::function_of<detail::same_function, 1>;
-
 /// A statement: the lines before its value, and the line that names it or the sum that is stored.
 constexpr void lower(ir& p, answers const& a, statement s) {
   bool const named = s.target.is_node();
-  if (named && p.expressions[s.value].function) {
+  if (named && p.expressions[s.value].by.computes()) {
     lower_line(p, a, s.target, p.expressions[s.value]);
     return;
   }
   range const value = lower_expression(p, a, s.value);
   int const sum = p.sums.add(value);
-  if (named) p.computed.add({s.target, same_value, nullptr, {}, {sum, sum + 1}});
-  else p.stored.add({s.target, nullptr, nullptr, {}, {sum, sum + 1}});
+  if (named)
+    p.computed.add({s.target,
+                    operation::of(detail::function_of<detail::same_function, 1>, 0),
+                    {},
+                    {sum, sum + 1}});
+  else p.stored.add({s.target, {}, {}, {sum, sum + 1}});
 }
 
 /// A value of a stage: a form stays one, an expression becomes a line under a name.
@@ -333,9 +336,9 @@ template <class Numbers> struct program_builder {
           for (int k = p.sums[s].first; k < p.sums[s].end; ++k) to.symbols.add(p.terms[k].symbol);
           to.sums.add({begin, to.symbols.size});
         }
-        to.lines.add({l.target, l.function, l.reduction, {sums, to.sums.size}});
+        to.lines.add({l.target, l.by, {sums, to.sums.size}});
         for (int k = l.parameters.first; k < l.parameters.end; ++k) numbers(p.parameters[k]);
-        if (l.reduction) continue;
+        if (l.by.reduces()) continue;
         for (int s = l.sums.first; s < l.sums.end; ++s)
           for (int k = p.sums[s].first; k < p.sums[s].end; ++k) numbers(p.terms[k].c);
       }
@@ -355,6 +358,7 @@ template <class Numbers> struct program_builder {
             while (at < symbols.size && symbols[at] < one) ++at;
             if (at < symbols.size && symbols[at] == one) continue;
             symbols.add(one);
+            if (symbols.full) return;
             for (int k = symbols.size - 1; k > at; --k) symbols[k] = symbols[k - 1];
             symbols[at] = one;
           }
@@ -409,10 +413,10 @@ template <class Numbers> struct program_builder {
     for (int i = 0; i < all.size; ++i) {
       for (int j = 0; j < i; ++j)
         if (reads(p, all[i], all[j].target)) {
-          int const there = phase[j] + (all[j].reduction ? 1 : 0);
+          int const there = phase[j] + (all[j].by.reduces() ? 1 : 0);
           if (phase[i] < there) phase[i] = there;
         }
-      if (!all[i].reduction) plain.add(all[i]);
+      if (!all[i].by.reduces()) plain.add(all[i]);
       else if (last < phase[i] + 1) last = phase[i] + 1;
     }
 
@@ -422,7 +426,7 @@ template <class Numbers> struct program_builder {
       int scratch = 0;
       for (int i = 0; i < all.size; ++i) {
         line const& l = all[i];
-        if (!l.reduction) continue;
+        if (!l.by.reduces()) continue;
         if (phase[i] != n) {
           scratch += l.sums.size();
           continue;
@@ -430,11 +434,12 @@ template <class Numbers> struct program_builder {
         int const first = p.sums.size;
         for (int s = l.sums.first; s < l.sums.end; ++s, ++scratch) {
           symbol_id const filler{sym::word::scratch, scratch};
-          filled.add({filler, nullptr, nullptr, {}, {s, s + 1}});
+          filled.add({filler, {}, {}, {s, s + 1}});
           p.sums.add(form_of(p, 1, filler));
         }
-        over.add({l.target, nullptr, l.reduction, l.parameters, {first, p.sums.size}});
+        over.add({l.target, l.by, l.parameters, {first, p.sums.size}});
       }
+      to.full = to.full || filled.full || over.full;
       sort_by_target(filled);
       add_kernel(plain, filled, over);
     }

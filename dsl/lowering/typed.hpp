@@ -47,12 +47,12 @@ template <class Node> constexpr void fill_parts(ir& p, int at, Node const& n) {
 }
 template <class F, class... A>
 constexpr void fill(ir& p, int at, pointwise_node<F, A...> const& n) {
-  p.expressions[at].function = &detail::function_of<F, sizeof...(A)>;
+  p.expressions[at].by = operation::of(detail::function_of<F, sizeof...(A)>, p.operations++);
   fill_parts(p, at, n);
 }
 template <class R, class... A>
 constexpr void fill(ir& p, int at, reduction_node<R, A...> const& n) {
-  p.expressions[at].reduction = &detail::reduction_of_type<R>;
+  p.expressions[at].by = operation::of(detail::reduction_of_type<R>, p.operations++);
   fill_parts(p, at, n);
 }
 /// The place of an expression.
@@ -116,38 +116,20 @@ template <sym::word W, int K> constexpr auto symbol_of() {
 }
 template <sym::word W, int K> using symbol_at = decltype(symbol_of<W, K>());
 
-/// A function or a reduction that a formula's type names.
-template <class F, std::size_t N> struct function_entry {
-  using type = F;
-  static constexpr bool is(program_line const& l) {
-    return l.function == &detail::function_of<F, N>;
-  }
-};
-template <class R> struct reduction_entry {
-  using type = R;
-  static constexpr bool is(program_line const& l) {
-    return l.reduction == &detail::reduction_of_type<R>;
-  }
-};
+/// The functions and reductions that a formula's type names, in the order in which they are put.
 template <class T> struct functions_in { using type = list<>; };
 template <class F, class... A> struct functions_in<pointwise_node<F, A...>> {
-  using type = decltype(detail::concat(list<function_entry<F, sizeof...(A)>>{},
-                                       typename functions_in<A>::type{}...));
+  using type = decltype(detail::concat(list<F>{}, typename functions_in<A>::type{}...));
 };
 template <class R, class... A> struct functions_in<reduction_node<R, A...>> {
-  using type =
-      decltype(detail::concat(list<reduction_entry<R>>{}, typename functions_in<A>::type{}...));
+  using type = decltype(detail::concat(list<R>{}, typename functions_in<A>::type{}...));
 };
 template <class T, class V> struct functions_in<assignment<T, V>> : functions_in<V> {};
 template <class... S> struct functions_in<std::tuple<S...>> {
   using type = decltype(detail::concat(typename functions_in<S>::type{}...));
 };
+template <class V> using functions_of = typename functions_in<std::remove_cvref_t<V>>::type;
 
-template <class... E> constexpr int entry_of(list<E...>, program_line const& l) {
-  int i = 0, at = -1;
-  ((at = at < 0 && E::is(l) ? i : at, ++i), ...);
-  return at;
-}
 template <int I, class List> struct nth;
 template <int I, class First, class... Rest>
 struct nth<I, list<First, Rest...>> : nth<I - 1, list<Rest...>> {};
@@ -160,8 +142,8 @@ struct floats {
   template <class S> using of = float;
 };
 
-/// The types of the program at `P`, whose functions are among the entries of `Functions`; a buffer
-/// holds what `Storage::of<Symbol>` says.
+/// The types of the program at `P`; `Functions` are in the order in which they were put, the first
+/// is that of a form under a name. A buffer holds what `Storage::of<Symbol>` says.
 template <auto const& P, class Functions, class Storage = floats> struct typed {
   static_assert(!P.full,
                 "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 "
@@ -184,8 +166,7 @@ template <auto const& P, class Functions, class Storage = floats> struct typed {
                                        as<S, typename Storage::template of<S>>>;
   template <class... S> static auto all_in_memory(list<S...>) -> list<in_memory<S>...>;
 
-  template <int L>
-  using function_of = typename nth<entry_of(Functions{}, P.lines[L]), Functions>::type::type;
+  template <int L> using function_of = typename nth<P.lines[L].by.number, Functions>::type;
   template <int S, class Target>
   using sum_of = symbols<sum, P.sums[S].first, P.sums[S].end, Target>;
 
@@ -197,8 +178,8 @@ template <auto const& P, class Functions, class Storage = floats> struct typed {
       -> reduction_over<target_of<L>, function_of<L>, symbol_number<P.sums[First + I].first>...>;
   template <int L> static auto line_at() {
     constexpr int first = P.lines[L].sums.first, n = P.lines[L].sums.size();
-    if constexpr (P.lines[L].reduces()) return decltype(reduction_in<L, first>(count<n>{})){};
-    else if constexpr (P.lines[L].computes()) return decltype(node_in<L, first>(count<n>{})){};
+    if constexpr (P.lines[L].by.reduces()) return decltype(reduction_in<L, first>(count<n>{})){};
+    else if constexpr (P.lines[L].by.computes()) return decltype(node_in<L, first>(count<n>{})){};
     else return sum_of<first, in_memory<target_of<L>>>{};
   }
   template <int First, int... I>
@@ -250,8 +231,8 @@ struct no_prediction {};
 
 /// Statements in which x0 and eps are what a prediction, or something like one, says.
 template <class P, class Statements> struct lowered_statements {
-  using functions = decltype(detail::concat(list<function_entry<detail::same_function, 1>>{},
-                                            typename functions_in<Statements>::type{}));
+  using functions =
+      decltype(detail::concat(list<detail::same_function>{}, functions_of<Statements>{}));
   static constexpr void lower(ir& p, P const* predicts, level t, Statements const& from) {
     stage_formulas s;
     s.t = t;
