@@ -12,8 +12,15 @@ import subprocess
 import tempfile
 
 HEAD = """#include <tweedie/dsl/launch.hpp>
+#include <tweedie/networks/guidance.hpp>
+#include <tweedie/networks/predicts.hpp>
+#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/pipelines/structure.hpp>
+#include <tweedie/samplers/ddim.hpp>
+#include <tweedie/schedules/rectified_flow.hpp>
 using namespace tweedie;
 using namespace tweedie::symbols;
+using stages_of_all = stage_set<schedules::rectified_flow, predicts::v, guidance::classifier_free, thresholds::clip, samplers::ddim>;
 void run(std::span<float const> c, float* p, rows const& r) {
   auto const where = bindings{bind(x, p), bind(out<0>, p), bind(out<1>, p), bind(keep<0>, p), bind(keep<1>, p),
                               bind(past_x0<1>, p), bind(past_x0<2>, p), bind(known, p)};
@@ -25,19 +32,8 @@ def structure(i):
     extra = ["known", "keep<0>", "keep<1>", "past_x0<1>", "past_x0<2>"]
     terms = "".join(f" + {0.1 * (j + 1):.1f} * {s}" for j, s in enumerate(extra) if i >> j & 1)
     return f"""  {{
-    auto const fused = [](level t, level s) {{
-    auto const raw_form = 3 * out<0> - 2 * out<1>;
-    auto const of_raw = make_answers(t, raw_form, form<>{{}}, form<>{{}});
-    auto const before = make_answers(t, raw_form, substitute(of_raw, t.alpha * x - t.sigma * raw),
-                                     substitute(of_raw, t.sigma * x + t.alpha * raw));
-    auto const clipped = clamp(x0, -1, 1);
-    auto const node = lower<0, 0>(before, assignment<sym::thresholded, std::remove_const_t<decltype(clipped)>>{{clipped}});
-    auto const half = make_answers(t, raw_form, lift(sym::thresholded{{}}), before.eps);
-    auto const after = make_answers(t, raw_form, lift(sym::thresholded{{}}),
-                                    substitute(half, (x - t.alpha * x0) / t.sigma));
-    return fuse(after, node, std::tuple{{x = s.alpha * x0 + s.sigma * eps{terms}}});
-    }};
-    using program = typename decltype(fused(level{{}}, level{{}}))::type;
+    auto const formula = [](level s) {{ return std::tuple{{x = s.alpha * x0 + s.sigma * eps{terms}}}; }};
+    using program = typename lowering::lowered_among<true, stages_of_all, decltype(formula(level{{}}))>::program;
     launch<program>(c, where, r);
   }}
 """

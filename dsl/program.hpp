@@ -129,6 +129,8 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
   }();
 
   template <class... T> TWEEDIE_HD static float add(list<T...>, float const* c, float const* v) {
+    static_assert(((slot<T> < values) && ...),
+                  "a formula reads a let<k> that no statement before it names");
     float r = 0;
     int i = 0;
     ((r = i == 0 ? c[0] * v[slot<T>] : std::fma(c[i], v[slot<T>], r), ++i), ...);

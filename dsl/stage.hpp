@@ -47,10 +47,10 @@ template <class Stage> constexpr auto find_kind() {
 
 // What is there in a form in which nobody calls it. What a constraint takes away is not there.
 
-/// Whether `ask` can ask a stage that is not const, with a level, a number or nothing.
+/// Whether `ask` can ask a stage that is not const, with a level, a number, two levels or nothing.
 template <class Stage, class Ask> constexpr bool answers_somehow(Ask) {
   return std::is_invocable_v<Ask, Stage&, level&> || std::is_invocable_v<Ask, Stage&, double&> ||
-         std::is_invocable_v<Ask, Stage&>;
+         std::is_invocable_v<Ask, Stage&> || std::is_invocable_v<Ask, Stage&, level&, level&>;
 }
 /// `on`, which is bool on(level) const.
 template <class S> constexpr bool hears_on() {

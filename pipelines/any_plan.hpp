@@ -274,7 +274,7 @@ class any_plan {
   detail::callee::answer asks_as(any_plan const& other) const;
 
   /// Throws where a guidance that is on sometimes is on at no level that the network sees. `given`
-  /// says when it is on, `end` is the schedule's noisy end.
+  /// says when it is on, `expected` what would be.
   void check_guided(std::string const& given, std::string const& expected) const;
   /// The same of times of a schedule that goes to `end`.
   void check_guided(std::string const& given, double end) const;

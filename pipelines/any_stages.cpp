@@ -91,6 +91,10 @@ void detail::check_stages(any_stages const& s, std::vector<level> const& levels)
     throw error("a guidance with extras was given without evaluate, expected what asks for them");
   if (g.memories > 0 && !g.remember)
     throw error("a guidance with memories was given without remember, expected what writes them");
+  if (!s.of_branches.empty() && s.of_branches.size() != g.branches + g.extras)
+    throw error(fmt::format(
+        "{} predictions were given for the branches, expected one for each of {} and {} extra(s)",
+        s.of_branches.size(), g.branches, g.extras));
   if (static_cast<bool>(s.threshold.x0_of) != static_cast<bool>(s.threshold.eps_of))
     throw error("a threshold with one of x0_of and eps_of was given, expected both or neither");
   auto const p = std::make_unique<ir>();

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <tweedie/dsl/lowering/typed.hpp>
+#include <tweedie/dsl/noise.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/steps.hpp>
 
@@ -124,8 +125,8 @@ constexpr void put_branches(ir& p, G const* guidance, P const* predicts, level t
         using branch = std::remove_cvref_t<decltype(guidance->template predicts_of<B>(*predicts))>;
         if (std::is_constant_evaluated())
           return put_prediction(p, static_cast<branch const*>(nullptr), t);
-        branch const made = guidance->template predicts_of<B>(*predicts);
-        return put_prediction(p, &made, t);
+        auto const put_it = [&](auto const& made) { return put_prediction(p, &made, t); };
+        return put_it(guidance->template predicts_of<B>(*predicts));
       };
       (to.predicts.add(one(std::integral_constant<int, I>{})), ...);
     }

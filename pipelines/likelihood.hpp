@@ -193,11 +193,10 @@ struct slope_factors {
 };
 template <class Stages, bool Guided> slope_factors slope_over_outputs(Stages const& s, level t) {
   lowering::ir p;
-  lowering::stage_formulas of;
-  of.t = t;
+  auto const of = lowering::said_by_types<Stages>{&s, nullptr}.formulas(p, t, false);
   lowering::answers a{of};
   a.raw = [&] {
-    if constexpr (Guided) return put(p, s.guidance.raw_of(t));
+    if constexpr (Guided) return substitute(p, a, put(p, s.guidance.raw_of(t)));
     else return put(p, sym::out<0>{});
   }();
   auto const v = put(p, t.alpha * lift(s.predicts.eps_of(t)) - t.sigma * lift(s.predicts.x0_of(t)));

@@ -29,18 +29,18 @@ struct placed_kernel {
   std::size_t slots = 0, uniform_coefficients = 0, reduction_parameters = 0, coefficients = 0;
 
   explicit placed_kernel(any_kernel k) : kernel(std::move(k)) {
-    std::map<any_symbol, std::size_t> slot_of;
+    std::map<symbol_id, std::size_t> slot_of;
     for (auto const* symbols : {&kernel.reads, &kernel.masks, &kernel.noises, &kernel.scalars})
-      for (any_symbol s : *symbols) slot_of[s] = slots++;
+      for (any_symbol s : *symbols) slot_of[s.id] = slots++;
     auto const place = [&](std::vector<any_line> const& lines, bool stored) {
       std::vector<placed_line> r;
       for (any_line const& l : lines) {
         placed_line p{l.function, l.parameters(), {}, slots++};
         for (any_sum const& sum : l.sums) {
           p.sums.emplace_back();
-          for (any_symbol s : sum) p.sums.back().push_back(slot_of.at(s));
+          for (any_symbol s : sum) p.sums.back().push_back(slot_of.at(s.id));
         }
-        if (!stored) slot_of[l.target] = p.slot;  // what is stored is read as it was before
+        if (!stored) slot_of[l.target.id] = p.slot;  // what is stored is read as it was before
         coefficients += l.coefficients();
         r.push_back(std::move(p));
       }

@@ -224,6 +224,13 @@ numbered_program assembled(lowering::ir& p, any_buffers const& buffers) {
     throw error(fmt::format("a step assigns each symbol once, this one assigns {} twice",
                             name_of(value.twice)));
   r.program = detail::program_of(value);
+  auto const check_index = [](symbol_id one) {
+    if (int const most = sym::about_word(one.is).count; one.index >= most)
+      throw error(fmt::format("an evaluation has {}, expected fewer than {} of its kind",
+                              name_of(one), most + 1));
+  };
+  for (symbol_id one : value.symbols) check_index(one);
+  for (lowering::program_line const& l : value.lines) check_index(l.target);
   auto const store = [&](any_symbol& s) {
     if (s.id.is == sym::word::net_in) s.element = buffers.input;
     if (s.id.is == sym::word::out) s.element = buffers.output;
@@ -407,8 +414,9 @@ run_time_plan::run_time_plan(any_stages const& stages, any_network const& networ
                     !kind.is_last || !final, next);
       };
       lower(guided);
-      check_share(*ir, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1],
-                  guided ? std::function([&] { lower(false); }) : nullptr);
+      if (!ir->full())  // else what follows says it
+        check_share(*ir, stages, t, i + 1 < order.size() ? next.where : levels_[k + 1],
+                    guided ? std::function([&] { lower(false); }) : nullptr);
       auto const fused = assembled(*ir, stages.buffers);
       auto const same = [&](structure const& s) {
         return s.kind == kind.name && s.evaluation == e && s.guided == guided &&

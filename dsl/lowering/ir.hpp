@@ -11,8 +11,8 @@
 
 namespace tweedie::lowering {
 
-/// Room for N, which is not written before it is used, unless `Written`: a constant that lasts has
-/// to be.
+/// Room for N. It is not written before it is used, which saves time at run time; a constant must
+/// be `Written`, since the language allows no constant with parts that never were.
 template <class T, int N, bool Written> struct room {
   T items[N];
   constexpr room() {}

@@ -127,9 +127,7 @@ constexpr void add_answer(ir& p, answers const& a, double k, symbol_id s) {
     case sym::word::branch_eps:
       return add_branch(p, k, branch().eps, s.index);
     case sym::word::noise_stream:
-      if (a.stages.noise_given && s.index < sym::about_word(sym::word::given_noise).count)
-        return add_term(p, k, {sym::word::given_noise, s.index});
-      return add_term(p, k, s);
+      return add_term(p, k, a.stages.noise_given ? symbol_id{sym::word::given_noise, s.index} : s);
     case sym::word::x:
     case sym::word::out:
     case sym::word::known:
@@ -401,7 +399,7 @@ template <class Numbers> struct program_builder {
   constexpr void add_program() {
     lines writes = p.stored;
     sort_by_target(writes);
-    for (int i = 1; i < writes.size; ++i)
+    for (int i = 1; i < writes.size && !to.assigns_twice; ++i)
       if (writes[i].target == writes[i - 1].target)
         to.assigns_twice = true, to.twice = writes[i].target;
     lines const all = live(p, p.computed, writes);

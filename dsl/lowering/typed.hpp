@@ -87,7 +87,7 @@ template <class P> constexpr prediction_formulas put_prediction(ir& p, P const* 
 
 // ---- Symbols and functions by their values ----
 
-// What the stages answer is in no program.
+// What the stages answer is in no program, and has no type here.
 template <sym::word W, int K> constexpr auto symbol_of() {
   if constexpr (W == sym::word::x) return sym::x{};
   else if constexpr (W == sym::word::out) return sym::out<K>{};
@@ -197,7 +197,9 @@ template <auto const& P, class Functions, class Storage = floats> struct typed {
     using reductions = lines<k.reductions.first, k.reductions.end>;
   };
   template <int... K> static auto program_in(std::integer_sequence<int, K...>) {
-    if constexpr (sizeof...(K) == 0) return typename kernel_at<0>::type{};
+    if constexpr (P.full)
+      return program<list<>, list<>, list<>, list<>>{};  // the sentence is enough
+    else if constexpr (sizeof...(K) == 0) return typename kernel_at<0>::type{};
     else
       return phased<list<typename kernel_at<K>::type..., typename kernel_at<sizeof...(K)>::type>,
                     list<typename kernel_at<K>::reductions...>>{};
@@ -288,7 +290,9 @@ template <class Statements> struct gathered {
     none.t = any_level;
     lower_evaluation(p, none, all);
     std::size_t n = 0;
-    assemble(p, [&](double c) { r.of[n++] = c; });
+    assemble(p, [&](double c) {
+      if (n < size) r.of[n++] = c;
+    });
     return r;
   }();
 

@@ -12,7 +12,7 @@ constexpr auto written = x + 2 * eps + 3 * x - eps / 4;
 static_assert(coefficient<sym::x>(written) == 4 && coefficient<sym::eps>(written) == 1.75);
 static_assert(coefficient<sym::noise_stream<0>>(written) == 0);
 
-/// The form with like terms merged, by rank.
+/// The form with like terms merged, in the order of words.
 constexpr auto canonical(auto f) {
   lowering::ir p;
   auto const of = lowering::collapse(p, put(p, lift(f)));
