@@ -248,7 +248,7 @@ class session {
     // Small and positive: among them are a quantile's parameters.
     std::vector<float> numbers(Program::coefficients * (l.per_sample ? l.count : 1) + 1);
     for (std::size_t i = 0; i < numbers.size(); ++i)
-      numbers[i] = 0.45f * number_at(9999, i) + 0.03f;
+      numbers[i] = 0.45f * number_at({sym::word::noise_stream, 9999}, i) + 0.03f;
     std::span<float const> const given(numbers.data(), numbers.size() - 1);
     if (l.per_sample) launch_per_sample<Program>(given, where, r);
     else launch<Program>(given, where, r);
