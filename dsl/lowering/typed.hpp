@@ -142,13 +142,20 @@ struct floats {
   template <class S> using of = float;
 };
 
-/// The types of the program at `P`; `Functions` are in the order in which they were put, the first
-/// is that of a form under a name. A buffer holds what `Storage::of<Symbol>` says.
-template <auto const& P, class Functions, class Storage = floats> struct typed {
+/// Says what is wrong with the program at `P`: in a function, for a class with a failed assertion
+/// has no members for clang++, which says that too.
+template <auto const& P> auto check_fits() {
   static_assert(!P.full,
                 "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 "
                 "symbols and 1000 parameters of functions are the most");
   static_assert(!P.assigns_twice, "a step assigns each symbol once, this one assigns one twice");
+  return 0;
+}
+
+/// The types of the program at `P`; `Functions` are in the order in which they were put, the first
+/// is that of a form under a name. A buffer holds what `Storage::of<Symbol>` says.
+template <auto const& P, class Functions, class Storage = floats> struct typed {
+  using checked = decltype(check_fits<P>());
   template <int N> using count = std::make_integer_sequence<int, N>;
   template <int I> using symbol_number = symbol_at<P.symbols[I].is, P.symbols[I].index>;
   template <int L> using target_of = symbol_at<P.lines[L].target.is, P.lines[L].target.index>;
