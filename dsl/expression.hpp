@@ -78,9 +78,6 @@ template <class Reduction, class... Arguments> struct reduction_node : detail::n
 
 namespace detail {
 
-template <class T> inline constexpr bool is_pointwise = false;
-template <class Function, class... Arguments>
-inline constexpr bool is_pointwise<pointwise_node<Function, Arguments...>> = true;
 template <class Function, class... Arguments>
 inline constexpr bool is_expression<pointwise_node<Function, Arguments...>> = true;
 template <class Reduction, class... Arguments>

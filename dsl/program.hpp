@@ -59,14 +59,8 @@ template <class Target, class Function, class... Sums> struct node {
   static constexpr std::size_t coefficients = Function::parameters + (Sums::coefficients + ... + 0);
 };
 
-/// Target = Reduction(parameters; sum, sum, ...) over all elements of a sample.
-template <class Target, class Reduction, class... Sums> struct reduction {
-  using target = Target;
-  static constexpr std::size_t coefficients =
-      Reduction::parameters + (Sums::coefficients + ... + 0);
-};
-
-/// The same over buffers that the phase before filled.
+/// Target = Reduction(parameters; ...) over all elements of a sample, which lie in buffers that the
+/// phase before filled.
 template <class Target, class Reduction, class... Scratch> struct reduction_over {
   using target = Target;
   using function = Reduction;
@@ -198,11 +192,5 @@ template <class... P, class... R> struct phased<list<P...>, list<R...>> {
 template <class P> inline constexpr bool is_phased = false;
 template <class... P, class... R>
 inline constexpr bool is_phased<phased<list<P...>, list<R...>>> = true;
-
-/// Buffers that the reductions of a program run over.
-template <class P> constexpr std::size_t scratches_of() {
-  if constexpr (is_phased<P>) return P::scratches;
-  else return 0;
-}
 
 }  // namespace tweedie

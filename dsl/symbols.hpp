@@ -22,7 +22,6 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <string>
 #include <type_traits>
 
@@ -257,8 +256,6 @@ template <symbol S> inline constexpr bool is_noise = S::id.is_noise();
 template <symbol S> inline constexpr bool is_answered = S::id.is_answered();
 /// The value of a named expression, an element a time or (of a reduction) one a sample.
 template <symbol S> inline constexpr bool is_node = S::id.is_node();
-/// One number a row.
-template <symbol S> inline constexpr bool is_scalar = S::id.is_scalar();
 /// Read through a period: one picture for all channels, or for all samples.
 template <symbol S> inline constexpr bool is_broadcast = S::id.is_broadcast();
 /// Read or written an element a time.

@@ -106,9 +106,6 @@ struct any_sampler {
 struct any_buffers {
   element_type input = element_type::float32, output = element_type::float32;
   bool duplicates = false;
-  bool plain() const {
-    return input == element_type::float32 && output == element_type::float32 && !duplicates;
-  }
 };
 
 /// The stages of a pipeline in their places.

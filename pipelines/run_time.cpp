@@ -226,8 +226,8 @@ numbered_program assembled(lowering::ir& p, any_buffers const& buffers) {
   r.program = detail::program_of(value);
   auto const check_index = [](symbol_id one) {
     if (int const most = sym::about_word(one.is).count; one.index >= most)
-      throw error(fmt::format("an evaluation has {}, expected fewer than {} of its kind",
-                              name_of(one), most + 1));
+      throw error(
+          fmt::format("an evaluation has {}, expected an index below {}", name_of(one), most));
   };
   for (symbol_id one : value.symbols) check_index(one);
   for (lowering::program_line const& l : value.lines) check_index(l.target);

@@ -227,6 +227,27 @@ BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(more_reductions_than_a_state_has_room_for_are_refused) {
+  using namespace lowering;
+  any_stages stages = forget_stages((vp | v | samplers::ddim{} | scrambled{}).stage_set());
+  stages.sampler.last = [](ir& p, level const*, path const&) {
+    any_step s;
+    s.evaluations.resize(1);
+    int const first = p.terms.size;
+    for (int k = 0; k < 21; ++k) p.terms.add({1, {sym::word::let, k}});
+    int const end = p.terms.size;
+    for (int k = 0; k < 21; ++k)
+      s.evaluations[0].statements.add({{sym::word::let, k}, put_expression(p, norm(symbols::x))});
+    s.evaluations[0].statements.add({sym::x::id, p.expressions.add({{first, end}, {}, {}, {}})});
+    return s;
+  };
+  BOOST_CHECK_EXCEPTION(
+      run_time_plan(stages, forget_network(scrambled{}), grids::uniform{}.levels(vp, 3), {}, {}),
+      error, [](error const& e) {
+        return std::string(e.what()) == "an evaluation has reduced<20>, expected an index below 20";
+      });
+}
+
 // The terms of a state that lives in many tiles are followed by many threads.
 BOOST_AUTO_TEST_CASE(many_elements) {
   auto const typed = vp | v | thresholds::dynamic{} | samplers::ancestral{} | scrambled{};
