@@ -119,19 +119,24 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
     return stages_.schedule.at(stages_.schedule.t_of_rho(std::tan(theta)));
   }
 
+  static state_layout layout() {
+    using guidance = decltype(Stages::guidance);
+    return {.branches = static_cast<std::size_t>(guidance::branches),
+            .extras = static_cast<std::size_t>(extras_of<guidance>()),
+            .conditions = static_cast<std::size_t>(conditions_of<guidance>()),
+            .keeps = stages + 2,
+            .inputs = scales_input<decltype(Stages::predicts)>};
+  }
+
   void start(request const& r, conditions const& given) {
     using namespace symbols;
     using guidance = decltype(Stages::guidance);
-    static_cast<state&>(s_) = make_state(r, given, conditions_of<guidance>());
-    take_known(s_, r, false);
-    take_mask(s_, r, false);
-    if constexpr (requires { network_.check(r.shape, given.of_all(), guidance::branches); })
-      network_.check(r.shape, given.of_all(), guidance::branches);
-    s_.branches = guidance::branches;
-    s_.out = buffer((guidance::branches + extras_of<guidance>()) * s_.x.size());
-    s_.keep.assign(stages + 2, buffer(s_.x.size()));
+    constexpr int branches = guidance::branches;
+    samples_check check;
+    if constexpr (requires { network_.check(r.shape, given.of_all(), branches); })
+      check = [&](auto shape, auto all) { network_.check(shape, all, branches); };
+    static_cast<state&>(s_) = layout().make(r, given, {}, check);
     s_.accepted = buffer(s_.samples);
-    if constexpr (scales_input<decltype(Stages::predicts)>) s_.net_in = buffer(s_.x.size());
     double const scale = first_.prior_deviation();
     auto const begin = [&](auto const& value) {
       each([&](own_step const&) { return seen(std::tuple{x = value}, first_); });
@@ -141,11 +146,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
       own_.back().h = longest * whole();
     }
     if constexpr (!std::is_same_v<decltype(Stages::noise), drawn_noise>) {
-      stages_.noise(noise_request{.keys = s_.keys,
-                                  .stream = start_stream,
-                                  .elements = s_.elements,
-                                  .pitch = s_.pitch,
-                                  .to = s_.x.data()});
+      stages_.noise(s_.ask_noise(start_stream, s_.x));
       begin(scale * x);
     } else begin(scale * noise_stream<start_stream>);
   }
@@ -229,11 +230,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
                 "prediction that is defined there, such as v, or sigma_max",
                 o.at.t, o.at.alpha, o.at.sigma, c));
         }
-      launch_per_sample<program>(table, s_,
-                                 {.count = s_.samples,
-                                  .pitch = s_.pitch,
-                                  .keys = s_.keys.data(),
-                                  .elements = s_.elements});
+      launch_per_sample<program>(table, s_, s_.kernel_rows());
     }
   }
   template <class Statements> void each(Statements const& of) {
@@ -369,15 +366,10 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
     for (std::size_t c = 0; c < s_.labels.size() / before; ++c)
       for (std::size_t i : from) labels.push_back(s_.labels[c * before + i]);
     s_.labels = std::move(labels);
-    auto const move_row = [&](buffer& b, std::size_t i) {
-      std::copy_n(b.data() + i * s_.pitch, s_.pitch, b.data() + kept * s_.pitch);
-    };
     for (std::size_t i : from) {
       if (i != kept) {
         own_[kept] = own_[i];
-        s_.keys[kept] = s_.keys[i];
-        move_row(s_.x, i);
-        for (buffer& b : s_.keep) move_row(b, i);
+        layout().copy_sample(s_, i, s_, kept);
       }
       ++kept;
     }

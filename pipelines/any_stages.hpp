@@ -1,5 +1,5 @@
 // Stages whose types are forgotten: what a plan asks of each, as functions. A pipeline of these is
-// put together at run time; pipelines/run_time.hpp makes its plan.
+// put together at run time; pipelines/plan_builder.hpp makes its plan.
 #pragma once
 
 #include <functional>

@@ -13,14 +13,6 @@
 namespace tweedie {
 namespace {
 
-/// A buffer with room for more, what is in it kept.
-void grow(buffer& b, std::size_t floats, placement const& where) {
-  if (b.size() >= floats) return;
-  buffer larger(std::max(floats, 2 * b.size()), where);
-  buffer::copy(b, 0, larger, 0, b.size() * sizeof(float));
-  b = std::move(larger);
-}
-
 void check_there(std::shared_ptr<any_plan const> const& plan) {
   if (!plan) throw error("no plan, a null pointer, was given to a continuous batch, expected one");
 }
@@ -55,54 +47,17 @@ continuous_batch::continuous_batch(std::shared_ptr<any_plan const> like,
   of_one.insert(of_one.end(), s_.shape.begin(), s_.shape.end());
   s_.elements = detail::make_samples({.shape = of_one}, labels{no_label}, 1).elements;
   s_.pitch = pitch_of(s_.elements);
-  auto const& layout = like_->layout();
-  s_.branches = layout.branches;
-  s_.outputs = layout.outputs();
-  s_.keep.resize(layout.keeps);
-  s_.past_x0.resize(layout.past_x0);
-  s_.past_eps.resize(layout.past_eps);
-  s_.memory.resize(layout.memories);
-  s_.scratch.resize(layout.scratches);
-}
-
-/// Buffers of a row a sample that outlive an evaluation.
-template <class F> void continuous_batch::each_row_buffer(state& of, F f) {
-  f(of.x);
-  for (auto* all : {&of.keep, &of.past_x0, &of.past_eps, &of.memory})
-    for (buffer& b : *all) f(b);
-  if (like_->layout().uses_known) f(of.known);
+  layout_ = like_->layout();
+  layout_.resize(s_, 0);
 }
 
 std::size_t continuous_batch::find(std::uint64_t id) const {
   return static_cast<std::size_t>(std::ranges::find(members_, id, &member::id) - members_.begin());
 }
 
-/// Room for so many rows. What a network of several inputs sees lies in blocks of all rows, which
-/// move when their number changes.
-void continuous_batch::resize(std::size_t samples) {
-  auto const& layout = like_->layout();
-  std::size_t const n = samples * s_.pitch;
-  auto const room = [&](buffer& b, std::size_t floats) { grow(b, floats, s_.where); };
-  each_row_buffer(s_, [&](buffer& b) { room(b, n); });
-  for (buffer& b : s_.scratch) room(b, n);
-  room(s_.out, layout.outputs() * n);
-  if (layout.scratches > 0) room(s_.reduced, sym::most_reductions * samples);
-  if (layout.uses_mask) room(s_.mask, samples * s_.mask_stride);
-  if (layout.inputs > 0) {  // last: what comes before may fail, and leaves all as it was
-    std::size_t const bytes = layout.input == element_type::float32 ? 4 : 2;
-    buffer moved(std::max(s_.net_in.size(), layout.inputs * n), s_.where);
-    std::size_t const kept = std::min(samples, s_.samples) * s_.pitch * bytes;
-    for (std::size_t k = 0; k < layout.inputs; ++k)
-      buffer::copy(s_.net_in, k * s_.samples * s_.pitch * bytes, moved, k * n * bytes, kept);
-    s_.net_in = std::move(moved);
-  }
-  s_.keys.resize(samples);
-  s_.samples = samples;
-}
-
 void continuous_batch::gather_labels() {
   s_.labels.clear();
-  for (std::size_t c = 0; c < like_->layout().conditions; ++c)
+  for (std::size_t c = 0; c < layout_.conditions; ++c)
     for (member const& m : members_) s_.labels.push_back(m.labels[c]);
 }
 
@@ -115,9 +70,10 @@ void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const&
     throw error(fmt::format(
         "a sample with the id {} was given to a batch that has one; expected another id",
         request.id));
-  plan_layout alike = plan->layout();
-  alike.scratches = like_->layout().scratches;  // how many reductions a grid's structures have
-  if (!(alike == like_->layout()))
+  state_layout alike = plan->layout();
+  std::size_t const scratches = alike.scratches;  // how many reductions a grid's structures have
+  alike.scratches = layout_.scratches;
+  if (!(alike == layout_))
     throw error(
         "a plan of another kind was given to a continuous batch; expected one with the branches, "
         "histories and kept values of the plan that it was made with");
@@ -147,49 +103,22 @@ void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const&
   std::size_t const row = members_.size();
   s_.mask_period = one.mask_period;
   s_.mask_stride = pitch_of(one.mask_period);
-  s_.scratch.resize(std::max(s_.scratch.size(), plan->layout().scratches));
-  if (plan->layout().scratches > 0) grow(s_.reduced, sym::most_reductions * (row + 1), s_.where);
-  resize(row + 1);
-  std::vector<buffer*> from;
-  each_row_buffer(one, [&](buffer& b) { from.push_back(&b); });
-  std::size_t i = 0;
-  each_row_buffer(s_, [&](buffer& b) { copy_rows(*from[i++], 0, b, row); });
-  if (alike.uses_mask)
-    buffer::copy(one.mask, 0, s_.mask, row * s_.mask_stride * sizeof(float),
-                 s_.mask_stride * sizeof(float));
-  std::size_t const bytes = s_.pitch * (alike.input == element_type::float32 ? 4 : 2);
-  for (std::size_t k = 0; k < alike.inputs; ++k)
-    buffer::copy(one.net_in, k * bytes, s_.net_in, (k * s_.samples + row) * bytes, bytes);
-  s_.keys[row] = one.keys[0];
+  layout_.scratches = std::max(layout_.scratches, scratches);
+  layout_.resize(s_, row + 1);
+  layout_.copy_sample(one, 0, s_, row);
   members_.push_back({std::move(plan), request.id, one.labels, 0});
   gather_labels();
 }
 
-void continuous_batch::copy_rows(buffer const& from, std::size_t row, buffer& to,
-                                 std::size_t to_row) const {
-  std::size_t const bytes = s_.pitch * sizeof(float);
-  buffer::copy(from, row * bytes, to, to_row * bytes, bytes);
-}
-
 /// The last row takes the place of one that leaves.
 void continuous_batch::remove(std::size_t row) {
-  auto const& layout = like_->layout();
   std::size_t const last = members_.size() - 1;
   if (row != last) {
-    each_row_buffer(s_, [&](buffer& b) { copy_rows(b, last, b, row); });
-    if (layout.uses_mask) {
-      std::size_t const bytes = s_.mask_stride * sizeof(float);
-      buffer::copy(s_.mask, last * bytes, s_.mask, row * bytes, bytes);
-    }
-    std::size_t const bytes = s_.pitch * (layout.input == element_type::float32 ? 4 : 2);
-    for (std::size_t k = 0; k < layout.inputs; ++k)
-      buffer::copy(s_.net_in, (k * s_.samples + last) * bytes, s_.net_in,
-                   (k * s_.samples + row) * bytes, bytes);
-    s_.keys[row] = s_.keys[last];
+    layout_.copy_sample(s_, last, s_, row);
     members_[row] = std::move(members_[last]);
   }
   members_.pop_back();
-  resize(last);
+  layout_.resize(s_, last);
   gather_labels();
 }
 
@@ -238,28 +167,21 @@ std::vector<finished_sample> continuous_batch::advance() {
   }
   float const* block = numbers.data();
   if (s_.where.on_device()) {
-    grow(block_, numbers.size(), s_.where);
+    if (block_.size() < numbers.size()) block_ = buffer(2 * numbers.size(), s_.where);
     block_.put(0, numbers.data(), numbers.size());
     block = block_.data();
   }
-  placed_keys const keys = s_.keys_for_kernels();
+  rows const every = s_.kernel_rows();
   for (group const& g : groups) {
-    bool const all = g.which.size() == members_.size();
-    auto const* const which = s_.where.on_device()
-                                  ? reinterpret_cast<std::uint32_t const*>(block + g.rows)
-                                  : g.which.data();
-    g.code->launch({block + g.first, g.line}, s_,
-                   {.count = g.which.size(),
-                    .pitch = s_.pitch,
-                    .keys = keys.first,
-                    .elements = s_.elements,
-                    .which = all ? nullptr : which,
-                    .step = keys.step,
-                    .on = s_.where});
+    rows of = every;
+    of.count = g.which.size();
+    if (of.count < every.count)
+      of.which = s_.where.on_device() ? reinterpret_cast<std::uint32_t const*>(block + g.rows)
+                                      : g.which.data();
+    g.code->launch({block + g.first, g.line}, s_, of);
     ++launches_;
   }
-  ++s_.evaluated;  // turns the rings: every sample has made one evaluation
-  for (sample_key& key : s_.keys) ++key.step;
+  s_.count_evaluation();
 
   std::vector<finished_sample> done;
   for (std::size_t i = members_.size(); i-- > 0;)

@@ -65,13 +65,11 @@ class continuous_batch {
   };
 
   std::size_t find(std::uint64_t id) const;
-  void resize(std::size_t samples);
   void remove(std::size_t row);
   void gather_labels();
-  void copy_rows(buffer const& from, std::size_t row, buffer& to, std::size_t to_row) const;
-  template <class F> void each_row_buffer(state& of, F f);
 
   std::shared_ptr<any_plan const> like_;
+  state_layout layout_;
   state s_;
   std::vector<member> members_;
   buffer block_;  ///< on a device: the numbers and the rows of an advance

@@ -7,7 +7,7 @@
 #include <mutex>
 
 #include <tweedie/dsl/launch.hpp>
-#include <tweedie/pipelines/run_time.hpp>
+#include <tweedie/pipelines/plan_builder.hpp>
 
 namespace tweedie {
 namespace {

@@ -1,6 +1,7 @@
 #include <tweedie/pipelines/noising.hpp>
 
 #include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/state_layout.hpp>
 
 namespace tweedie {
 
@@ -20,7 +21,7 @@ void add_noise(state& s, images const& clean, level t) {
 
 images noised(images const& clean, level t, request r) {
   r.shape = clean.shape;
-  state s = detail::make_state(r, label{});
+  state s = state_layout{.branches = 0}.make(r, label{});
   add_noise(s, clean, t);
   return take(s);
 }

@@ -1,5 +1,5 @@
 // A typed pipeline on a grid: the programs are kernels that the compiler has made, their numbers
-// and all else are those of the same stages without their types (pipelines/run_time.hpp).
+// and all else are those of the same stages without their types (pipelines/plan_builder.hpp).
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 #include <tweedie/dsl/launch.hpp>
 #include <tweedie/networks/inlined.hpp>
 #include <tweedie/pipelines/any_stages.hpp>
-#include <tweedie/pipelines/run_time.hpp>
+#include <tweedie/pipelines/plan_builder.hpp>
 #include <tweedie/pipelines/structure.hpp>
 
 namespace tweedie {
@@ -59,7 +59,7 @@ class compiled_evaluation final : public inlined_evaluation {
 
 }  // namespace detail
 
-template <class Stages, class Network, class Door = door> class plan : public run_time_plan {
+template <class Stages, class Network, class Door = door> class plan : public any_plan {
   struct parts {
     Stages stages;
     Network network;
@@ -87,27 +87,26 @@ template <class Stages, class Network, class Door = door> class plan : public ru
   plan from(std::size_t k) const {
     if (k >= steps())
       throw error(fmt::format("step {} was asked for, the plan has steps 0 to {}", k, steps() - 1));
-    return {parts_, {levels_.begin() + static_cast<std::ptrdiff_t>(k), levels_.end()}, between_};
+    return {parts_, {levels().begin() + static_cast<std::ptrdiff_t>(k), levels().end()}, between_};
   }
 
  private:
   plan(std::shared_ptr<parts const> of, std::vector<level> levels, path between)
-      : run_time_plan(forget_stages(of, of->stages),
-                      forget_network(detail::owner(of, &of->network), of->network),
-                      std::move(levels), between, detail::codes_of(typename code::starts{}),
-                      structures_of(typename code::structures{}, typename code::programs{})),
+      : any_plan(build_plan(forget_stages(of, of->stages),
+                            forget_network(detail::owner(of, &of->network), of->network),
+                            std::move(levels), between, detail::codes_of(typename code::starts{}),
+                            structures_of(typename code::structures{}, typename code::programs{}),
+                            inlined_in(of->network, typename code::programs{}))),
         parts_(std::move(of)),
-        between_(std::move(between)) {
-    if constexpr (networks::is_inlined<Network>)
-      inline_network(network().function, typename code::programs{});
-  }
+        between_(std::move(between)) {}
 
-  template <class Function, class... P> void inline_network(Function const& function, list<P...>) {
-    networks::detail::refuse_variance(layout_.learns_variance);
-    std::size_t i = 0;
-    ((structures_[i++].inlined =
-          std::make_shared<detail::compiled_evaluation<P, Function, Door>>(function)),
-     ...);
+  /// Each program with the network before it, if the network is inlined.
+  template <class... P> static std::vector<any_inlined> inlined_in(Network const& net, list<P...>) {
+    if constexpr (networks::is_inlined<Network>) {
+      networks::detail::refuse_variance(code::learns_variance);
+      using function = std::remove_cvref_t<decltype(net.function)>;
+      return {std::make_shared<detail::compiled_evaluation<P, function, Door>>(net.function)...};
+    } else return {};
   }
 
   template <class... S, class... P>

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <tweedie/dsl/launch.hpp>
+
 namespace tweedie {
 
 float* state::pointer_of(any_symbol s) {
@@ -85,6 +87,26 @@ placed_keys state::keys_for_kernels() {
   return {in_device(), 0};
 }
 
+rows state::kernel_rows() {
+  placed_keys const placed = keys_for_kernels();
+  return {.count = samples,
+          .pitch = pitch,
+          .keys = placed.first,
+          .elements = elements,
+          .step = placed.step,
+          .on = where};
+}
+
+noise_request state::ask_noise(std::uint32_t stream, buffer& to) const {
+  return {.keys = keys,
+          .stream = stream,
+          .elements = elements,
+          .pitch = pitch,
+          .to = to.data(),
+          .on_device = where.on_device(),
+          .device_stream = where.on_device() ? where.memory->stream() : nullptr};
+}
+
 int const* state::device_labels() {
   if (!where.on_device() || labels.empty()) return nullptr;
   if (told_.of_labels != labels) {
@@ -162,14 +184,6 @@ state make_samples(request const& r, conditions const& given, std::size_t expect
   }
   for (std::size_t i = 0; i < s.samples; ++i)
     s.keys.push_back({.seed = r.seed, .id = r.first_id + i, .step = 0});
-  return s;
-}
-
-state make_state(request const& r, conditions const& given, std::size_t expected,
-                 placement const& where) {
-  state s = make_samples(r, given, expected);
-  s.where = where;
-  s.x = buffer(s.samples * s.pitch, where);
   return s;
 }
 

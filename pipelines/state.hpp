@@ -87,6 +87,7 @@ struct placed_keys {
   sample_key const* first;
   std::uint32_t step;
 };
+struct rows;
 
 /// The state of a loop between two steps. Each sample has its own seed, id and step (in `keys`) and
 /// its own label. Its buffers lie on the host or on a device; all else is the host's.
@@ -145,6 +146,23 @@ struct state {
   /// The keys for a kernel. On a device: a copy of them there, written where it is not what `keys`
   /// are but for steps that all samples have gone.
   placed_keys keys_for_kernels();
+  /// All rows, for a kernel.
+  rows kernel_rows();
+  /// What a noise source is asked to write into a buffer.
+  noise_request ask_noise(std::uint32_t stream, buffer& to) const;
+  /// After one evaluation: turns the rings, and the noise of the next is another, since its counter
+  /// is the evaluation's index.
+  void count_evaluation() {
+    ++evaluated;
+    for (sample_key& key : keys) ++key.step;
+  }
+  /// After what others were asked for: where the host shares a device's memory, nothing of it is
+  /// left to do. Throws tweedie::error, naming `who`, where the device refused it.
+  void settle(char const* who) const {
+    if (!where.on_device()) return;
+    if (where.for_hosts()) where.memory->wait();
+    where.memory->check_done(who);
+  }
   /// The labels in a device's memory; null on the host.
   int const* device_labels();
   /// Both, so that nothing is allocated later.
@@ -179,10 +197,8 @@ state moved(state s, placement const& where);
 
 namespace detail {
 
-/// Checks a request and lays out its samples; nothing is drawn.
-state make_state(request const& r, conditions const& given, std::size_t expected = 1,
-                 placement const& where = {});
-/// The same without its buffers.
+/// Checks a request and its conditions, and lays out the samples: no buffers yet
+/// (pipelines/state_layout.hpp makes those).
 state make_samples(request const& r, conditions const& given, std::size_t expected);
 
 std::size_t product_of(std::vector<std::size_t> const& shape);

@@ -16,22 +16,6 @@ namespace {
 
 constexpr char const* version = "3";
 
-/// Calls f(name, buffer, rows) for what outlives a step; the rest a kernel or the network writes
-/// before it is read.
-template <class State, class F> void each_buffer(State& s, plan_layout const& layout, F f) {
-  auto const several = [&](char const* name, auto& all) {
-    for (std::size_t k = 0; k < all.size(); ++k)
-      f(fmt::format("{}.{}", name, k), all[k], s.samples);
-  };
-  f("x", s.x, s.samples);
-  several("keep", s.keep);
-  several("past_x0", s.past_x0);
-  several("past_eps", s.past_eps);
-  several("memory", s.memory);
-  if (layout.inputs > 0) f("net_in", s.net_in, layout.inputs * s.samples);
-  if (layout.uses_known) f("known", s.known, s.samples);
-}
-
 std::string text_of(std::uint64_t value) { return fmt::format("{}", value); }
 
 /// A mask's rows: one for all samples, or one for each.
@@ -124,18 +108,19 @@ class reader {
   /// Whether all that the plan needs is there, and nothing else.
   void check_tensors(std::vector<std::size_t> const& shape) const {
     state shaped;  // with the plan's buffers, but empty
+    plan_.layout().resize(shaped, 0);
     shaped.samples = shape[0];
     shaped.elements = *io::element_count(std::span(shape).subspan(1));
     shaped.pitch = pitch_of(shaped.elements);
-    make_room(shaped, 0);
     std::vector<std::string> names;
     auto const expect = [&](std::string const& name, io::tensor_dtype dtype, io::extents of) {
       file_.expect(name, std::span(&dtype, 1), of);
       names.push_back(name);
     };
-    each_buffer(shaped, plan_.layout(), [&](std::string const& name, buffer const&, auto rows) {
-      expect(name, io::tensor_dtype::f32, {rows, shaped.pitch});
-    });
+    plan_.layout().each_lasting(
+        shaped, [&](std::string const& name, buffer const&, std::size_t blocks, std::size_t) {
+          expect(name, io::tensor_dtype::f32, {blocks * shaped.samples, shaped.pitch});
+        });
     for (char const* name : {"seeds", "ids", "steps"})
       expect(name, io::tensor_dtype::u64, {shaped.samples});
     expect("labels", io::tensor_dtype::i32, {shaped.samples * plan_.layout().conditions});
@@ -151,35 +136,17 @@ class reader {
     file_.expect_names(names);
   }
 
-  void make_room(state& s, std::size_t floats) const {
-    plan_layout const& layout = plan_.layout();
-    s.keep.assign(layout.keeps, buffer(floats));
-    s.past_x0.assign(layout.past_x0, buffer(floats));
-    s.past_eps.assign(layout.past_eps, buffer(floats));
-    s.memory.assign(layout.memories, buffer(floats));
-    s.scratch.assign(layout.scratches, buffer(floats));
-  }
-
   state filled(std::vector<std::size_t> const& shape, io::tensor_file const& all) const {
-    plan_layout const& layout = plan_.layout();
-    state s = detail::make_state({.shape = shape}, {labels{no_label}});
-    std::size_t const n = s.x.size();
-    make_room(s, n);
-    s.branches = layout.branches;
-    s.outputs = layout.outputs();
-    s.out = buffer(layout.outputs() * n);
-    for (std::uint32_t k : layout.streams) {
-      s.given_noise.resize(std::max<std::size_t>(s.given_noise.size(), k + 1));
-      s.given_noise[k] = buffer(n);
-    }
-    if (layout.scratches > 0) s.reduced = buffer(sym::most_reductions * s.samples);
+    state_layout const& layout = plan_.layout();
+    state s = detail::make_samples({.shape = shape}, {labels{no_label}}, 1);
+    layout.resize(s, s.samples);
     auto const fill = [&](std::string const& name, buffer& b, io::extents const& of) {
       auto const& from = io::expect_tensor(all, name, io::tensor_dtype::f32, of);
       b = buffer(from.bytes.size() / sizeof(float));
       std::memcpy(b.data(), from.bytes.data(), from.bytes.size());
     };
-    each_buffer(s, layout, [&](std::string const& name, buffer& b, std::size_t rows) {
-      fill(name, b, {rows, s.pitch});
+    layout.each_lasting(s, [&](std::string const& name, buffer& b, std::size_t blocks, auto) {
+      fill(name, b, {blocks * s.samples, s.pitch});
     });
     if (layout.uses_mask) {
       s.mask_period = number("mask_period");
@@ -217,9 +184,10 @@ void save_state(std::filesystem::path const& path, any_plan const& plan, state c
     b.get(0, values.data(), values.size());
     file.tensors.push_back(io::make_tensor<float>(name, std::move(shape), values));
   };
-  each_buffer(s, plan.layout(), [&](std::string const& name, buffer const& b, std::size_t rows) {
-    add(name, {rows, s.pitch}, b);
-  });
+  plan.layout().each_lasting(
+      s, [&](std::string const& name, buffer const& b, std::size_t blocks, auto) {
+        add(name, {blocks * s.samples, s.pitch}, b);
+      });
   std::vector<std::uint64_t> seeds, ids, steps;
   for (sample_key const& key : s.keys) {
     seeds.push_back(key.seed);

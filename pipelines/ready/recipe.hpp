@@ -23,7 +23,7 @@
 #include <vector>
 
 #include <tweedie/pipelines/ready/stages.hpp>
-#include <tweedie/pipelines/run_time.hpp>
+#include <tweedie/pipelines/plan_builder.hpp>
 
 namespace tweedie::ready {
 
@@ -65,7 +65,7 @@ std::vector<level> levels_of(recipe const& r, schedule_choice const& schedule);
 
 /// The plan, from noisy to clean or (encoding) back. A recipe that gives a schedule or a prediction
 /// is taken at its word; else these are `schedule` and `predicts`. Throws as plans do.
-run_time_plan make_plan(recipe const& r, schedule_choice const& schedule,
+any_plan make_plan(recipe const& r, schedule_choice const& schedule,
                         prediction_choice const& predicts, any_network const& network,
                         bool encoding = false);
 

@@ -70,7 +70,7 @@ std::vector<double> const& even_normals() {
 request request_of() { return {.shape = {samples, dimensions}, .seed = seed}; }
 
 /// What a plan starts from: the factor of its normals. 0 where the starts are no multiples of them.
-double start_scale(run_time_plan const& plan) {
+double start_scale(any_plan const& plan) {
   state const s = plan.start(request_of());
   float normals[4];
   fill_normals(normals, 0, 1, {seed, 0, 0}, start_stream);
@@ -80,7 +80,7 @@ double start_scale(run_time_plan const& plan) {
 
 /// One column of samples for each number of the data.
 using columns = std::vector<std::vector<double>>;
-columns run(run_time_plan const& plan, columns const& from) {
+columns run(any_plan const& plan, columns const& from) {
   images start{{samples, dimensions}, {}};
   for (std::size_t row = 0; row < samples; ++row)
     for (std::size_t i = 0; i < dimensions; ++i)
@@ -209,7 +209,7 @@ struct product_walk {
   }
 
   /// SDEdit's start: clean samples noised to the plan's first level, by noise of its own stream.
-  void check_entry(std::string const& cell, run_time_plan const& plan) {
+  void check_entry(std::string const& cell, any_plan const& plan) {
     images const clean{{1, dimensions}, {0.25f, -0.5f}};
     request r = request_of();
     r.shape = clean.shape;
@@ -226,7 +226,7 @@ struct product_walk {
     }
   }
 
-  void check_column(std::string const& cell, sampler_of_product const& s, run_time_plan const& plan,
+  void check_column(std::string const& cell, sampler_of_product const& s, any_plan const& plan,
                     way const& w, std::size_t i, columns const& from, distribution const& at_end,
                     std::vector<double> const& got) {
     moments const truth = moments_of(exact(at_end));
@@ -298,7 +298,7 @@ struct product_walk {
   }
 
   /// What was encoded is decoded: there and back by ddim in double is the measure.
-  void check_return(std::string const& cell, run_time_plan const& decoder, columns const& encoded) {
+  void check_return(std::string const& cell, any_plan const& decoder, columns const& encoded) {
     columns const back = run(decoder, encoded);
     std::vector<level> there = decoder.levels();
     std::reverse(there.begin(), there.end());

@@ -197,7 +197,7 @@ BOOST_AUTO_TEST_CASE(sentences) {
   BOOST_TEST(contains(sentence([&] { (void)slerp(images{}, images{}, 0.5); }), "one shape"));
   BOOST_TEST(contains(sentence([&] { (void)slerp(a, a, NAN); }), "expected a finite one"));
   auto const make = [](std::size_t n) {
-    return tweedie::detail::make_state({.shape = {1, n}}, label{});
+    return state_layout{.branches = 0}.make({.shape = {1, n}}, label{});
   };
   BOOST_TEST(contains(sentence([&] { (void)slerp(make(2), make(3), 0.5); }), "one shape"));
 }

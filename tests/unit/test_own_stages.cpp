@@ -4,7 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <limits>
 
-#include <tweedie/pipelines/run_time.hpp>
+#include <tweedie/pipelines/plan_builder.hpp>
 #include <tweedie/tweedie.hpp>
 
 #include "laws_common.hpp"
@@ -40,7 +40,7 @@ template <class F> std::string sentence_of(F change) {
     auto const& schedule = std::get<0>(pipeline_.stages);
     any_stages stages = forget_stages(pipeline_.stage_set());
     change(stages);
-    run_time_plan const plan(stages, forget_network(pipeline_.network()),
+    any_plan const plan = build_plan(stages, forget_network(pipeline_.network()),
                              grids::uniform{}.levels(schedule, 4), {}, {});
     plan.sample({.shape = {1, 2}});
   });
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE(what_is_there_may_be_read) {
   conditions const given{labels{1}, labels{2}};
   auto const typed = p.plan(3).sample({.shape = {1, 2}}, given);
   auto const schedule = std::get<0>(p.stages);
-  run_time_plan const plan(forget_stages(p.stage_set()), forget_network(p.network()),
+  any_plan const plan = build_plan(forget_stages(p.stage_set()), forget_network(p.network()),
                            grids::uniform{}.levels(schedule, 3), {}, {});
   BOOST_TEST((plan.sample({.shape = {1, 2}}, given).data == typed.data));
 }

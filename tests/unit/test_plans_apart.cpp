@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(a_batch_asks_one_network) {
     auto const p = schedules::linear{} | predicts::v{} | samplers::ddim{} | silent;
     auto const typed = p.plan(steps);
     return shared(
-        run_time_plan(forget_stages(p.stage_set()), net, typed.levels(), {}, compiled_programs()));
+        build_plan(forget_stages(p.stage_set()), net, typed.levels(), {}, compiled_programs()));
   };
   says(told(run_time(forgotten, 5), run_time(forgotten, 9)), {"nothing was thrown"});
   says(told(run_time(forgotten, 5), run_time(forget_network(network_function(other)), 9)),
@@ -210,10 +210,10 @@ BOOST_AUTO_TEST_CASE(nothing_to_call) {
   auto const plan = pipeline_.plan(3);
   state s = plan.start({.shape = {1, 3}});
   says(sentence([&] { plan.advance(s, none); }), {"an empty network"});
-  says(sentence([&] { run_time_plan({}, {}, plan.levels(), {}, compiled_programs()); }),
+  says(sentence([&] { build_plan({}, {}, plan.levels(), {}, compiled_programs()); }),
        {"an empty network"});
   says(sentence([&] {
-         run_time_plan({}, forget_network(network), plan.levels(), {}, compiled_programs());
+         build_plan({}, forget_network(network), plan.levels(), {}, compiled_programs());
        }),
        {"a prediction without"});
 }
@@ -270,7 +270,7 @@ BOOST_AUTO_TEST_CASE(a_guidance_of_x0_and_eps_apart_needs_steps_in_both) {
     stages.guidance = forget_guidance(guidance::cfg_plus_plus{0.6});
     stages.sampler = forget_sampler(sampler);
     return sentence([&] {
-      run_time_plan(stages, forget_network(network), of.plan(5).levels(), {}, compiled_programs());
+      build_plan(stages, forget_network(network), of.plan(5).levels(), {}, compiled_programs());
     });
   };
   says(told(samplers::ddim{}), {"nothing was thrown"});

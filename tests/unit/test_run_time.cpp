@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <tweedie/pipelines/run_time.hpp>
+#include <tweedie/pipelines/plan_builder.hpp>
 #include <tweedie/tweedie.hpp>
 
 using namespace tweedie;
@@ -69,8 +69,8 @@ void agrees(char const* what, pipeline<Stages...> const& typed, Grid const& grid
     auto const forgotten = forget_stages(stages);
     auto const network = forget_network(typed.network());
     auto const kernels = codes_of(plan);
-    run_time_plan const compiled(forgotten, network, plan.levels(), between, kernels);
-    run_time_plan const followed(forgotten, network, plan.levels(), between, {});
+    any_plan const compiled = build_plan(forgotten, network, plan.levels(), between, kernels);
+    any_plan const followed = build_plan(forgotten, network, plan.levels(), between, {});
 
     BOOST_REQUIRE(compiled.rows().size() == plan.rows().size());
     BOOST_TEST((compiled.layout() == plan.layout()));
@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
     };
     BOOST_TEST_CONTEXT(what)
     BOOST_CHECK_EXCEPTION(
-        run_time_plan(stages, forget_network(scrambled{}), grids::uniform{}.levels(vp, 3), {}, {}),
+        build_plan(stages, forget_network(scrambled{}), grids::uniform{}.levels(vp, 3), {}, {}),
         error, [](error const& e) {
           return std::string(e.what()).starts_with("an evaluation has more in it than fits: ");
         });
@@ -242,7 +242,7 @@ BOOST_AUTO_TEST_CASE(more_reductions_than_a_state_has_room_for_are_refused) {
     return s;
   };
   BOOST_CHECK_EXCEPTION(
-      run_time_plan(stages, forget_network(scrambled{}), grids::uniform{}.levels(vp, 3), {}, {}),
+      build_plan(stages, forget_network(scrambled{}), grids::uniform{}.levels(vp, 3), {}, {}),
       error, [](error const& e) {
         return std::string(e.what()) == "an evaluation has reduced<20>, expected an index below 20";
       });
@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE(many_elements) {
   auto const typed = vp | v | thresholds::dynamic{} | samplers::ancestral{} | scrambled{};
   auto const plan = typed.plan(3);
   auto const stages = typed.stage_set();
-  run_time_plan const followed(forget_stages(stages), forget_network(scrambled{}), plan.levels(),
+  any_plan const followed = build_plan(forget_stages(stages), forget_network(scrambled{}), plan.levels(),
                                {}, {});
   request const r{.shape = {40, 1, 37, 31}, .seed = 5};
   BOOST_TEST(same_bits(plan.sample(r).data, followed.sample(r).data));

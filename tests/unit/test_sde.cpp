@@ -3,7 +3,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <array>
 #include <boost/test/unit_test.hpp>
-#include <tweedie/pipelines/run_time.hpp>
+#include <tweedie/pipelines/plan_builder.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/edm_stochastic.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
@@ -423,7 +423,7 @@ BOOST_AUTO_TEST_CASE(what_euler_maruyama_refuses) {
     std::vector<level> levels;
     for (double t : times) levels.push_back(schedule.at(t));
     return sentence([&] {
-      run_time_plan(
+      build_plan(
           forget_stages(
               (schedule | predicts::v{} | samplers::euler_maruyama{} | silent).stage_set()),
           forget_network(silent), levels, {}, {});

@@ -357,7 +357,7 @@ BOOST_FIXTURE_TEST_CASE(what_the_hosts_compiler_compiled, machine) {
   BOOST_TEST(network_calls::count == 4u);
 
   auto const stages = forget_stages(pipeline.stage_set());
-  run_time_plan const followed(stages, forget_network(counting{}), plan.levels(), {}, {});
+  any_plan const followed = build_plan(stages, forget_network(counting{}), plan.levels(), {}, {});
   BOOST_TEST(has(error_of([&] { followed.sample(asked, on(stream)); }),
                  "a list of terms is followed on the host alone"));
   BOOST_TEST(stub::now().kernels == 0u);

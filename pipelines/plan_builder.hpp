@@ -1,4 +1,5 @@
-// A plan of stages that are chosen at run time.
+// A plan is built of stages without their types: those of a recipe, or of a typed pipeline, which
+// brings the kernels that the compiler has made of its programs.
 //
 // The formulas are lowered by the code that lowers their types (dsl/lowering/lower.hpp), so that
 // program and numbers are those of the typed pipeline, and so are the bits. A program that was
@@ -54,22 +55,21 @@ using compiled_programs = std::span<any_code const>;
 /// about 1.3 times the time.
 any_code list_of_terms(any_program program);
 
-class run_time_plan : public any_plan {
- public:
-  /// A structure that the compiler knows.
-  struct declared_structure {
-    runnable const& code;
-    std::string (*kind)();
-    std::size_t evaluation;
-    bool guided;
-  };
-
-  /// Levels from noisy to clean, or (for encoding) from clean to noisy. Throws tweedie::error where
-  /// a number of a step is not finite, or a stage does not work with its values. `declared` are the
-  /// structures that there can be, in the order of structures(); empty: as they are met.
-  run_time_plan(any_stages const& stages, any_network const& network, std::vector<level> levels,
-                path const& between, compiled_programs compiled,
-                std::span<declared_structure const> declared = {});
+/// A structure that the compiler knows.
+struct declared_structure {
+  runnable const& code;
+  std::string (*kind)();
+  std::size_t evaluation;
+  bool guided;
 };
+
+/// Levels from noisy to clean, or (for encoding) from clean to noisy; `between` answers for the
+/// levels between those. Throws tweedie::error where a number of a step is not finite, or a stage
+/// does not work with its values. `declared` are the structures that there can be, in the order of
+/// structures(), `inlined` the same with the network inlined; empty: as they are met.
+any_plan build_plan(any_stages const& stages, any_network const& network, std::vector<level> levels,
+                    path const& between, compiled_programs compiled = {},
+                    std::span<declared_structure const> declared = {},
+                    std::span<any_inlined const> inlined = {});
 
 }  // namespace tweedie

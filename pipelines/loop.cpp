@@ -1,0 +1,105 @@
+// The loop over the steps of a plan: each step has one row or more, each row is a call of the
+// network and a launch.
+#include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/any_plan.hpp>
+
+namespace tweedie {
+
+void any_plan::go(state& s, std::size_t to, network_function const& network,
+                  progress const& report) const {
+  if (s.where.on_device()) check_place(s.where);  // it may have been moved there
+  for (std::size_t k = step_of(s); k < to; ++k) {
+    for (row const& r : rows_of_step(k)) {
+      std::vector<level> const seen(s.samples, r.where);
+      bool const own = &network == &of_.calls->network;
+      if (own && of_.structures[r.structure].inlined) {
+        apply_inlined(r, s, seen);
+      } else {
+        evaluate(r, s, seen, network);
+        apply(r, s);
+      }
+    }
+    if (report) report(k + 1, steps());
+  }
+}
+
+images any_plan::run(state s, progress const& report) const {
+  if (!finished(s)) go(s, steps(), of_.calls->network, report);
+  return take(s);
+}
+
+void any_plan::advance(state& s) const { go(s, step_of(s) + 1, of_.calls->network); }
+void any_plan::advance_by(state& s, network_function const& network) const {
+  go(s, step_of(s) + 1, network);
+}
+
+void any_plan::evaluate(row const& r, state& s, std::span<level const> seen,
+                        network_function const& network) const {
+  batch const b = batch_of(r, s, seen);
+  network(b);
+  s.settle("the network");
+  if (r.extras) evaluate_extras(b, s);
+}
+
+void any_plan::evaluate_extras(batch b, state& s) const {
+  b.branches = layout().extras;
+  b.x = s.x.data();
+  b.input = b.x;
+  b.input_rows = s.samples;
+  b.out = s.pointer(sym::grad{});
+  b.output = b.out;
+  b.variance = nullptr;
+  of_.calls->extras(b);
+  s.settle("the guidance's network");
+}
+
+void any_plan::apply(row const& r, state& s) const {
+  if (s.plan != fingerprint_) refuse(s);
+  give_noise(s);
+  of_.structures[r.structure].code->launch({rounded(r).data()}, s, s.kernel_rows());
+  s.count_evaluation();
+}
+
+// evaluate() and apply() as one kernel.
+void any_plan::apply_inlined(row const& r, state& s, std::span<level const> seen) const {
+  batch const b = batch_of(r, s, seen);
+  if (r.extras) evaluate_extras(b, s);
+  give_noise(s);
+  of_.structures[r.structure].inlined->launch(b, {rounded(r).data()}, s, s.kernel_rows());
+  s.count_evaluation();
+}
+
+// The noise that the caller gives.
+void any_plan::give_noise(state& s) const {
+  for (std::uint32_t k : layout().streams) {
+    of_.calls->noise(s.ask_noise(k, s.given_noise[k]));
+    s.settle("the source of noise");
+  }
+}
+
+batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) const {
+  if (s.plan != fingerprint_) refuse(s);
+  state_layout const& of = layout();
+  bool const on_device = s.where.on_device();
+  void const* const input = of.inputs > 0 ? s.net_in.data() : s.x.data();
+  auto const branches = static_cast<std::size_t>(r.branches);
+  return {.samples = s.samples,
+          .branches = branches,
+          .shape = s.shape,
+          .elements = s.elements,
+          .pitch = s.pitch,
+          .x = of.input == element_type::float32 ? static_cast<float const*>(input) : nullptr,
+          .out = of.output == element_type::float32 ? s.out.data() : nullptr,
+          .levels = seen.data(),
+          .labels = s.labels.data(),
+          .conditions = of.conditions,
+          .variance = of.learns_variance ? s.pointer(sym::out_variance{}) : nullptr,
+          .input = input,
+          .output = s.out.data(),
+          .input_rows = of.input_per_branch ? s.samples * branches : s.samples,
+          .on_device = on_device,
+          .stream = on_device ? s.where.memory->stream() : nullptr,
+          .device_labels = s.device_labels()};
+}
+
+}  // namespace tweedie

@@ -1,0 +1,83 @@
+// The starts of a plan: from noise, from clean samples, at samples that are on their way.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/any_plan.hpp>
+#include <tweedie/pipelines/noising.hpp>
+
+namespace tweedie {
+
+state any_plan::allocate(request const& r, conditions const& given, placement const& where) const {
+  check_place(where);
+  state s = layout().make(r, given, where, of_.calls->check);
+  s.plan = fingerprint_;
+  return s;
+}
+
+void any_plan::draw(state& s) const {
+  if (layout().noise_given) {
+    of_.calls->noise(s.ask_noise(start_stream, s.x));
+    s.settle("the source of noise");
+  }
+  of_.fresh.code->launch({of_.fresh.numbers.data()}, s, s.kernel_rows());
+  if (layout().enters) enter(s);
+}
+
+// What enters the first step draws other noise than what the first evaluation's kernel draws.
+void any_plan::enter(state& s) const {
+  if (!of_.entering.code) return;
+  tweedie::rows rows = s.kernel_rows();
+  --rows.step;  // every key is at 0: the last of all steps
+  of_.entering.code->launch({of_.entering.numbers.data()}, s, rows);
+}
+
+state any_plan::start(request const& r, conditions const& given, placement const& where) const {
+  detail::check_pure_noise(levels()[0], "a start from noise");
+  state s = allocate(r, given, where);
+  draw(s);
+  s.tell_device();
+  return s;
+}
+
+namespace {
+
+/// A request's shape may be left out where samples are given, which are finite.
+void take_shape(request& r, images const& given, char const* what) {
+  if (!r.shape.empty() && r.shape != given.shape)
+    throw error(
+        fmt::format("shape = {{{}}} was given with {} of shape {{{}}}, expected the same, or none",
+                    fmt::join(r.shape, ", "), what, fmt::join(given.shape, ", ")));
+  auto const bad = std::ranges::find_if(given.data, [](float a) { return !std::isfinite(a); });
+  if (bad != given.data.end())
+    throw error(fmt::format("{}: value {} is {}, expected finite ones", what,
+                            bad - given.data.begin(), *bad));
+  r.shape = given.shape;
+}
+
+}  // namespace
+
+state any_plan::start_from(images const& clean, request r, conditions const& given,
+                           placement const& where) const {
+  take_shape(r, clean, "clean samples");
+  state s = allocate(r, given, where);
+  add_noise(s, clean, levels()[0]);
+  enter(s);
+  s.tell_device();
+  return s;
+}
+
+state any_plan::start_at(images const& x_t, request r, conditions const& given,
+                         placement const& where) const {
+  take_shape(r, x_t, "samples x_t");
+  state s = allocate(r, given, where);
+  detail::put(s, x_t);
+  enter(s);
+  s.tell_device();
+  return s;
+}
+
+}  // namespace tweedie
