@@ -1,8 +1,8 @@
 # For ARM by Debian's cross compiler; what was built is run by qemu:
 #
-#   cmake -S . -B build-aarch64 -G Ninja -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake
+#   cmake --preset aarch64
 #
-# cmake/test.py has the other options. Libraries are those that Debian has for arm64.
+# Libraries are those that Debian has for arm64.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)

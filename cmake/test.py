@@ -10,6 +10,7 @@ A file that does not build fails its own test and no other. The last line is `N 
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -20,45 +21,50 @@ import xml.etree.ElementTree as xml
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+with open(os.path.join(SOURCE, "CMakePresets.json")) as presets:
+    PRESETS = {one["name"]: one for one in json.load(presets)["configurePresets"]}
+
+
+def preset(name):
+    """(folder, variables) of a configure preset, with what it inherits."""
+    one = PRESETS[name]
+    folder, variables = preset(one["inherits"]) if "inherits" in one else ("", {})
+    folder = one.get("binaryDir", folder)
+    return folder, {**variables, **one["cacheVariables"]}
+
+
 class Build:
-    """A build folder, and which of its targets and tests are asked for."""
+    """A preset's build folder, and which of its targets and tests are asked for."""
 
-    def __init__(self, name, folder, *options, targets=(), tests="", compiler=None, needs=()):
-        self.name, self.folder, self.options, self.needs = name, folder, list(options), list(needs)
-        self.targets, self.tests, self.compiler = list(targets), tests, compiler or name
+    def __init__(self, name, preset_name, targets=(), tests="", needs=()):
+        self.name, self.preset, self.targets, self.tests, self.needs = name, preset_name, list(targets), tests, list(needs)
+        folder, self.variables = preset(preset_name)
+        self.folder = folder.replace("${sourceDir}/", "").replace("${presetName}", preset_name)
+        self.compiler = self.variables["CMAKE_CXX_COMPILER"]
 
 
-# Under clang++ without LibTorch: Debian's is built with g++'s OpenMP, and two OpenMP runtimes in one process
-# fight for the cores.
-CLANG = ["-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_EVERY_BACKEND=OFF", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF"]
 # What the thread sanitizer reads: plans, batches and states that threads share, and kernels that they run.
 THREADED = ["test_threads", "test_backend_thrust", "test_bits", "test_reduce", "test_continuous_batch"]
 
 # ARM, cross-compiled and run by qemu: the bits that are pinned are the same there.
 PINNED = ["test_noise", "test_bits", "test_laws", "test_orders"]
-ARM = Build("aarch64", "build-aarch64", "-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake", "-DTWEEDIE_TORCH=OFF",
-            "-DTWEEDIE_CUDA=OFF", "-DTWEEDIE_RECIPES=OFF", "-DTWEEDIE_WERROR=OFF", "-DTWEEDIE_EVERY_BACKEND=OFF",
-            "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF", "-DTWEEDIE_TOOLS=OFF", targets=PINNED,
-            tests=f"^unit[.]({'|'.join(PINNED)})$", compiler="aarch64-linux-gnu-g++",
+ARM = Build("aarch64", "aarch64", targets=PINNED, tests=f"^unit[.]({'|'.join(PINNED)})$",
             needs=["aarch64-linux-gnu-g++", "qemu-aarch64", "/usr/lib/aarch64-linux-gnu/libboost_unit_test_framework.so",
                    "/usr/lib/aarch64-linux-gnu/libfmt.so", "/usr/lib/aarch64-linux-gnu/libz.so"])
 
 
 def builds(sanitize):
-    gcc = Build("g++", "build")
+    """Under clang++ without LibTorch: Debian's is built with g++'s OpenMP, and two OpenMP runtimes in one process fight
+    for the cores. The thread sanitizer goes over TBB and the serial system alone: libgomp is no friend of it."""
+    gcc = Build("g++", "release")
     if not sanitize:
-        return [gcc, Build("clang++", "build-clang", *CLANG), ARM]
-    flags = "-DCMAKE_CXX_FLAGS=-fsanitize={} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1"
+        return [gcc, Build("clang++", "clang"), ARM]
     return [
         gcc,
-        Build("clang++", "build-clang-asan", *CLANG, flags.format("address,undefined"), "-DCMAKE_BUILD_TYPE=None"),
-        # libgomp is no friend of it: over TBB and the serial system alone.
-        Build("g++ tsan", "build-tsan", "-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_BACKEND=TBB", "-DTWEEDIE_WITHOUT_OPENMP=ON",
-              flags.format("thread"), "-DCMAKE_BUILD_TYPE=None", targets=[t + end for t in THREADED for end in ("", ".cpp")],
-              tests=f"^unit[.]({'|'.join(THREADED)})([.]cpp)?$", compiler="g++"),
-        Build("fuzz", "build-fuzz", "-DTWEEDIE_FUZZ=ON", "-DTWEEDIE_BACKEND=CPP", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-              "-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF", "-DTWEEDIE_TOOLS=OFF",
-              targets=["fuzz"], tests="^fuzz[.]", compiler="clang++"),
+        Build("clang++", "clang-asan"),
+        Build("g++ tsan", "tsan", targets=[t + end for t in THREADED for end in ("", ".cpp")],
+              tests=f"^unit[.]({'|'.join(THREADED)})([.]cpp)?$"),
+        Build("fuzz", "fuzz", targets=["fuzz"], tests="^fuzz[.]"),
     ]
 
 
@@ -76,9 +82,8 @@ def test(one, args):
         say(f"== {one.name}: skipped, {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} not found")
         return 0, 0, 1
     say(f"== {one.name}: configuring in {one.folder}/")
-    configure = ["cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={one.compiler}",
-                 f"-DTWEEDIE_TESTS={'OFF' if one.name == 'fuzz' else 'ON'}",
-                 f"-DTWEEDIE_WERROR={'ON' if args.werror else 'OFF'}", *one.options]
+    werror = [] if "TWEEDIE_WERROR" in one.variables else [f"-DTWEEDIE_WERROR={'ON' if args.werror else 'OFF'}"]
+    configure = ["cmake", "-S", SOURCE, "--preset", one.preset, *werror]
     if subprocess.run(configure).returncode != 0:
         say(f"== {one.name}: cannot be configured")
         return 0, 1, 0

@@ -52,3 +52,15 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tweedie-config.cmake.i
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/tweedie-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/tweedie-config.cmake ${PROJECT_BINARY_DIR}/tweedie-config-version.cmake
         DESTINATION ${folder})
+
+# The same for builds that are not CMake's: the core alone. Boost's headers are a folder of the system.
+list(JOIN users " " TWEEDIE_PC_FLAGS)
+set(TWEEDIE_PC_LIBS "")
+if(TWEEDIE_CORE STREQUAL "omp")
+  list(JOIN OpenMP_CXX_FLAGS " " TWEEDIE_PC_LIBS)
+elseif(TWEEDIE_CORE STREQUAL "tbb")
+  set(TWEEDIE_PC_LIBS "-ltbb")
+endif()
+file(RELATIVE_PATH TWEEDIE_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/tweedie.pc.in ${PROJECT_BINARY_DIR}/tweedie.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/tweedie.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -99,20 +99,18 @@ template <class F> constexpr bool is_opaque() {
   else return false;
 }
 
+// What these compute is the kernels' (dsl/bodies.hpp).
 template <class F, std::size_t Arguments>
 void apply_function(float const* parameters, float const* const* arguments, float* to,
-                    std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    float a[Arguments > 0 ? Arguments : 1];
-    for (std::size_t k = 0; k < Arguments; ++k) a[k] = arguments[k][i];
-    to[i] = F::apply(parameters, a);
-  }
-}
+                    std::size_t n);
+template <class R>
+float reduce_row(float const* parameters, float const* const* rows, std::uint64_t elements);
 
 template <class F, std::size_t Arguments>
 inline constexpr any_function function_of{F::name, F::parameters, is_opaque<F>(),
                                           &apply_function<F, Arguments>};
-template <class R> inline constexpr any_reduction reduction_of_type{R::name, R::parameters, &R::of};
+template <class R>
+inline constexpr any_reduction reduction_of_type{R::name, R::parameters, &reduce_row<R>};
 
 // What a program's types say, as values.
 

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -18,11 +18,10 @@
 #include <type_traits>
 #include <utility>
 
-#include <tweedie/dsl/config.hpp>
+#include <tweedie/dsl/config.hpp>  // for a function of one's own
 #include <tweedie/dsl/detail/apply.hpp>
 #include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/math.hpp>
-#include <tweedie/dsl/reduce.hpp>
+#include <tweedie/dsl/reductions.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
 namespace tweedie {
@@ -69,7 +68,7 @@ template <class Function, class... Arguments> struct pointwise_node : detail::no
   std::tuple<Arguments...> arguments;
 };
 
-/// One number a sample, made of all its elements: Reduction is one of dsl/reduce.hpp. It ends a
+/// One number a sample, made of all its elements: Reduction is one of dsl/reductions.hpp. It ends a
 /// kernel: what reads it is computed by the next one.
 template <class Reduction, class... Arguments> struct reduction_node : detail::no_term {
   std::array<double, Reduction::parameters> parameters = {};
@@ -98,86 +97,63 @@ constexpr auto reduction_of(std::array<double, Reduction::parameters> const& par
   return reduction_node<Reduction, decltype(argument(a))...>{{}, parameters, {argument(a)...}};
 }
 
-// A NaN stays a NaN: both comparisons are false.
-struct clamp_function {
-  static constexpr std::size_t parameters = 2;
+}  // namespace detail
+
+// What a function of one element is; what it computes is in dsl/functions.hpp.
+namespace functions {
+
+template <std::size_t Parameters> struct function {
+  static constexpr std::size_t parameters = Parameters;
+};
+struct clamp : function<2> {
   static constexpr char const* name = "clamp";
-  TWEEDIE_HD static float apply(float const* p, float const* a) {
-    float const low = a[0] < p[0] ? p[0] : a[0];
-    return low > p[1] ? p[1] : low;
-  }
 };
-
 /// A form under a name.
-struct same_function {
-  static constexpr std::size_t parameters = 0;
+struct same : function<0> {
   static constexpr char const* name = "";
-  TWEEDIE_HD static float apply(float const*, float const* a) { return a[0]; }
 };
-
-struct exp_function {
-  static constexpr std::size_t parameters = 0;
+struct exp : function<0> {
   static constexpr char const* name = "exp";
-  TWEEDIE_HD static float apply(float const*, float const* a) { return math::exp(a[0]); }
 };
-
-struct sqrt_function {
-  static constexpr std::size_t parameters = 0;
+struct sqrt : function<0> {
   static constexpr char const* name = "sqrt";
-  TWEEDIE_HD static float apply(float const*, float const* a) { return std::sqrt(a[0]); }
 };
-
-struct product_function {
-  static constexpr std::size_t parameters = 0;
+struct product : function<0> {
   static constexpr char const* name = "product";
-  TWEEDIE_HD static float apply(float const*, float const* a) { return a[0] * a[1]; }
+};
+struct blend : function<0> {
+  static constexpr char const* name = "blend";
 };
 
-// Where the mask is 0 or 1 the other value does not enter, not even as a NaN.
-struct blend_function {
-  static constexpr std::size_t parameters = 0;
-  static constexpr char const* name = "blend";
-  TWEEDIE_HD static float apply(float const*, float const* a) {
-    float const mixed = std::fma(a[0], a[1] - a[2], a[2]);
-    return a[0] == 1 ? a[1] : a[0] == 0 ? a[2] : mixed;
-  }
+/// A user's own function with numbers, as `pointwise<F>({numbers}, ...)` takes it.
+template <class F>
+concept with_numbers = requires {
+  { F::parameters } -> std::convertible_to<std::size_t>;
+};
+template <class F> inline constexpr bool is_whole = requires(float const* p) {
+  { F::name } -> std::convertible_to<char const*>;
+  { F::apply(p, p) } -> std::same_as<float>;
 };
 
 /// A user's function of N values. Its bytes travel with the coefficients: 16 bits in each, which a
 /// float holds exactly.
-template <class F, std::size_t N> struct users_function {
-  static constexpr std::size_t parameters = std::is_empty_v<F> ? 0 : (sizeof(F) + 1) / 2;
+template <class F, std::size_t N>
+struct users : function<std::is_empty_v<F> ? 0 : (sizeof(F) + 1) / 2> {
   static constexpr bool opaque = true;  // its parameters mean nothing to a reader
   static constexpr char const* name = "pointwise";
 
-  static std::array<double, parameters> packed(F const& f) {
-    std::array<double, parameters> r{};
-    if constexpr (parameters > 0) {
-      std::uint16_t words[parameters] = {};
+  static std::array<double, users::parameters> packed(F const& f) {
+    std::array<double, users::parameters> r{};
+    if constexpr (users::parameters > 0) {
+      std::uint16_t words[users::parameters] = {};
       std::memcpy(words, &f, sizeof(F));
-      std::copy(words, words + parameters, r.begin());
+      std::copy(words, words + users::parameters, r.begin());
     }
     return r;
   }
-  TWEEDIE_HD static float apply(float const* p, float const* a) {
-    union storage {
-      std::uint16_t words[parameters > 0 ? parameters : 1];
-      F function;
-      TWEEDIE_HD storage() : words{} {}
-    } f;
-    if constexpr (parameters > 0)  // nvcc warns of an unsigned index below a count of 0
-      for (std::size_t i = 0; i < parameters; ++i) f.words[i] = static_cast<std::uint16_t>(p[i]);
-    return call(f.function, a, std::make_index_sequence<N>{});
-  }
-
- private:
-  template <std::size_t... I>
-  TWEEDIE_HD static float call(F const& f, float const* a, std::index_sequence<I...>) {
-    return f(a[I]...);
-  }
 };
 
-}  // namespace detail
+}  // namespace functions
 
 namespace detail {
 // Of numbers, a float's range is asked: they enter the kernel as floats.
@@ -205,26 +181,49 @@ inline constexpr bool is_of_floats =
 template <assignable A> constexpr auto clamp(A a, double low, double high) {
   if (!(-detail::largest_bound <= low && low <= high && high <= detail::largest_bound))
     detail::refuse_bounds(low, high);
-  return detail::pointwise_of<detail::clamp_function>({low, high}, a);
+  return detail::pointwise_of<functions::clamp>({low, high}, a);
 }
 /// e^a by the library's own polynomial: the same bits everywhere.
 template <assignable A> constexpr auto exp(A a) {
-  return detail::pointwise_of<detail::exp_function>({}, a);
+  return detail::pointwise_of<functions::exp>({}, a);
 }
 template <assignable A> constexpr auto sqrt(A a) {
-  return detail::pointwise_of<detail::sqrt_function>({}, a);
+  return detail::pointwise_of<functions::sqrt>({}, a);
 }
 /// a b, element by element: what a form, which is linear, cannot say.
 template <assignable A, assignable B> constexpr auto product(A a, B b) {
-  return detail::pointwise_of<detail::product_function>({}, a, b);
+  return detail::pointwise_of<functions::product>({}, a, b);
 }
 /// m a + (1 - m) b; exactly a where m is 1, b where it is 0.
 template <assignable M, assignable A, assignable B> constexpr auto blend(M m, A a, B b) {
-  return detail::pointwise_of<detail::blend_function>({}, m, a, b);
+  return detail::pointwise_of<functions::blend>({}, m, a, b);
+}
+/// F(numbers; a, ...), element by element, for a function of your own whose numbers are told by
+/// `explain` and may change from step to step without another kernel:
+///
+///   struct softened {
+///     static constexpr std::size_t parameters = 1;
+///     static constexpr char const* name = "softened";
+///     TWEEDIE_HD static float apply(float const* p, float const* a) { return a[0] / (p[0] + 1); }
+///   };
+///   x = pointwise<softened>({0.5}, x0)
+///
+/// The same bits on every machine only if it calls no libm.
+template <functions::with_numbers F, assignable... A>
+constexpr auto pointwise(std::array<double, F::parameters> const& numbers, A... a) {
+  constexpr bool whole = functions::is_whole<F>;
+  static_assert(
+      whole && sizeof...(A) > 0,
+      "pointwise<F>({numbers}, a, ...) needs of F static constexpr std::size_t "
+      "parameters, static constexpr char const* name, and static float apply(float const* "
+      "p, float const* a), p its numbers and a one element of each argument");
+  if constexpr (whole) return detail::pointwise_of<F>(numbers, a...);
+  else return detail::pointwise_of<functions::same>({}, a...);
 }
 /// f(a, ...) of one element each, f your own: floats in, a float out, trivially copyable. The same
 /// bits on every machine only if f calls no libm.
-template <class F, assignable... A> auto pointwise(F f, A... a) {
+template <class F, assignable... A>
+requires(!functions::with_numbers<F>) auto pointwise(F f, A... a) {
   static_assert(
       std::is_trivially_copyable_v<F>,
       "a pointwise function must be trivially copyable, since it travels to the kernel as "
@@ -234,9 +233,9 @@ template <class F, assignable... A> auto pointwise(F f, A... a) {
                 "a pointwise function takes a float for each of the values that follow it, returns "
                 "a float and is const: pointwise([](float a, float b) { return a * b; }, x0, eps)");
   if constexpr (std::is_trivially_copyable_v<F> && called) {
-    using function = detail::users_function<F, sizeof...(A)>;
+    using function = functions::users<F, sizeof...(A)>;
     return detail::pointwise_of<function>(function::packed(f), a...);
-  } else return detail::pointwise_of<detail::same_function>({}, a...);
+  } else return detail::pointwise_of<functions::same>({}, a...);
 }
 
 /// Sum of a b over the sample.
@@ -261,31 +260,5 @@ template <assignable A> constexpr auto quantile_of_abs(A a, double p) {
   double const rounded = static_cast<float>(p);
   return detail::reduction_of<reductions::quantile_of_abs>({rounded, p - rounded}, a);
 }
-
-namespace detail {
-
-// Every x of an expression under another name.
-
-template <class To, class S> struct renamed_symbol { using type = S; };
-template <class To> struct renamed_symbol<To, sym::x> { using type = To; };
-
-template <class To, symbol... S>
-constexpr form<typename renamed_symbol<To, S>::type...> x_renamed(form<S...> const& f) {
-  return {f.c};
-}
-template <class To, class F, class... A>
-constexpr auto x_renamed(pointwise_node<F, A...> const& n) {
-  return detail::apply(
-      [&](auto const&... a) { return pointwise_of<F>(n.parameters, x_renamed<To>(a)...); },
-      n.arguments);
-}
-template <class To, class R, class... A>
-constexpr auto x_renamed(reduction_node<R, A...> const& n) {
-  return detail::apply(
-      [&](auto const&... a) { return reduction_of<R>(n.parameters, x_renamed<To>(a)...); },
-      n.arguments);
-}
-
-}  // namespace detail
 
 }  // namespace tweedie

@@ -71,7 +71,7 @@ struct phased_kernel<phased<list<P...>, list<R...>>, Width> {
     float const* rows[detail::placed_reduction<One>::arguments];
     for (std::size_t i = 0; i < detail::placed_reduction<One>::arguments; ++i)
       rows[i] = one.read[i] + row * pitch;
-    return One::function::of(one.numbers(n), rows, elements);
+    return reductions::of<typename One::function>(one.numbers(n), rows, elements);
   }
 };
 

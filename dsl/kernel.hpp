@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <tweedie/dsl/compute.hpp>
 #include <tweedie/dsl/config.hpp>
 #include <tweedie/dsl/noise.hpp>
-#include <tweedie/dsl/program.hpp>
 
 namespace tweedie {
 
@@ -204,7 +204,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
   TWEEDIE_HD void row_values(std::uint64_t row, float const* numbers, float* v) const {
     if constexpr (per_row > 0) {
       for (int i = 0; i < scalars; ++i) v[streamed + i] = this->scalar[i][row];
-      Program::row(numbers, v);
+      detail::compute_row<Program>(numbers, v);
     }
   }
 
@@ -231,7 +231,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
     for (int j = 0; j < 4 * quads; ++j) {
       float w[writes];
       for (int i = 0; i < streamed; ++i) v[i] = in[i][j / 4].v[j % 4];
-      Program::element(numbers, v, w);
+      detail::compute_element<Program>(numbers, v, w);
       for (int i = 0; i < writes; ++i) result[i][j / 4].v[j % 4] = w[i];
     }
     store(result, offset, typename Program::write_list{});
@@ -304,7 +304,7 @@ struct kernel : detail::kernel_extras<Program::masks, Program::scalars> {
         for (int i = 0; i < reads; ++i) v[i] = in[i][j];
       for (int i = 0; i < masks + noises; ++i) v[reads + i] = made[i][j];
       for (int i = 0; i < per_row; ++i) v[streamed + i] = once[streamed + i];
-      Program::element(numbers, v, w);
+      detail::compute_element<Program>(numbers, v, w);
       if constexpr (Program::mixed) store_values(w, offset + j, typename Program::write_list{});
       else
         for (int i = 0; i < writes; ++i) result[i][j] = w[i];

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/bodies.hpp>
 #include <tweedie/dsl/buffer.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/for_each_sample.hpp>

@@ -50,7 +50,8 @@ template <class First, class... Rest> struct reduction_pack<First, Rest...> {
     float const* rows[placed_reduction<First>::arguments];
     for (std::size_t i = 0; i < placed_reduction<First>::arguments; ++i)
       rows[i] = first.read[i] + row * pitch;
-    float const value = First::function::of_block(first.numbers(n), rows, elements, shared);
+    float const value =
+        reductions::of_block<typename First::function>(first.numbers(n), rows, elements, shared);
     if (threadIdx.x == 0) first.value[row] = value;
     rest.run(n, row, pitch, elements, shared);
   }

@@ -1,16 +1,13 @@
 // What is left of a step once it is fused: a straight-line program over plain packs.
 //
 // Per element: the buffers loaded once each, each stream of noise drawn once, the nodes in order,
-// the sums stored. A sum is c_0 v_0, then one fma a term, in the order of the type: the same bits
-// on every machine and at every width.
+// the sums stored. Types alone: dsl/compute.hpp computes what they say.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
-#include <tweedie/dsl/config.hpp>
 #include <tweedie/dsl/form.hpp>
 #include <tweedie/dsl/half.hpp>
 
@@ -121,43 +118,6 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
     while (ids[i] != T::id) ++i;
     return i;
   }();
-
-  template <class... T> TWEEDIE_HD static float add(list<T...>, float const* c, float const* v) {
-    static_assert(((slot<T> < values) && ...),
-                  "a formula reads a let<k> that no statement before it names");
-    float r = 0;
-    int i = 0;
-    ((r = i == 0 ? c[0] * v[slot<T>] : std::fma(c[i], v[slot<T>], r), ++i), ...);
-    return r;
-  }
-
-  template <class T, class F, class... Sums>
-  TWEEDIE_HD static void compute(node<T, F, Sums...>, float const*& c, float* v) {
-    float const* parameters = c;
-    c += F::parameters;
-    float const arguments[] = {next<Sums>(c, v)...};  // braces: in this order
-    v[slot<T>] = F::apply(parameters, arguments);
-  }
-
-  template <class Sum> TWEEDIE_HD static float next(float const*& c, float const* v) {
-    float const* mine = c;
-    c += Sum::coefficients;
-    return add(typename Sum::terms{}, mine, v);
-  }
-
-  /// Once a row: the nodes that no element enters. `v` holds the row's numbers in their slots.
-  TWEEDIE_HD static void row([[maybe_unused]] float const* c, [[maybe_unused]] float* v) {
-    (compute(U{}, c, v), ...);
-  }
-
-  /// One element: `v` holds the loaded values, the noise and what row() made, `w` receives the
-  /// sums.
-  TWEEDIE_HD static void element(float const* c, float* v, float* w) {
-    c += uniform_coefficients;
-    (compute(N{}, c, v), ...);
-    int i = 0;
-    ((w[i++] = next<W>(c, v)), ...);
-  }
 };
 
 /// Programs with reductions between them: program 0, the reductions over what it wrote, program 1,

@@ -1,14 +1,8 @@
 // Reductions: one number per sample, with the same bits on every machine.
 //
-// A reduction is an empty struct: `of` is one task on the host, `of_block` the same bits from one
-// block of 256 threads. A row is n floats, 1 <= n < 2^32; padding behind it is never read.
-//
-//                    rows    parameters   value
-//   dot              a, b                 sum a_i b_i
-//   norm             a                    sqrt(sum a_i^2), which overflows from |a| = 1.8e19 on
-//   mean             a                    sum a_i / n
-//   deviation        a                    sqrt(sum (a_i - mean)^2 / (n - 1)), or 0 where n = 1
-//   quantile_of_abs  a       p, rest      the (p + rest)-quantile of |a_i|, linear between ranks
+// `of<R>` runs a reduction of dsl/reductions.hpp as one task on the host, `of_block<R>` gives the
+// same bits from one block of 256 threads. A row is n floats, 1 <= n < 2^32; padding behind it is
+// never read.
 //
 // A sum runs over a fixed tree: element i goes to accumulator i mod 256, in the order of i, a
 // product by an explicit fma; then the upper half of the accumulators is added to the lower one
@@ -25,6 +19,7 @@
 
 #include "config.hpp"
 #include "math.hpp"
+#include "reductions.hpp"
 
 namespace tweedie::reductions {
 
@@ -335,82 +330,61 @@ TWEEDIE_HD position position_of(double p, std::uint64_t n) {
   return {rank, static_cast<float>(exact - static_cast<double>(rank))};
 }
 
-/// Both ways to run a reduction, from its one formula `value`.
-template <class Reduction, std::size_t Parameters, std::size_t Arguments> struct reduction {
-  static constexpr std::size_t parameters = Parameters;  ///< floats that it takes
-  static constexpr std::size_t arguments = Arguments;    ///< rows that it reads
+// The formulas: `given` are a reduction's parameters, `rows` its arguments.
 
-  static float of(float const* given, float const* const* rows, std::uint64_t n) {
-    return one_nan(Reduction::value(given, rows, n, nullptr));
-  }
-#if defined(__CUDACC__)
-  /// For all threads of a block of exactly 256, which all get the value.
-  __device__ __forceinline__ static float of_block(float const* given, float const* const* rows,
-                                                   std::uint64_t n, scratch* shared) {
-    return one_nan(Reduction::value(given, rows, n, shared));
-  }
-#endif
+TWEEDIE_HD float value(dot, float const*, float const* const* rows, std::uint64_t n,
+                       scratch* shared) {
+  return sum(n, products{rows[0], rows[1]}, shared);
+}
 
- private:
-  static TWEEDIE_HD float one_nan(float a) {
-    return magnitude(a) > infinity ? from_bits(not_a_number) : a;
-  }
-};
+TWEEDIE_HD float value(norm, float const*, float const* const* rows, std::uint64_t n,
+                       scratch* shared) {
+  return std::sqrt(sum(n, products{rows[0], rows[0]}, shared));
+}
+
+TWEEDIE_HD float value(mean, float const*, float const* const* rows, std::uint64_t n,
+                       scratch* shared) {
+  return sum(n, values{rows[0]}, shared) / static_cast<float>(n);
+}
+
+// The standard deviation, in two passes: in one, sum a_i^2 and n mean^2 could cancel. One element
+// deviates by 0, where dividing by n - 1 would say NaN.
+TWEEDIE_HD float value(deviation, float const*, float const* const* rows, std::uint64_t n,
+                       scratch* shared) {
+  float const centre = value(mean{}, nullptr, rows, n, shared);
+  float const all = sum(n, squares{rows[0], centre}, shared);
+  return std::sqrt(all / static_cast<float>(n > 1 ? n - 1 : 1));
+}
+
+// The p-quantile of |a_i|, 0 <= p <= 1: of the sorted row the value at position p (n - 1), linear
+// between two ranks, as numpy's default and torch.quantile (Hyndman & Fan 1996, type 7). The
+// parameters are float(p) and float(p - float(p)), which hold p to 2^-48. An infinity is a value
+// like any other; a NaN in the row makes the result NaN.
+TWEEDIE_HD float value(quantile_of_abs, float const* given, float const* const* rows,
+                       std::uint64_t n, scratch* shared) {
+  if (has_nan(rows[0], n, shared)) return from_bits(not_a_number);
+  auto const [rank, fraction] = position_of(double{given[0]} + double{given[1]}, n);
+  auto const [low, high] = select(rows[0], n, rank, shared);
+  float const lower = from_bits(low), upper = from_bits(high);
+  // Beside an infinity the line through both would be inf - inf or 0 inf.
+  return low == high || fraction == 0 ? lower : fma(fraction, upper - lower, lower);
+}
+
+TWEEDIE_HD float one_nan(float a) { return magnitude(a) > infinity ? from_bits(not_a_number) : a; }
 
 }  // namespace detail
 
-struct dot : detail::reduction<dot, 0, 2> {
-  static constexpr char const* name = "dot";
-  static TWEEDIE_HD float value(float const*, float const* const* rows, std::uint64_t n,
-                                scratch* shared) {
-    return detail::sum(n, detail::products{rows[0], rows[1]}, shared);
-  }
-};
-
-struct norm : detail::reduction<norm, 0, 1> {
-  static constexpr char const* name = "norm";
-  static TWEEDIE_HD float value(float const*, float const* const* rows, std::uint64_t n,
-                                scratch* shared) {
-    return std::sqrt(detail::sum(n, detail::products{rows[0], rows[0]}, shared));
-  }
-};
-
-struct mean : detail::reduction<mean, 0, 1> {
-  static constexpr char const* name = "mean";
-  static TWEEDIE_HD float value(float const*, float const* const* rows, std::uint64_t n,
-                                scratch* shared) {
-    return detail::sum(n, detail::values{rows[0]}, shared) / static_cast<float>(n);
-  }
-};
-
-/// The standard deviation, in two passes: in one, sum a_i^2 and n mean^2 could cancel. One element
-/// deviates by 0, where dividing by n - 1 would say NaN.
-struct deviation : detail::reduction<deviation, 0, 1> {
-  static constexpr char const* name = "deviation";
-  static TWEEDIE_HD float value(float const*, float const* const* rows, std::uint64_t n,
-                                scratch* shared) {
-    float const centre = mean::value(nullptr, rows, n, shared);
-    float const all = detail::sum(n, detail::squares{rows[0], centre}, shared);
-    return std::sqrt(all / static_cast<float>(n > 1 ? n - 1 : 1));
-  }
-};
-
-/// The p-quantile of |a_i|, 0 <= p <= 1: of the sorted row the value at position p (n - 1), linear
-/// between two ranks, as numpy's default and torch.quantile (Hyndman & Fan 1996, type 7). The
-/// parameters are float(p) and float(p - float(p)), which hold p to 2^-48. An infinity is a value
-/// like any other; a NaN in the row makes the result NaN.
-struct quantile_of_abs : detail::reduction<quantile_of_abs, 2, 1> {
-  static constexpr char const* name = "quantile_of_abs";
-  static TWEEDIE_HD float value(float const* given, float const* const* rows, std::uint64_t n,
-                                scratch* shared) {
-    using namespace detail;
-    if (has_nan(rows[0], n, shared)) return from_bits(not_a_number);
-    auto const [rank, fraction] = position_of(double{given[0]} + double{given[1]}, n);
-    auto const [low, high] = select(rows[0], n, rank, shared);
-    float const lower = from_bits(low), upper = from_bits(high);
-    // Beside an infinity the line through both would be inf - inf or 0 inf.
-    return low == high || fraction == 0 ? lower : fma(fraction, upper - lower, lower);
-  }
-};
+/// One task on the host.
+template <class Reduction> float of(float const* given, float const* const* rows, std::uint64_t n) {
+  return detail::one_nan(detail::value(Reduction{}, given, rows, n, nullptr));
+}
+#if defined(__CUDACC__)
+/// For all threads of a block of exactly 256, which all get the value.
+template <class Reduction>
+__device__ __forceinline__ float of_block(float const* given, float const* const* rows,
+                                          std::uint64_t n, scratch* shared) {
+  return detail::one_nan(detail::value(Reduction{}, given, rows, n, shared));
+}
+#endif
 
 }  // namespace tweedie::reductions

@@ -9,8 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/detail/apply.hpp>
-#include <tweedie/dsl/stage.hpp>
 
 namespace tweedie {
 

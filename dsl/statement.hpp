@@ -18,6 +18,9 @@
 
 namespace tweedie {
 
+/// Among statements: those after it read the x at which those before it arrive.
+struct arrival {};
+
 /// One evaluation of the network and the statements that read it. Without a level it is the one the
 /// step starts from.
 template <class... Statements> struct evaluation {
@@ -98,26 +101,6 @@ std::vector<repetition> repetitions_of(repeated<E...> const& r, std::size_t firs
   return all;
 }
 
-/// The indices of `count` evaluations in the order they are done.
-inline std::vector<std::size_t> unrolled(std::size_t count,
-                                         std::vector<repetition> const& repetitions) {
-  std::vector<std::vector<std::size_t>> blocks;
-  for (std::size_t i = 0; i < count; ++i) blocks.push_back({i});
-  auto const joined = [&](std::size_t from, std::size_t to) {
-    std::vector<std::size_t> all;
-    for (std::size_t i = from; i <= to; ++i)
-      all.insert(all.end(), blocks[i].begin(), blocks[i].end());
-    return all;
-  };
-  for (repetition const& r : repetitions) {
-    auto const once = joined(r.to, r.after);
-    for (std::size_t i = r.to; i <= r.after; ++i) blocks[i].clear();
-    for (int n = 0; n < r.times; ++n)
-      blocks[r.to].insert(blocks[r.to].end(), once.begin(), once.end());
-  }
-  return joined(0, count - 1);
-}
-
 template <bool Repeats, class... E>
 auto step_from(std::tuple<E...> evaluations, std::vector<repetition> repetitions) {
   step_of<E...> step{std::move(evaluations), std::move(repetitions)};
@@ -189,72 +172,18 @@ template <class... Statements> auto step(Statements... statements) {
 
 namespace detail {
 
-template <class S> inline constexpr bool assigns_x = false;
-template <class V> inline constexpr bool assigns_x<assignment<sym::x, V>> = true;
-
-/// How many statements came by then(...) already.
-template <class S> inline constexpr int arrivals = 0;
-template <int K, class V> inline constexpr int arrivals<assignment<sym::arrived<K>, V>> = 1;
-
-/// The statements with the new x named arrived<K>, so that those of `after` may read it.
 template <class... S, class... After>
-constexpr auto statements_then(std::tuple<S...> const& statements,
-                               std::tuple<After...> const& after) {
-  constexpr int k = (arrivals<S> + ... + 0);
-  using name = sym::arrived<k>;
-  auto const named = [](auto const& s) {
-    if constexpr (assigns_x<std::remove_cvref_t<decltype(s)>>)
-      return assignment<name, decltype(s.value)>{s.value};
-    else return s;
-  };
-  auto const moved = [](auto const& s) {
-    auto const value = x_renamed<name>(s.value);
-    return [&]<class Target, class V>(assignment<Target, V> const&) {
-      return assignment<Target, std::remove_const_t<decltype(value)>>{value};
-    }(s);
-  };
-  constexpr bool sets_x = (assigns_x<S> || ...);
-  constexpr bool resets_x = (assigns_x<After> || ...);
-  return detail::apply(
-      [&](auto const&... s) {
-        return detail::apply(
-            [&](auto const&... a) {
-              auto const before = [&] {
-                if constexpr (sets_x) return std::tuple{named(s)...};
-                else  // x stays what it is, under the name that is read
-                  return std::tuple{s..., assignment<name, form<sym::x>>{{1.0}}};
-              }();
-              auto const kept = [&] {
-                if constexpr (resets_x) return std::tuple<>{};
-                else return std::tuple{assignment<sym::x, form<name>>{{1.0}}};
-              }();
-              return std::tuple_cat(before, kept, std::tuple{moved(a)...});
-            },
-            after);
-      },
-      statements);
+auto evaluation_then(evaluation<S...> const& e, After const&... after) {
+  return evaluation<S..., arrival, After...>{
+      e.where, std::tuple_cat(e.statements, std::tuple{arrival{}, after...})};
 }
 
-template <class... S, class... After>
-auto evaluation_then(evaluation<S...> const& e, std::tuple<After...> const& after) {
-  return [&]<class... T>(std::tuple<T...> statements) {
-    return evaluation<T...>{e.where, std::move(statements)};
-  }(statements_then(e.statements, after));
-}
-
-}  // namespace detail
-
-namespace detail {
-
-template <bool Repeats, class... E, class... Statements>
-auto step_then(step_of<E...> const& step, Statements const&... statements) {
+template <class... E, class... Statements>
+auto evaluations_then(std::tuple<E...> const& evaluations, Statements const&... statements) {
   constexpr std::size_t last = sizeof...(E) - 1;
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return step_from<Repeats>(
-        std::tuple_cat(std::tuple{std::get<I>(step.evaluations)}...,
-                       std::tuple{evaluation_then(std::get<last>(step.evaluations),
-                                                  std::tuple{statements...})}),
-        step.repetitions);
+    return std::tuple{std::get<I>(evaluations)...,
+                      evaluation_then(std::get<last>(evaluations), statements...)};
   }
   (std::make_index_sequence<last>{});
 }
@@ -270,7 +199,8 @@ template <class Step, class... Statements> auto then(Step const& step, Statement
       "then(step, ...) takes a step, step(...) or stages(...), and statements such as x = "
       "blend(mask, known, x)");
   if constexpr (whole)
-    return detail::step_then<detail::is_repeating_step<Step>>(step, statements...);
+    return detail::step_from<detail::is_repeating_step<Step>>(
+        detail::evaluations_then(step.evaluations, statements...), step.repetitions);
   else return step_of<detail::stays>{};
 }
 

@@ -16,8 +16,8 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/symbols.hpp>
 
 namespace tweedie::guidance {

@@ -18,9 +18,9 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/same.hpp>
-#include <tweedie/dsl/stage.hpp>
 
 namespace tweedie::networks {
 

@@ -18,13 +18,13 @@
 #include <type_traits>
 
 #include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/config.hpp>
 #include <tweedie/dsl/error.hpp>
 #include <tweedie/dsl/execute.hpp>
 #include <tweedie/dsl/for_each_sample.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/same.hpp>
-#include <tweedie/dsl/stage.hpp>
 #if defined(__CUDACC__)
 #include <tweedie/dsl/on_device.hpp>
 #endif

@@ -5,6 +5,7 @@
 // what the network is trained on, is a form over x0 and eps.
 #pragma once
 
+#include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/symbols.hpp>
 

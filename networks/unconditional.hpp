@@ -7,8 +7,8 @@
 #include <vector>
 
 #include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/same.hpp>
-#include <tweedie/dsl/stage.hpp>
 
 namespace tweedie::networks {
 

@@ -28,7 +28,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -36,8 +35,11 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/for_each_sample.hpp>
-#include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/dsl/launch.hpp>
+#include <tweedie/pipelines/evaluation.hpp>
+#include <tweedie/pipelines/state_layout.hpp>
 #include <tweedie/samplers/tableaux.hpp>
+#include <tweedie/schedules/check.hpp>
 #include <tweedie/schedules/grids/in_rho.hpp>
 
 namespace tweedie {
@@ -182,9 +184,10 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
   template <class Statements> auto seen(Statements const& statements, level next) const {
     if constexpr (scales_input<decltype(Stages::predicts)>) {
       auto const form = lift(stages_.predicts.input_of(next));
-      return statements_then(
+      return std::tuple_cat(
           statements,
-          std::tuple{assignment<sym::net_in<0>, std::remove_const_t<decltype(form)>>{form}});
+          std::tuple{arrival{},
+                     assignment<sym::net_in<0>, std::remove_const_t<decltype(form)>>{form}});
     } else return statements;
   }
 
@@ -316,7 +319,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
     for_each_on_host(s_.samples, s_.samples * s_.pitch,
                      [e, pitch = s_.pitch, n = s_.elements, to = norms.data()](std::uint64_t row) {
                        float const* const one = e + row * pitch;
-                       to[row] = reductions::norm::of(nullptr, &one, n);
+                       to[row] = reductions::of<reductions::norm>(nullptr, &one, n);
                      });
     double const exponent = 1. / Tableau::low_order, memory = 0.2 * exponent;
     for (std::size_t i = 0; i < own_.size(); ++i) {
@@ -388,93 +391,59 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
   adaptive_result* result_ = nullptr;
 };
 
+/// No estimate sees an error of the network, which the first slope v takes in by this factor.
+template <class Predicts> void check_first_slope(Predicts const& predicts, level t) {
+  double const of_eps = coefficient<sym::raw>(lift(predicts.eps_of(t)));
+  double const of_x0 = coefficient<sym::raw>(lift(predicts.x0_of(t)));
+  double const factor =
+      std::abs(t.alpha * of_eps - t.sigma * of_x0) / (t.scale() * std::max(1.0, std::abs(of_eps)));
+  if (constexpr double largest = 256; factor > largest && std::isfinite(factor))
+    throw error(fmt::format(
+        "adaptive steps from t = {} (alpha = {:.3g}, sigma = {:.3g}): what the network gives "
+        "would "
+        "enter x with the factor {:.4g}, and its errors too, expected {} at most: give no "
+        "sigma_max, or a smaller one, or use a network that predicts v",
+        t.t, t.alpha, t.sigma, factor, largest));
+}
+template <class Stages> void for_each_check(Stages const& s) {
+  auto const one = [](auto const& stage) {
+    if constexpr (requires { stage.check(); }) stage.check();
+  };
+  one(s.predicts);
+  one(s.guidance);
+  one(s.threshold);
+}
+
+/// A pipeline's stages whose sampler chooses its own levels.
+template <class Stages, class Network>
+adaptive_result integrate_adaptively(Stages const& stages, Network const& network, request const& r,
+                                     conditions const& given) {
+  using sampler = decltype(Stages::sampler);
+  constexpr bool pair = sampler::is_pair;
+  static_assert(pair,
+                "adaptive steps need an embedded pair whose last slope is the next step's first: "
+                "tableaux::bogacki_shampine or tableaux::dormand_prince");
+  if constexpr (!pair) return {};
+  else if constexpr (can_be_adaptive<Stages>()) {
+    sampler const& s = stages.sampler;
+    s.check();
+    for_each_check(stages);
+    if (calls_nothing(network))
+      throw error("an empty network was given, expected one that can be called");
+    auto const& schedule = stages.schedule;
+    schedules::check(schedule);
+    auto const range = grids::range_of_rho("adaptive steps", schedule, s.sigma_min, s.sigma_max);
+    level const first = schedule.at(schedule.t_of_rho(range.high));
+    check_pure_noise(first, "a start from noise");
+    check_first_slope(stages.predicts, first);
+    level const last = schedule.at(schedule.t_of_rho(range.low));
+    return adaptive_loop<typename sampler::tableau, Stages, Network>(
+               stages, network, first, last, s.tolerance, s.most_evaluations)
+        .run(r, given);
+  } else return {};
+}
+
 }  // namespace detail
-
-namespace samplers {
-
-/// `schedules::cosine{} | predicts::v{} | adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} |
-/// network`, then `sample(request)`: it has no grid, and `request.steps` is not asked. `progress`
-/// hears how many samples are done.
-template <class Tableau> struct adaptive {
-  using kind = kinds::sampler;
-  static constexpr char const* name = "samplers::adaptive";
-  static constexpr bool is_capturable = false;
-  static constexpr bool is_pair = [] {
-    if constexpr (requires { Tableau::b_low; }) return tableaux::first_same_as_last<Tableau>();
-    else return false;
-  }();
-
-  double tolerance = 1e-3;  ///< of y's root mean square over a sample
-  std::optional<double> sigma_min = {},
-                        sigma_max = {};  ///< in rho; by default those of grids in rho
-  int most_evaluations = 10000;          ///< of the network, for a sample
-  static constexpr auto fields =
-      std::tuple{field{"tolerance", &adaptive::tolerance}, field{"sigma_min", &adaptive::sigma_min},
-                 field{"sigma_max", &adaptive::sigma_max},
-                 field{"most_evaluations", &adaptive::most_evaluations}};
-
-  void check() const {
-    if (!(tolerance > 0 && std::isfinite(tolerance)))
-      throw error(fmt::format(
-          "adaptive steps: a tolerance of {} was given, expected a finite one above 0", tolerance));
-    if (most_evaluations < 1)
-      throw error(
-          fmt::format("adaptive steps: at most {} evaluations were allowed, expected one or more",
-                      most_evaluations));
-  }
-
-  template <class Stages, class Network>
-  adaptive_result integrate(Stages const& stages, Network const& network, request const& r,
-                            conditions const& given) const {
-    constexpr bool pair = is_pair;
-    static_assert(pair,
-                  "adaptive steps need an embedded pair whose last slope is the next step's first: "
-                  "tableaux::bogacki_shampine or tableaux::dormand_prince");
-    if constexpr (!pair) return {};
-    else if constexpr (tweedie::detail::can_be_adaptive<Stages>()) {
-      check();
-      for_each_check(stages);
-      if (tweedie::detail::calls_nothing(network))
-        throw error("an empty network was given, expected one that can be called");
-      auto const& schedule = stages.schedule;
-      tweedie::schedules::check(schedule);
-      auto const range = grids::range_of_rho("adaptive steps", schedule, sigma_min, sigma_max);
-      level const first = schedule.at(schedule.t_of_rho(range.high));
-      tweedie::detail::check_pure_noise(first, "a start from noise");
-      check_share(stages.predicts, first);
-      level const last = schedule.at(schedule.t_of_rho(range.low));
-      return tweedie::detail::adaptive_loop<Tableau, Stages, Network>(stages, network, first, last,
-                                                                      tolerance, most_evaluations)
-          .run(r, given);
-    } else return {};
-  }
-
- private:
-  /// No estimate sees an error of the network, which the first slope v takes in by this factor.
-  template <class Predicts> static void check_share(Predicts const& predicts, level t) {
-    double const of_eps = coefficient<sym::raw>(lift(predicts.eps_of(t)));
-    double const of_x0 = coefficient<sym::raw>(lift(predicts.x0_of(t)));
-    double const factor = std::abs(t.alpha * of_eps - t.sigma * of_x0) /
-                          (t.scale() * std::max(1.0, std::abs(of_eps)));
-    if (constexpr double largest = 256; factor > largest && std::isfinite(factor))
-      throw error(fmt::format(
-          "adaptive steps from t = {} (alpha = {:.3g}, sigma = {:.3g}): what the network gives "
-          "would "
-          "enter x with the factor {:.4g}, and its errors too, expected {} at most: give no "
-          "sigma_max, or a smaller one, or use a network that predicts v",
-          t.t, t.alpha, t.sigma, factor, largest));
-  }
-  template <class Stages> static void for_each_check(Stages const& s) {
-    auto const one = [](auto const& stage) {
-      if constexpr (requires { stage.check(); }) stage.check();
-    };
-    one(s.predicts);
-    one(s.guidance);
-    one(s.threshold);
-  }
-};
-
-}  // namespace samplers
 
 /// `pipeline.sample` with the numbers of evaluations.
 template <class... Stages>
@@ -486,7 +455,7 @@ adaptive_result integrate(pipeline<Stages...> const& p, request const& r,
     static_assert(own,
                   "integrate(pipeline, ...) needs adaptive steps: write ... | "
                   "samplers::adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} | ...");
-    if constexpr (own) return stages.sampler.integrate(stages, p.network(), r, given);
+    if constexpr (own) return detail::integrate_adaptively(stages, p.network(), r, given);
   }
   return {};
 }

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include <tweedie/dsl/any_program.hpp>
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/placement.hpp>
 #include <tweedie/dsl/same.hpp>
-#include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/recorded_loop.hpp>
 #include <tweedie/pipelines/state.hpp>
 #include <tweedie/pipelines/state_layout.hpp>

@@ -9,10 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include <tweedie/dsl/bodies.hpp>
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/dsl/path.hpp>
 #include <tweedie/dsl/same.hpp>
-#include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 #include <tweedie/pipelines/structure.hpp>
 

@@ -8,9 +8,10 @@
 #include <type_traits>
 #include <utility>
 
+#include <tweedie/dsl/bodies.hpp>
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/dsl/noise.hpp>
-#include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/steps.hpp>
 
 namespace tweedie {
@@ -98,6 +99,10 @@ struct upcoming {
 template <class Guidance> constexpr int extras_of() {
   if constexpr (requires { Guidance::extras; }) return Guidance::extras;
   else return 0;
+}
+template <class Guidance> constexpr int conditions_of() {
+  if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
+  else return 1;
 }
 template <class Predicts>
 inline constexpr bool scales_input = requires(Predicts const& p, level const t) {
@@ -282,7 +287,7 @@ template <bool Guided, class Stages, class Statements, class... After> auto func
       return functions_of<decltype(std::declval<T const&>().x0_of(level{}))>{};
     else return list<>{};
   };
-  return detail::concat(list<detail::same_function>{}, functions_of<Statements>{}, of_guidance(),
+  return detail::concat(list<functions::same>{}, functions_of<Statements>{}, of_guidance(),
                         of_threshold(), functions_of<After>{}...);
 }
 

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <utility>
 
+#include <tweedie/dsl/composition.hpp>
 #include <tweedie/dsl/same.hpp>
-#include <tweedie/dsl/stage.hpp>
 #include <tweedie/pipelines/state.hpp>
 
 namespace tweedie {

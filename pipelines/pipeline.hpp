@@ -13,6 +13,7 @@
 
 #include <tweedie/dsl/stage_format.hpp>
 #include <tweedie/networks/guidance.hpp>
+#include <tweedie/pipelines/adaptive.hpp>
 #include <tweedie/pipelines/fits.hpp>
 #include <tweedie/pipelines/plan.hpp>
 #include <tweedie/schedules/check.hpp>
@@ -335,8 +336,7 @@ template <class... Stages> struct pipeline {
         throw error(
             "adaptive steps were asked for on a device, expected a sampler with a grid: their host "
             "reads the size of each error");
-      auto const s = stage_set();
-      return s.sampler.integrate(s, network(), r, given).samples;
+      return detail::integrate_adaptively(stage_set(), network(), r, given).samples;
     } else return plan(r.steps).sample(r, given, where);
   }
   /// `sample(request, on(stream))`: without conditions, on a device.

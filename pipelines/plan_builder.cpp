@@ -96,6 +96,25 @@ std::shared_ptr<plan_calls const> calls_of(any_stages const& s, any_network cons
   return calls;
 }
 
+/// The indices of `count` evaluations in the order they are done.
+std::vector<std::size_t> unrolled(std::size_t count, std::vector<repetition> const& repetitions) {
+  std::vector<std::vector<std::size_t>> blocks;
+  for (std::size_t i = 0; i < count; ++i) blocks.push_back({i});
+  auto const joined = [&](std::size_t from, std::size_t to) {
+    std::vector<std::size_t> all;
+    for (std::size_t i = from; i <= to; ++i)
+      all.insert(all.end(), blocks[i].begin(), blocks[i].end());
+    return all;
+  };
+  for (repetition const& r : repetitions) {
+    auto const once = joined(r.to, r.after);
+    for (std::size_t i = r.to; i <= r.after; ++i) blocks[i].clear();
+    for (int n = 0; n < r.times; ++n)
+      blocks[r.to].insert(blocks[r.to].end(), once.begin(), once.end());
+  }
+  return joined(0, count - 1);
+}
+
 /// A step's formula with the name of its kind.
 struct kind_of_step {
   std::string name;
@@ -269,7 +288,7 @@ class plan_builder {
     if (k >= steps()) return {p_.levels.back(), p_.levels.back(), p_.levels.back()};
     detail::upcoming next{p_.levels[k], p_.levels[k], p_.levels[k + 1]};
     auto const kind = kind_at(k);
-    auto const order = detail::unrolled(kind.step.evaluations.size(), kind.step.repetitions);
+    auto const order = unrolled(kind.step.evaluations.size(), kind.step.repetitions);
     if (!order.empty()) next.where = where(kind, order[0], k);
     return next;
   }
@@ -320,7 +339,7 @@ class plan_builder {
     for (repetition const& r : kind.step.repetitions)
       if (r.times < 0)
         refuse(fmt::format("{} repetitions were given, expected 0 or more", r.times));
-    auto order = detail::unrolled(count, kind.step.repetitions);
+    auto order = unrolled(count, kind.step.repetitions);
     if (order.empty())
       refuse("0 repetitions were given and nothing besides, expected one evaluation at least");
     // Entering the next step, and what a last step leaves out, belong to the last evaluation alone.

@@ -106,6 +106,7 @@ template <class F, class... A> auto mentioned(reduction_node<F, A...>) {
 }
 template <class Target, class V>
 auto mentioned(assignment<Target, V>) -> decltype(mentioned(std::declval<V>()));
+inline list<> mentioned(arrival) { return {}; }
 template <class... S>
 auto mentioned(evaluation<S...>) -> decltype(concat(mentioned(std::declval<S>())...));
 template <class... E>
@@ -123,6 +124,7 @@ auto all_mentioned(list<Kind...>)
     -> decltype(concat(mentioned(std::declval<formula_of<Sampler, Kind>>())...));
 
 template <class Target, class V> list<Target> assigned(assignment<Target, V>);
+list<> assigned(arrival);
 template <class... S>
 auto assigned(evaluation<S...>) -> decltype(concat(assigned(std::declval<S>())...));
 template <class... E>

@@ -45,10 +45,6 @@ template <class Stages, class... Kind> auto structures_of(list<Kind...>) {
           static_cast<formula_of<sampler, Kind>*>(nullptr))>{})){}...);
 }
 
-template <class Guidance> constexpr int conditions_of() {
-  if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
-  else return 1;
-}
 template <class Guidance> auto remembered_by() {
   if constexpr (remembers<Guidance>)
     return decltype(assigned(std::declval<Guidance const&>().remember(level{}))){};
@@ -168,7 +164,7 @@ template <class Stages> struct compiled {
       return assemble(p);
     }();
     using functions =
-        decltype(detail::concat(list<detail::same_function>{}, lowering::functions_of<entering>{}));
+        decltype(detail::concat(list<functions::same>{}, lowering::functions_of<entering>{}));
     using program = typename lowering::typed<value, functions, buffers>::type;
   };
   static auto starts_in() {

@@ -31,6 +31,19 @@ if(X86)
   endif()
 endif()
 
+# By pkg-config, where it is: the headers and the core.
+find_program(pkg_config pkg-config)
+file(GLOB pc ${FOLDER}/prefix/lib/pkgconfig ${FOLDER}/prefix/lib/*/pkgconfig)
+if(pkg_config)
+  foreach(what cflags libs)
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${pc} ${pkg_config} --${what} tweedie
+                    OUTPUT_VARIABLE ${what} OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    separate_arguments(${what} UNIX_COMMAND "${${what}}")
+  endforeach()
+  run(${COMPILER} -std=c++20 ${arch} ${cflags} ${SOURCE}/main.cpp ${SOURCE}/other.cpp -o ${FOLDER}/by_pkg_config ${libs})
+  run(${FOLDER}/by_pkg_config)
+endif()
+
 # The same sources in the same configuration: what differs is how the targets come to be.
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${FOLDER}/subdirectory -G Ninja -DCMAKE_CXX_COMPILER=${COMPILER}
     -DCMAKE_BUILD_TYPE=None -DTWEEDIE_TREE=${TREE} -DTWEEDIE_RECIPES=OFF -DTWEEDIE_TORCH=OFF)

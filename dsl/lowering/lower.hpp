@@ -225,10 +225,8 @@ constexpr void lower(ir& p, answers const& a, statement s) {
   range const value = lower_expression(p, a, s.value);
   int const sum = p.sums.add(value);
   if (named)
-    p.computed.add({s.target,
-                    operation::of(detail::function_of<detail::same_function, 1>, 0),
-                    {},
-                    {sum, sum + 1}});
+    p.computed.add(
+        {s.target, operation::of(detail::function_of<functions::same, 1>, 0), {}, {sum, sum + 1}});
   else p.stored.add({s.target, {}, {}, {sum, sum + 1}});
 }
 

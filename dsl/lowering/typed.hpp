@@ -66,8 +66,19 @@ template <class Target, class V> constexpr statement put(ir& p, assignment<Targe
   return {Target::id, put_expression(p, s.value)};
 }
 template <class... S> constexpr void put_all(ir& p, std::tuple<S...> const& from, statements& to) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) { (to.add(put(p, std::get<I>(from))), ...); }
+  bool arrived = false;
+  statements after;
+  auto const one = [&]<class T>(T const& s) {
+    if constexpr (!std::is_same_v<T, arrival>) (arrived ? after : to).add(put(p, s));
+    else {
+      if (arrived) then(p, to, after);
+      arrived = true;
+      after = {};
+    }
+  };
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (one(std::get<I>(from)), ...); }
   (std::index_sequence_for<S...>{});
+  if (arrived) then(p, to, after);
 }
 
 /// What a stage answers. In a constant expression, where stages are not constexpr, a value of the
@@ -240,8 +251,7 @@ struct no_prediction {};
 
 /// Statements in which x0 and eps are what a prediction, or something like one, says.
 template <class P, class Statements> struct lowered_statements {
-  using functions =
-      decltype(detail::concat(list<detail::same_function>{}, functions_of<Statements>{}));
+  using functions = decltype(detail::concat(list<functions::same>{}, functions_of<Statements>{}));
   static constexpr void lower(ir& p, P const* predicts, level t, Statements const& from) {
     stage_formulas s;
     s.t = t;

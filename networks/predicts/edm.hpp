@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/level.hpp>
 #include <tweedie/dsl/stage.hpp>
 #include <tweedie/dsl/symbols.hpp>
 

@@ -105,8 +105,7 @@ std::vector<level> levels_of(recipe const& r, schedule_choice const& schedule) {
 }
 
 any_plan make_plan(recipe const& r, schedule_choice const& schedule,
-                        prediction_choice const& predicts, any_network const& network,
-                        bool encoding) {
+                   prediction_choice const& predicts, any_network const& network, bool encoding) {
   check_guidance(r);
   schedule_choice const on = r.schedule ? *r.schedule : schedule;
   std::visit([](auto const& s) { tweedie::schedules::check(s); }, on);
@@ -117,8 +116,8 @@ any_plan make_plan(recipe const& r, schedule_choice const& schedule,
       std::visit([](auto const& s) { return tweedie::schedules::path_along(s); }, on);
   auto const prediction = std::visit([](auto const& p) { return forget_prediction(p); },
                                      r.predicts ? *r.predicts : predicts);
-  any_plan plan = build_plan({prediction, guidance_of(r, end), threshold_of(r), sampler_of(r)}, network,
-                     std::move(levels), between, compiled_programs());
+  any_stages const stages{prediction, guidance_of(r, end), threshold_of(r), sampler_of(r)};
+  any_plan plan = build_plan(stages, network, std::move(levels), between, compiled_programs());
   if (auto const times = times_of(r, end))
     plan.check_guided(fmt::format("within = [{}, {}]", times->lo, times->hi), end);
   return plan;

@@ -19,13 +19,13 @@
 #include <tweedie/networks/small_mixture.hpp>
 #include <tweedie/networks/thresholds.hpp>
 #include <tweedie/networks/unconditional.hpp>
-#include <tweedie/pipelines/adaptive.hpp>
 #include <tweedie/pipelines/explain.hpp>
 #include <tweedie/pipelines/likelihood.hpp>
 #include <tweedie/pipelines/noise_from.hpp>
 #include <tweedie/pipelines/objective.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/pipelines/slerp.hpp>
+#include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ancestral_learned.hpp>
 #include <tweedie/samplers/annealed_langevin.hpp>

@@ -1,6 +1,6 @@
 // expect: adaptive steps have no grid, and so no plan
 #include <tweedie/networks/predicts.hpp>
-#include <tweedie/pipelines/adaptive.hpp>
+#include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/schedules/linear.hpp>
 
 using namespace tweedie;

@@ -1,6 +1,6 @@
 // expect: adaptive steps need an embedded pair
 #include <tweedie/networks/predicts.hpp>
-#include <tweedie/pipelines/adaptive.hpp>
+#include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/schedules/linear.hpp>
 
 using namespace tweedie;

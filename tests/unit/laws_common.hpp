@@ -130,8 +130,7 @@ template <class P, class... S> double sum_in_double(list<S...>, double const*& c
 }
 
 template <class P, class Target, class... Sums>
-void node_in_double(node<Target, tweedie::detail::clamp_function, Sums...>, double const*& c,
-                    double* v) {
+void node_in_double(node<Target, functions::clamp, Sums...>, double const*& c, double* v) {
   double const low = *c++, high = *c++;
   double a = 0;
   ((a = sum_in_double<P>(typename Sums::terms{}, c, v)), ...);
@@ -139,8 +138,7 @@ void node_in_double(node<Target, tweedie::detail::clamp_function, Sums...>, doub
 }
 
 template <class P, class Target, class Sum>
-void node_in_double(node<Target, tweedie::detail::same_function, Sum>, double const*& c,
-                    double* v) {
+void node_in_double(node<Target, functions::same, Sum>, double const*& c, double* v) {
   v[P::template slot<Target>] = sum_in_double<P>(typename Sum::terms{}, c, v);
 }
 

@@ -6,7 +6,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <numeric>
-#include <tweedie/pipelines/adaptive.hpp>
+#include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/edm.hpp>
 #include <tweedie/schedules/grids/karras.hpp>

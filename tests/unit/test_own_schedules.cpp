@@ -5,8 +5,8 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <tweedie/pipelines/adaptive.hpp>
 #include <tweedie/pipelines/objective.hpp>
+#include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/schedules/edm.hpp>

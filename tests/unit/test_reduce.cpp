@@ -50,7 +50,7 @@ row normals(std::uint64_t n, std::uint64_t seed) {
 
 template <class Reduction> float value(row const& a, row const& b = {}) {
   float const* const rows[] = {a.data(), b.data()};
-  return Reduction::of(nullptr, rows, a.size());
+  return reductions::of<Reduction>(nullptr, rows, a.size());
 }
 
 /// The two floats that carry p.
@@ -64,7 +64,7 @@ float quantile(row const& a, double p) {
   carried const c(p);
   float const given[] = {c.high, c.rest};
   float const* const rows[] = {a.data()};
-  return reductions::quantile_of_abs::of(given, rows, a.size());
+  return reductions::of<reductions::quantile_of_abs>(given, rows, a.size());
 }
 
 /// The definition, from the sorted row.
@@ -227,7 +227,9 @@ BOOST_AUTO_TEST_CASE(neither_what_lies_beside_a_row_nor_its_alignment_matters) {
       float const* const here[] = {a.data(), a.data()};
       float const* const there[] = {fenced.data() + offset, fenced.data() + offset};
       auto const same = [&]<class R>(R) {
-        BOOST_TEST(bits(R::of(given, there, n)) == bits(R::of(given, here, n)), R::name);
+        BOOST_TEST(
+            bits(reductions::of<R>(given, there, n)) == bits(reductions::of<R>(given, here, n)),
+            R::name);
       };
       same(reductions::dot{}), same(reductions::norm{}), same(reductions::mean{});
       same(reductions::deviation{}), same(reductions::quantile_of_abs{});

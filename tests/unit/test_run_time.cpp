@@ -253,8 +253,8 @@ BOOST_AUTO_TEST_CASE(many_elements) {
   auto const typed = vp | v | thresholds::dynamic{} | samplers::ancestral{} | scrambled{};
   auto const plan = typed.plan(3);
   auto const stages = typed.stage_set();
-  any_plan const followed = build_plan(forget_stages(stages), forget_network(scrambled{}), plan.levels(),
-                               {}, {});
+  any_plan const followed =
+      build_plan(forget_stages(stages), forget_network(scrambled{}), plan.levels(), {});
   request const r{.shape = {40, 1, 37, 31}, .seed = 5};
   BOOST_TEST(same_bits(plan.sample(r).data, followed.sample(r).data));
 }
