@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>

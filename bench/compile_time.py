@@ -11,11 +11,11 @@ import shutil
 import subprocess
 import tempfile
 
-HEAD = """#include <tweedie/dsl/launch.hpp>
-#include <tweedie/networks/guidance.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
-#include <tweedie/pipelines/structure.hpp>
+HEAD = """#include <tweedie/dsl/device/launch.hpp>
+#include <tweedie/guidances/guidance.hpp>
+#include <tweedie/predicts/predicts.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
+#include <tweedie/pipelines/compiled.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/rectified_flow.hpp>
 using namespace tweedie;

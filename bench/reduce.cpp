@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/schedules/cosine.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 
 #include "timing.hpp"
 

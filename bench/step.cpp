@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/launch.hpp>
-#include <tweedie/networks/predicts.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>

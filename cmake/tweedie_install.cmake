@@ -7,7 +7,7 @@ set(excluded "unet*")
 if(TARGET tweedie_unet)
   set(excluded "unet_body.hpp")
 endif()
-foreach(folder dsl schedules samplers networks pipelines io)
+foreach(folder dsl schedules samplers predicts guidances thresholds networks pipelines io)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie
           FILES_MATCHING PATTERN "*.hpp" PATTERN ${excluded} EXCLUDE PATTERN "recipes" EXCLUDE)
 endforeach()

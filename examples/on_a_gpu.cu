@@ -3,7 +3,7 @@
 // (docs/on_a_gpu.md).
 #include <cstdio>
 
-#include <tweedie/dsl/backends/cuda.hpp>
+#include <tweedie/dsl/device/backends/cuda.hpp>
 #include <tweedie/tweedie.hpp>
 
 using namespace tweedie;

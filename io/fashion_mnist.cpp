@@ -1,6 +1,6 @@
 #include <string>
 #include <system_error>
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/fashion_mnist.hpp>
 #include <tweedie/io/idx.hpp>
 #include <utility>

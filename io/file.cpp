@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <string>
 #include <system_error>
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/file.hpp>
 #include <tweedie/io/nearest.hpp>
 #include <utility>

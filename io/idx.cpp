@@ -1,4 +1,4 @@
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/gzip.hpp>
 #include <tweedie/io/idx.hpp>
 

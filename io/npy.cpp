@@ -5,7 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string_view>
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/npy.hpp>
 #include <type_traits>
 #include <utility>

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string_view>
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/png.hpp>
 
 namespace {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <tweedie/dsl/half.hpp>
+#include <tweedie/dsl/base/half.hpp>
 #include <tweedie/io/nearest.hpp>
 #include <tweedie/io/safetensors.hpp>
 

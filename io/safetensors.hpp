@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/extents.hpp>
 #include <tweedie/io/file.hpp>
 #include <utility>

@@ -21,14 +21,14 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/batch.hpp>
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/form.hpp>
-#include <tweedie/dsl/level.hpp>
-#include <tweedie/dsl/math.hpp>
-#include <tweedie/dsl/same.hpp>
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/symbols.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/base/math.hpp>
+#include <tweedie/dsl/base/same.hpp>
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/dsl/language/form.hpp>
+#include <tweedie/dsl/language/level.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/symbols.hpp>
 
 namespace tweedie::predicts {
 struct epsilon;

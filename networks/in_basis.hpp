@@ -17,10 +17,10 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/batch.hpp>
-#include <tweedie/dsl/composition.hpp>
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/same.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/base/same.hpp>
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/dsl/language/composition.hpp>
 
 namespace tweedie::networks {
 

@@ -17,16 +17,16 @@
 #include <span>
 #include <type_traits>
 
-#include <tweedie/dsl/batch.hpp>
-#include <tweedie/dsl/composition.hpp>
-#include <tweedie/dsl/config.hpp>
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/execute.hpp>
-#include <tweedie/dsl/for_each_sample.hpp>
-#include <tweedie/dsl/level.hpp>
-#include <tweedie/dsl/same.hpp>
+#include <tweedie/dsl/base/config.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/base/same.hpp>
+#include <tweedie/dsl/device/execute.hpp>
+#include <tweedie/dsl/device/for_each_sample.hpp>
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/level.hpp>
 #if defined(__CUDACC__)
-#include <tweedie/dsl/on_device.hpp>
+#include <tweedie/dsl/device/on_device.hpp>
 #endif
 
 namespace tweedie::networks {
@@ -175,7 +175,7 @@ template <class F> void each_level(batch const& b, F f) {
 /// Where its plan is made at run time, inside another network (`unconditional{inlined{f}}`), in a
 /// continuous batch and by adaptive steps it is called as any network is, on a device by a kernel
 /// for each run of samples at one level, up to one a sample. `Door` is the compiler's
-/// (dsl/execute.hpp), not the user's.
+/// (dsl/device/execute.hpp), not the user's.
 template <class Function, class Door = door> struct inlined {
   using kind = kinds::network;
   static constexpr bool enqueues = std::is_same_v<Door, device_door>;

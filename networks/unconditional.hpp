@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include <tweedie/dsl/batch.hpp>
-#include <tweedie/dsl/composition.hpp>
-#include <tweedie/dsl/same.hpp>
+#include <tweedie/dsl/base/same.hpp>
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/dsl/language/composition.hpp>
 
 namespace tweedie::networks {
 

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 
 namespace tweedie::networks {
 

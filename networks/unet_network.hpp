@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <tweedie/dsl/composition.hpp>
+#include <tweedie/dsl/language/composition.hpp>
 #include <tweedie/networks/unet.hpp>
 
 namespace tweedie::networks {

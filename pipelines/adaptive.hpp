@@ -34,8 +34,8 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/for_each_sample.hpp>
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/for_each_sample.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/evaluation.hpp>
 #include <tweedie/pipelines/state_layout.hpp>
 #include <tweedie/samplers/tableaux.hpp>

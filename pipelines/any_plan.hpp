@@ -14,11 +14,11 @@
 #include <type_traits>
 #include <vector>
 
-#include <tweedie/dsl/any_program.hpp>
-#include <tweedie/dsl/composition.hpp>
-#include <tweedie/dsl/level.hpp>
-#include <tweedie/dsl/placement.hpp>
-#include <tweedie/dsl/same.hpp>
+#include <tweedie/dsl/base/same.hpp>
+#include <tweedie/dsl/device/placement.hpp>
+#include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/level.hpp>
+#include <tweedie/dsl/lowering/any_program.hpp>
 #include <tweedie/pipelines/recorded_loop.hpp>
 #include <tweedie/pipelines/state.hpp>
 #include <tweedie/pipelines/state_layout.hpp>

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/pipelines/reads.hpp>
 
 namespace tweedie {

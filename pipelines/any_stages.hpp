@@ -9,13 +9,13 @@
 #include <utility>
 #include <vector>
 
-#include <tweedie/dsl/bodies.hpp>
-#include <tweedie/dsl/composition.hpp>
+#include <tweedie/dsl/base/same.hpp>
+#include <tweedie/dsl/kernel/bodies.hpp>
+#include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/lowering/typed.hpp>
-#include <tweedie/dsl/path.hpp>
-#include <tweedie/dsl/same.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
-#include <tweedie/pipelines/structure.hpp>
+#include <tweedie/pipelines/compiled.hpp>
 
 namespace tweedie {
 

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/dsl/lowering/lower.hpp>
 
 namespace tweedie {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/level.hpp>
-#include <tweedie/dsl/path.hpp>
+#include <tweedie/dsl/language/level.hpp>
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/pipelines/any_stages.hpp>
 
 namespace tweedie::detail {

@@ -8,10 +8,10 @@
 #include <type_traits>
 #include <utility>
 
-#include <tweedie/dsl/bodies.hpp>
-#include <tweedie/dsl/composition.hpp>
+#include <tweedie/dsl/kernel/bodies.hpp>
+#include <tweedie/dsl/kernel/noise.hpp>
+#include <tweedie/dsl/language/composition.hpp>
 #include <tweedie/dsl/lowering/typed.hpp>
-#include <tweedie/dsl/noise.hpp>
 #include <tweedie/pipelines/steps.hpp>
 
 namespace tweedie {

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/print.hpp>
+#include <tweedie/dsl/lowering/print.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 
 namespace tweedie {

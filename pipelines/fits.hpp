@@ -12,10 +12,10 @@
 #include <type_traits>
 #include <vector>
 
-#include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/pipelines/compiled.hpp>
 #include <tweedie/pipelines/reads.hpp>
 #include <tweedie/pipelines/steps.hpp>
-#include <tweedie/pipelines/structure.hpp>
 
 namespace tweedie::detail {
 

@@ -36,8 +36,8 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/lowering/typed.hpp>
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/schedules/grids/given.hpp>
 #include <tweedie/schedules/grids/in_rho.hpp>
 

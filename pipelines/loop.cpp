@@ -1,6 +1,6 @@
 // The loop over the steps of a plan: each step has one row or more, each row is a call of the
 // network and a launch.
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 
 namespace tweedie {

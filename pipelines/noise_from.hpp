@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <utility>
 
-#include <tweedie/dsl/composition.hpp>
-#include <tweedie/dsl/same.hpp>
+#include <tweedie/dsl/base/same.hpp>
+#include <tweedie/dsl/language/composition.hpp>
 #include <tweedie/pipelines/state.hpp>
 
 namespace tweedie {

@@ -1,6 +1,6 @@
 #include <tweedie/pipelines/noising.hpp>
 
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/state_layout.hpp>
 
 namespace tweedie {

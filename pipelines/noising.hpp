@@ -1,7 +1,7 @@
 // Noise added at a level, the forward process at once: q(x_t | x0) = N(alpha_t x0, sigma_t^2 I).
 #pragma once
 
-#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/language/level.hpp>
 #include <tweedie/pipelines/state.hpp>
 
 namespace tweedie {

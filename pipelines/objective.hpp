@@ -21,8 +21,8 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/fits.hpp>
 #include <tweedie/schedules/check.hpp>
 

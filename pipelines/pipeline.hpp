@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/stage_format.hpp>
-#include <tweedie/networks/guidance.hpp>
+#include <tweedie/dsl/language/stage_format.hpp>
+#include <tweedie/guidances/guidance.hpp>
 #include <tweedie/pipelines/adaptive.hpp>
 #include <tweedie/pipelines/fits.hpp>
 #include <tweedie/pipelines/plan.hpp>

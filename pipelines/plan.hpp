@@ -9,11 +9,11 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/networks/inlined.hpp>
 #include <tweedie/pipelines/any_stages.hpp>
+#include <tweedie/pipelines/compiled.hpp>
 #include <tweedie/pipelines/plan_builder.hpp>
-#include <tweedie/pipelines/structure.hpp>
 
 namespace tweedie {
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <tweedie/dsl/path.hpp>
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 #include <tweedie/pipelines/any_stages.hpp>
 

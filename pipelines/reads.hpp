@@ -3,7 +3,7 @@
 
 #include <initializer_list>
 
-#include <tweedie/dsl/symbols.hpp>
+#include <tweedie/dsl/language/symbols.hpp>
 
 namespace tweedie::detail {
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include <tweedie/dsl/placement.hpp>
+#include <tweedie/dsl/device/placement.hpp>
 #include <tweedie/pipelines/state.hpp>
 #include <tweedie/pipelines/state_layout.hpp>
 

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 #include <tweedie/pipelines/noising.hpp>
 

@@ -8,14 +8,14 @@
 #include <span>
 #include <vector>
 
-#include <tweedie/dsl/any_program.hpp>
-#include <tweedie/dsl/batch.hpp>
-#include <tweedie/dsl/buffer.hpp>
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/kernel.hpp>
-#include <tweedie/dsl/noise.hpp>
-#include <tweedie/dsl/placement.hpp>
-#include <tweedie/dsl/symbols.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/device/buffer.hpp>
+#include <tweedie/dsl/device/placement.hpp>
+#include <tweedie/dsl/kernel/kernel.hpp>
+#include <tweedie/dsl/kernel/noise.hpp>
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/dsl/language/symbols.hpp>
+#include <tweedie/dsl/lowering/any_program.hpp>
 
 namespace tweedie {
 

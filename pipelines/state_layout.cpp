@@ -5,7 +5,7 @@
 
 #include <fmt/ranges.h>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 
 namespace tweedie {
 namespace {

@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/any_program.hpp>
+#include <tweedie/dsl/lowering/any_program.hpp>
 #include <tweedie/pipelines/state.hpp>
 
 namespace tweedie {

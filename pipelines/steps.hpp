@@ -9,9 +9,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <tweedie/dsl/path.hpp>
-#include <tweedie/dsl/program.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/language/path.hpp>
+#include <tweedie/dsl/language/statement.hpp>
+#include <tweedie/dsl/lowering/program.hpp>
 
 namespace tweedie::detail {
 

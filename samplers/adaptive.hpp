@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/stage.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/samplers/tableaux.hpp>
 
 namespace tweedie::samplers {

@@ -13,8 +13,8 @@
 
 #include <cmath>
 
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 
 namespace tweedie::samplers {
 

@@ -3,8 +3,8 @@
 // In u = x / alpha and rho = sigma / alpha it is du/drho = eps, whatever the schedule.
 #pragma once
 
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 
 namespace tweedie::samplers {
 

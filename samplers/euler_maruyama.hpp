@@ -13,9 +13,9 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 
 namespace tweedie::samplers {
 

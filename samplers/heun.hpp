@@ -9,8 +9,8 @@
 // ends, is 20,000 long.
 #pragma once
 
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 
 namespace tweedie::samplers {
 

@@ -6,8 +6,8 @@
 // where alpha goes to 0: samplers/heun.hpp is the same method in a variable that has.
 #pragma once
 
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {

@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/detail/apply.hpp>
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/apply.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/samplers/replacement.hpp>
 
 namespace tweedie::samplers {

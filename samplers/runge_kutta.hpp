@@ -19,9 +19,9 @@
 #include <tuple>
 #include <utility>
 
-#include <tweedie/dsl/detail/apply.hpp>
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/base/apply.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/samplers/tableaux.hpp>
 
 namespace tweedie::samplers {

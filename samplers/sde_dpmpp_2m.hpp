@@ -14,9 +14,9 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/level.hpp>
 
 namespace tweedie::samplers::detail {
 

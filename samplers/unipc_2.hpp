@@ -16,8 +16,8 @@
 
 #include <cmath>
 
-#include <tweedie/dsl/stage.hpp>
-#include <tweedie/dsl/statement.hpp>
+#include <tweedie/dsl/language/stage.hpp>
+#include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/samplers/step_length.hpp>
 
 namespace tweedie::samplers {

@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include <tweedie/dsl/path.hpp>
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/schedules/schedule.hpp>
 
 namespace tweedie::schedules {

@@ -12,9 +12,9 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/level.hpp>
-#include <tweedie/dsl/stage.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/level.hpp>
+#include <tweedie/dsl/language/stage.hpp>
 
 namespace tweedie {
 

@@ -20,18 +20,18 @@ import sys
 import tempfile
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FILES = ["samplers/*.hpp", "networks/predicts.hpp", "networks/predicts/*.hpp", "networks/guidance.hpp",
-         "networks/guidances/*.hpp", "networks/thresholds.hpp", "dsl/expression.hpp", "dsl/lowering/lower.hpp"]
+FILES = ["samplers/*.hpp", "predicts/predicts.hpp", "predicts/*.hpp", "guidances/guidance.hpp",
+         "guidances/*.hpp", "thresholds/thresholds.hpp", "dsl/language/expression.hpp", "dsl/lowering/lower.hpp"]
 # The tests that are about a file, the likeliest first; those of a file that is not here are found by its name.
 TESTS_OF = {
-    "dsl/expression.hpp": ["test_language", "test_form", "test_inpainting"],
+    "dsl/language/expression.hpp": ["test_language", "test_form", "test_inpainting"],
     "dsl/lowering/lower.hpp": ["test_language", "test_laws", "test_run_time"],
-    "networks/guidance.hpp": ["test_guidance", "test_guidance_formulas"],
-    "networks/guidances/classifier.hpp": ["test_guidance", "test_guidance_formulas"],
-    "networks/predicts.hpp": ["test_laws", "test_encoding", "test_sde"],
-    "networks/predicts/consistency.hpp": ["test_consistency"],
-    "networks/predicts/edm.hpp": ["test_edm"],
-    "networks/thresholds.hpp": ["test_dynamic", "test_guidance", "test_encoding"],
+    "guidances/guidance.hpp": ["test_guidance", "test_guidance_formulas"],
+    "guidances/classifier.hpp": ["test_guidance", "test_guidance_formulas"],
+    "predicts/predicts.hpp": ["test_laws", "test_encoding", "test_sde"],
+    "predicts/consistency.hpp": ["test_consistency"],
+    "predicts/edm.hpp": ["test_edm"],
+    "thresholds/thresholds.hpp": ["test_dynamic", "test_guidance", "test_encoding"],
     "samplers/ancestral.hpp": ["test_yardsticks", "test_laws"],
     "samplers/ancestral_learned.hpp": ["test_learned_variance"],
     "samplers/annealed_langevin.hpp": ["test_langevin"],
@@ -51,7 +51,7 @@ TESTS_OF = {
     "samplers/unipc_2.hpp": ["test_solvers"],
 }
 for one in ("apg", "autoguidance", "cfg_plus_plus", "cfg_zero_star", "rescaled", "two_conditions"):
-    TESTS_OF[f"networks/guidances/{one}.hpp"] = ["test_guidance_formulas"]
+    TESTS_OF[f"guidances/{one}.hpp"] = ["test_guidance_formulas"]
 
 FLIPS = [  # where, and what stands there instead
     (re.compile(r" \+ "), " - "), (re.compile(r" - "), " + "), (re.compile(r" \* "), " / "), (re.compile(r" / "), " * "),

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 
 namespace tweedie::tool {
 

@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include <tweedie/dsl/form.hpp>
+#include <tweedie/dsl/language/form.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/pipelines/objective.hpp>
 #include <tweedie/pipelines/ready/stages.hpp>

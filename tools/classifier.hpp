@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 
 namespace tweedie::tool {
 

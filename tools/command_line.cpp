@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/nearest.hpp>
 
 namespace tweedie::tool {

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <memory>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 
 namespace tweedie::tool {
 namespace {

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/fashion_mnist.hpp>
 #include <tweedie/io/npy.hpp>
 #include <tweedie/io/safetensors.hpp>

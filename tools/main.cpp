@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 
 #include "command_line.hpp"
 #include "say.hpp"

@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <tweedie/dsl/buffer.hpp>
+#include <tweedie/dsl/device/buffer.hpp>
 #include <tweedie/io/fashion_mnist.hpp>
 #include <tweedie/io/file.hpp>
 #include <tweedie/networks/unet_file.hpp>

@@ -12,7 +12,7 @@
 #include <numbers>
 #include <numeric>
 
-#include <tweedie/dsl/buffer.hpp>
+#include <tweedie/dsl/device/buffer.hpp>
 #include <tweedie/io/fashion_mnist.hpp>
 #include <tweedie/io/file.hpp>
 #include <tweedie/networks/unet.hpp>

@@ -22,10 +22,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <tweedie/networks/guidance.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/guidances/guidance.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
@@ -33,6 +32,7 @@
 #include <tweedie/schedules/grids/linspace.hpp>
 #include <tweedie/schedules/linear.hpp>
 #include <tweedie/schedules/scaled_linear.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 
 #include "../../tests/unit/tiny_mlp.hpp"
 #include "../timing.hpp"

@@ -6,8 +6,8 @@
 // one `ir`.
 #pragma once
 
-#include <tweedie/dsl/any_program.hpp>
-#include <tweedie/dsl/expression.hpp>
+#include <tweedie/dsl/language/expression.hpp>
+#include <tweedie/dsl/lowering/any_program.hpp>
 
 namespace tweedie::lowering {
 

@@ -6,7 +6,7 @@
 // read the types of their kernels off the result, plans run it for the numbers.
 #pragma once
 
-#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/language/level.hpp>
 #include <tweedie/dsl/lowering/ir.hpp>
 
 namespace tweedie::lowering {

@@ -7,8 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/dsl/lowering/lower.hpp>
-#include <tweedie/dsl/statement.hpp>
 
 namespace tweedie::lowering {
 

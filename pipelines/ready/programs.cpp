@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/plan.hpp>
 
 namespace tweedie::ready {

@@ -22,8 +22,8 @@
 #include <string_view>
 #include <vector>
 
-#include <tweedie/pipelines/ready/stages.hpp>
 #include <tweedie/pipelines/plan_builder.hpp>
+#include <tweedie/pipelines/ready/stages.hpp>
 
 namespace tweedie::ready {
 
@@ -66,8 +66,8 @@ std::vector<level> levels_of(recipe const& r, schedule_choice const& schedule);
 /// The plan, from noisy to clean or (encoding) back. A recipe that gives a schedule or a prediction
 /// is taken at its word; else these are `schedule` and `predicts`. Throws as plans do.
 any_plan make_plan(recipe const& r, schedule_choice const& schedule,
-                        prediction_choice const& predicts, any_network const& network,
-                        bool encoding = false);
+                   prediction_choice const& predicts, any_network const& network,
+                   bool encoding = false);
 
 /// Whether RePaint can go around the recipe's sampler: one of a single evaluation that looks at no
 /// level before.

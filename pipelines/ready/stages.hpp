@@ -12,15 +12,14 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/networks/guidance.hpp>
-#include <tweedie/networks/guidances/apg.hpp>
-#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
-#include <tweedie/networks/guidances/cfg_zero_star.hpp>
-#include <tweedie/networks/guidances/rescaled.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/predicts/edm.hpp>
-#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/guidances/apg.hpp>
+#include <tweedie/guidances/cfg_plus_plus.hpp>
+#include <tweedie/guidances/cfg_zero_star.hpp>
+#include <tweedie/guidances/guidance.hpp>
+#include <tweedie/guidances/rescaled.hpp>
 #include <tweedie/pipelines/evaluation.hpp>
+#include <tweedie/predicts/edm.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpm_solver_2.hpp>
@@ -43,6 +42,7 @@
 #include <tweedie/schedules/scaled_linear.hpp>
 #include <tweedie/schedules/sub_variance_preserving.hpp>
 #include <tweedie/schedules/variance_exploding.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 
 namespace tweedie::ready {
 

@@ -2,22 +2,18 @@
 // need a library of their own are not in it.
 #pragma once
 
+#include <tweedie/guidances/apg.hpp>
+#include <tweedie/guidances/autoguidance.hpp>
+#include <tweedie/guidances/cfg_plus_plus.hpp>
+#include <tweedie/guidances/cfg_zero_star.hpp>
+#include <tweedie/guidances/classifier.hpp>
+#include <tweedie/guidances/guidance.hpp>
+#include <tweedie/guidances/rescaled.hpp>
+#include <tweedie/guidances/two_conditions.hpp>
 #include <tweedie/networks/gaussian_mixture.hpp>
-#include <tweedie/networks/guidance.hpp>
-#include <tweedie/networks/guidances/apg.hpp>
-#include <tweedie/networks/guidances/autoguidance.hpp>
-#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
-#include <tweedie/networks/guidances/cfg_zero_star.hpp>
-#include <tweedie/networks/guidances/classifier.hpp>
-#include <tweedie/networks/guidances/rescaled.hpp>
-#include <tweedie/networks/guidances/two_conditions.hpp>
 #include <tweedie/networks/in_basis.hpp>
 #include <tweedie/networks/inlined.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/predicts/consistency.hpp>
-#include <tweedie/networks/predicts/edm.hpp>
 #include <tweedie/networks/small_mixture.hpp>
-#include <tweedie/networks/thresholds.hpp>
 #include <tweedie/networks/unconditional.hpp>
 #include <tweedie/pipelines/explain.hpp>
 #include <tweedie/pipelines/likelihood.hpp>
@@ -25,6 +21,9 @@
 #include <tweedie/pipelines/objective.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/pipelines/slerp.hpp>
+#include <tweedie/predicts/consistency.hpp>
+#include <tweedie/predicts/edm.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ancestral_learned.hpp>
@@ -54,3 +53,4 @@
 #include <tweedie/schedules/scaled_linear.hpp>
 #include <tweedie/schedules/sub_variance_preserving.hpp>
 #include <tweedie/schedules/variance_exploding.hpp>
+#include <tweedie/thresholds/thresholds.hpp>

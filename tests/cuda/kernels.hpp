@@ -22,8 +22,8 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/launch.hpp>
-#include <tweedie/pipelines/structure.hpp>
+#include <tweedie/dsl/device/launch.hpp>
+#include <tweedie/pipelines/compiled.hpp>
 
 #if defined(TWEEDIE_INTERPRETED)
 #include "ptx/records.hpp"

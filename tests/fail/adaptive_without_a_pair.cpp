@@ -1,5 +1,5 @@
 // expect: adaptive steps need an embedded pair
-#include <tweedie/networks/predicts.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/schedules/linear.hpp>
 

@@ -1,5 +1,5 @@
 // expect: a form has no constant term: every term is a number times a symbol
-#include <tweedie/dsl/symbols.hpp>
+#include <tweedie/dsl/language/symbols.hpp>
 
 using namespace tweedie::symbols;
 

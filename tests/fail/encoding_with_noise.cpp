@@ -1,6 +1,6 @@
 // expect: encoding follows the deterministic flow, this sampler draws noise
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/linear.hpp>
 

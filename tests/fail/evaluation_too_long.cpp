@@ -1,5 +1,5 @@
 // expect: an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols and 1000 parameters of functions are the most
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 
 using namespace tweedie;
 using namespace tweedie::symbols;

@@ -1,6 +1,6 @@
 // expect: a number of evaluations is an int
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

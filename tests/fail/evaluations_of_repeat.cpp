@@ -1,6 +1,6 @@
 // expect: how often the evaluations of this step are repeated is a value: ask the plan
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/annealed_langevin.hpp>
 #include <tweedie/schedules/variance_exploding.hpp>
 

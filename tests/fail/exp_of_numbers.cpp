@@ -1,8 +1,8 @@
 // expect: the right-hand side of a statement is a form or a node
 #include <cmath>
 
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

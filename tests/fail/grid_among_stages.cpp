@@ -1,6 +1,6 @@
 // expect: a pipeline has a grid among its stages, where there is no place for it
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/grids/karras.hpp>
 #include <tweedie/schedules/linear.hpp>

@@ -1,7 +1,7 @@
 // expect: a guidance that guides x0 and eps apart, such as cfg_plus_plus, needs a sampler whose steps read both
-#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
-#include <tweedie/networks/predicts.hpp>
+#include <tweedie/guidances/cfg_plus_plus.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>
 #include <tweedie/schedules/cosine.hpp>

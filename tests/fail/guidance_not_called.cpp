@@ -1,6 +1,6 @@
 // expect: a guidance's raw_of, x0_of, eps_of and remember are const and take a level
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

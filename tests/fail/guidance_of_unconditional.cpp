@@ -1,7 +1,7 @@
 // expect: the guidance asks the network with and without a condition, and this network takes none
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/networks/unconditional.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/linear.hpp>
 

@@ -1,7 +1,7 @@
 // expect: an inlined network is asked row by row
 #include <tweedie/networks/inlined.hpp>
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

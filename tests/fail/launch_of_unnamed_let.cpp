@@ -1,5 +1,5 @@
 // expect: a formula reads a let<k> that no statement before it names
-#include <tweedie/dsl/launch.hpp>
+#include <tweedie/dsl/device/launch.hpp>
 
 using namespace tweedie;
 using namespace tweedie::symbols;

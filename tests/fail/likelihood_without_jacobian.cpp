@@ -1,8 +1,8 @@
 // expect: a likelihood needs the network's Jacobian
 #include <vector>
 
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/likelihood.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/heun.hpp>
 #include <tweedie/schedules/linear.hpp>
 

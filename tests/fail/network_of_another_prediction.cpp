@@ -1,7 +1,7 @@
 // expect: the network says that it answers another prediction than the pipeline's
 #include <tweedie/networks/gaussian_mixture.hpp>
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

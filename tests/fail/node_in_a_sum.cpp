@@ -1,6 +1,6 @@
 // expect: a form is linear: clamp(...), exp(...), product(...) and their like cannot be a term of it
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

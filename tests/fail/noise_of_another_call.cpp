@@ -1,7 +1,7 @@
 // expect: noise_from{f} asks f for noise: it is called with a tweedie::noise_request const&
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/noise_from.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

@@ -1,6 +1,6 @@
 // expect: a plan takes the grid first and then the number of evaluations
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/grids.hpp>

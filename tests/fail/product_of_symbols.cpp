@@ -1,5 +1,5 @@
 // expect: a form is linear: a symbol times a symbol is not one
-#include <tweedie/dsl/symbols.hpp>
+#include <tweedie/dsl/language/symbols.hpp>
 
 using namespace tweedie::symbols;
 

@@ -1,6 +1,6 @@
 // expect: step(...) takes statements such as x = s.alpha * x0 + s.sigma * eps
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

@@ -3,8 +3,8 @@
 // and clang++: a pipeline has a stage that is none
 // expect nvcc: inconsistent deduction for auto return type
 // nvcc -c: its own front end takes the two types
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

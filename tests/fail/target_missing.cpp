@@ -1,7 +1,7 @@
 // expect: an objective trains a network on target(level) const
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/objective.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

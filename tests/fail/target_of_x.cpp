@@ -1,7 +1,7 @@
 // expect: a parameterization's target(level) is a form over x0 and eps
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/objective.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

@@ -1,10 +1,10 @@
 // expect: a threshold that leaves eps, such as clip_x0_only, limits nothing of a sampler whose steps read eps alone
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/schedules/cosine.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 
 using namespace tweedie;
 inline constexpr auto network = [](batch const&) {};

@@ -1,8 +1,8 @@
 // expect: a weight is a function of the level
 #include <vector>
 
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/objective.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/schedules/cosine.hpp>
 
 using namespace tweedie;

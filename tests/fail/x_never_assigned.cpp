@@ -1,6 +1,6 @@
 // expect: a sampler's step assigns x, this one has a step, a first or a last that leaves it where it was
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 

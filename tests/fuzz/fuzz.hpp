@@ -7,7 +7,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <tweedie/dsl/error.hpp>
+#include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/file.hpp>
 
 /// What libFuzzer calls for every input.

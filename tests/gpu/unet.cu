@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include <tweedie/dsl/backends/cuda.hpp>
+#include <tweedie/dsl/device/backends/cuda.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/networks/unet_network.hpp>
 #include <tweedie/tweedie.hpp>

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include <tweedie/dsl/batch.hpp>
-#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/dsl/language/level.hpp>
 
 namespace product {
 

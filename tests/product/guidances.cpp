@@ -18,7 +18,7 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/noise.hpp>
+#include <tweedie/dsl/kernel/noise.hpp>
 
 #include "list.hpp"
 

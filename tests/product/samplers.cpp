@@ -17,7 +17,7 @@
 
 #include <fmt/format.h>
 
-#include <tweedie/dsl/noise.hpp>
+#include <tweedie/dsl/kernel/noise.hpp>
 #include <tweedie/pipelines/ready/recipe.hpp>
 
 #include "list.hpp"

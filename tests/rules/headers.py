@@ -15,12 +15,12 @@ import subprocess
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["dsl", "io", "networks", "pipelines", "samplers", "schedules"]
+FOLDERS = ["dsl", "guidances", "io", "networks", "pipelines", "predicts", "samplers", "schedules", "thresholds"]
 # What belongs to one compiler, or is a part of one file.
 APART = {
-    "dsl/backends/cuda.hpp": "for nvcc: tests/cuda compiles it",
-    "dsl/on_device.hpp": "for nvcc: tests/cuda compiles it",
-    "dsl/detail/noise_fill.hpp": "a part of noise_avx2.cpp and noise_avx512.cpp",
+    "dsl/device/backends/cuda.hpp": "for nvcc: tests/cuda compiles it",
+    "dsl/device/on_device.hpp": "for nvcc: tests/cuda compiles it",
+    "dsl/kernel/noise_fill.hpp": "a part of noise_avx2.cpp and noise_avx512.cpp",
     "networks/unet_body.hpp": "a part of the U-Net's source files",
 }
 

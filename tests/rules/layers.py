@@ -11,22 +11,38 @@ import sys
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 # folder: the folders that it may include, beside itself.
+BELOW_STAGES = ["dsl/language", "dsl/base"]
 LAYERS = {
-    "dsl": [],
-    "io": ["dsl"],
-    "schedules": ["dsl"],
-    "samplers": ["dsl"],
-    "networks": ["dsl", "io"],
-    "pipelines": ["dsl", "io", "schedules", "samplers", "networks"],
+    "dsl/base": [],
+    "dsl/language": ["dsl/base"],
+    "dsl/lowering": ["dsl/language", "dsl/base"],
+    "dsl/kernel": ["dsl/lowering", "dsl/language", "dsl/base"],
+    "dsl/device": ["dsl/kernel", "dsl/lowering", "dsl/base"],
+    "io": ["dsl/base"],
+    "schedules": BELOW_STAGES,
+    "samplers": BELOW_STAGES,
+    "predicts": BELOW_STAGES,
+    "guidances": BELOW_STAGES,
+    "thresholds": BELOW_STAGES,
+    "networks": ["dsl/device", *BELOW_STAGES, "io"],
+    "pipelines": ["dsl/device", "dsl/kernel", "dsl/lowering", *BELOW_STAGES, "io", "schedules", "samplers", "predicts", "guidances",
+                  "thresholds", "networks"],
 }
+
+
+def layer_of(path):
+    """The folder of the table that a file lies in; None: of none."""
+    return next((folder for folder in LAYERS if path.startswith(folder + "/")), None)
+
+
 # What is not the language's own: the files that may include it, as the beginnings of their paths.
 OTHERS = {
-    r"boost/hana/": ["pipelines/structure.hpp", "pipelines/ready/product.hpp"],
+    r"boost/hana/": ["pipelines/compiled.hpp", "pipelines/ready/product.hpp"],
     r"boost/(?!hana/)": [],
-    r"thrust/|cub/|cuda/": ["dsl/backends/thrust.cpp", "dsl/on_device.hpp"],
-    r"cuda_runtime": ["dsl/backends/cuda.hpp"],
-    r"omp\.h|tbb/": ["dsl/backends/thrust.cpp"],
-    r"immintrin\.h|arm_neon\.h": ["dsl/detail/noise_"],
+    r"thrust/|cub/|cuda/": ["dsl/device/backends/thrust.cpp", "dsl/device/on_device.hpp"],
+    r"cuda_runtime": ["dsl/device/backends/cuda.hpp"],
+    r"omp\.h|tbb/": ["dsl/device/backends/thrust.cpp"],
+    r"immintrin\.h|arm_neon\.h": ["dsl/kernel/noise_"],
     r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
     r"nlohmann/": ["io/safetensors.cpp", "networks/unet_file.cpp", "pipelines/ready/recipe_text.cpp", "tools/plot.cpp"],
     r"toml\+\+/": ["pipelines/ready/recipe_text.cpp"],
@@ -39,7 +55,7 @@ OTHERS = {
 
 def includes():
     """(path, line, what is included) of the library and its tool."""
-    for folder in [*LAYERS, "tools"]:
+    for folder in sorted({one.split("/")[0] for one in LAYERS} | {"tools"}):
         for path in sorted((SOURCE / folder).rglob("*.[hc]pp")):
             name = path.relative_to(SOURCE).as_posix()
             for number, line in enumerate(path.read_text().split("\n"), 1):
@@ -51,15 +67,15 @@ def includes():
 def main():
     wrong, seen = [], set()
     for name, line, included in includes():
-        folder = name.split("/")[0]
+        folder = layer_of(name)
         if included.startswith("tweedie/"):
-            other = included.split("/")[1]
-            if other in LAYERS and folder in LAYERS and other != folder:
+            other = layer_of(included.removeprefix("tweedie/"))
+            if other and folder and other != folder:
                 seen.add((folder, other))
                 if other not in LAYERS[folder]:
                     allowed = ", ".join([folder, *LAYERS[folder]])
                     wrong.append(f"{name}:{line}: {folder}/ includes {included}; expected {allowed} alone")
-            elif other not in LAYERS and folder in LAYERS:
+            elif folder and not other:
                 wrong.append(f"{name}:{line}: {included} was included; expected the headers that are needed")
             continue
         for pattern, places in OTHERS.items():

@@ -3,16 +3,16 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <tweedie/networks/guidance.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/guidances/guidance.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/heun.hpp>
 #include <tweedie/schedules/cosine.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 #include <type_traits>
 #include <utility>
 

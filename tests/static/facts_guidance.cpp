@@ -1,17 +1,17 @@
 // What the guidances compile to: kernels, and what these read and write.
 #include <cstddef>
-#include <tweedie/networks/guidances/apg.hpp>
-#include <tweedie/networks/guidances/autoguidance.hpp>
-#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
-#include <tweedie/networks/guidances/cfg_zero_star.hpp>
-#include <tweedie/networks/guidances/classifier.hpp>
-#include <tweedie/networks/guidances/rescaled.hpp>
-#include <tweedie/networks/guidances/two_conditions.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/guidances/apg.hpp>
+#include <tweedie/guidances/autoguidance.hpp>
+#include <tweedie/guidances/cfg_plus_plus.hpp>
+#include <tweedie/guidances/cfg_zero_star.hpp>
+#include <tweedie/guidances/classifier.hpp>
+#include <tweedie/guidances/rescaled.hpp>
+#include <tweedie/guidances/two_conditions.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 #include <utility>
 
 namespace {

@@ -1,8 +1,8 @@
 // What the solvers compile to: kernels, buffers read and written, noise.
 #include <array>
 #include <cstddef>
-#include <tweedie/networks/predicts.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/edm_stochastic.hpp>
 #include <tweedie/samplers/euler.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>

@@ -1,5 +1,5 @@
 // What a level promises without being run: a plain value, copyable to a device.
-#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/language/level.hpp>
 
 #include <type_traits>
 

@@ -4,13 +4,13 @@
 
 #include <limits>
 #include <memory>
-#include <tweedie/networks/guidances/apg.hpp>
-#include <tweedie/networks/guidances/autoguidance.hpp>
-#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
-#include <tweedie/networks/guidances/cfg_zero_star.hpp>
-#include <tweedie/networks/guidances/classifier.hpp>
-#include <tweedie/networks/guidances/rescaled.hpp>
-#include <tweedie/networks/guidances/two_conditions.hpp>
+#include <tweedie/guidances/apg.hpp>
+#include <tweedie/guidances/autoguidance.hpp>
+#include <tweedie/guidances/cfg_plus_plus.hpp>
+#include <tweedie/guidances/cfg_zero_star.hpp>
+#include <tweedie/guidances/classifier.hpp>
+#include <tweedie/guidances/rescaled.hpp>
+#include <tweedie/guidances/two_conditions.hpp>
 #include <tweedie/networks/unconditional.hpp>
 
 #include "laws_common.hpp"

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
-#include <tweedie/dsl/batch.hpp>
+#include <tweedie/dsl/language/batch.hpp>
 #include <tweedie/pipelines/state.hpp>
 #include <utility>
 #include <vector>

@@ -9,11 +9,10 @@
 #include <map>
 #include <span>
 #include <string>
+#include <tweedie/guidances/guidance.hpp>
 #include <tweedie/networks/gaussian_mixture.hpp>
-#include <tweedie/networks/guidance.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/grids/custom.hpp>
 #include <tweedie/schedules/grids/uniform.hpp>
@@ -21,6 +20,7 @@
 #include <tweedie/schedules/rectified_flow.hpp>
 #include <tweedie/schedules/scaled_linear.hpp>
 #include <tweedie/schedules/variance_exploding.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 #include <type_traits>
 #include <utility>
 #include <vector>

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/dsl/placement.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/device/placement.hpp>
 
 struct no_device final : tweedie::device_memory {
   no_device() : device_memory(nullptr) {}

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <tweedie/dsl/execute.hpp>
+#include <tweedie/dsl/device/execute.hpp>
 
 BOOST_AUTO_TEST_CASE(each_index_is_visited_once) {
   for (std::uint64_t n : {0u, 1u, 7u, 100'000u}) {

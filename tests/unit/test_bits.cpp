@@ -1,5 +1,5 @@
 // Same seed, same bits: for every batch size, thread count, system, compiler and order of ids. The
-// network is exact, its own bits are those of dsl/math.hpp.
+// network is exact, its own bits are those of dsl/base/math.hpp.
 #define BOOST_TEST_DYN_LINK
 #include <bit>
 #include <boost/test/unit_test.hpp>

@@ -6,8 +6,8 @@
 #define BOOST_TEST_DYN_LINK
 #include <array>
 #include <boost/test/unit_test.hpp>
-#include <tweedie/dsl/form.hpp>
-#include <tweedie/networks/predicts/consistency.hpp>
+#include <tweedie/dsl/language/form.hpp>
+#include <tweedie/predicts/consistency.hpp>
 #include <tweedie/samplers/consistency.hpp>
 #include <tweedie/schedules/edm.hpp>
 #include <tweedie/schedules/grids/karras.hpp>

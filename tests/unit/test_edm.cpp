@@ -2,8 +2,8 @@
 // network sees.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
-#include <tweedie/dsl/form.hpp>
-#include <tweedie/networks/predicts/edm.hpp>
+#include <tweedie/dsl/language/form.hpp>
+#include <tweedie/predicts/edm.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/heun.hpp>
 #include <tweedie/schedules/edm.hpp>

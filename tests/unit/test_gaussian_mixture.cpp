@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 #include <tweedie/networks/gaussian_mixture.hpp>
-#include <tweedie/networks/predicts.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/linear.hpp>
 #include <tweedie/schedules/rectified_flow.hpp>

@@ -3,7 +3,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <bit>
 #include <boost/test/unit_test.hpp>
-#include <tweedie/networks/predicts/edm.hpp>
+#include <tweedie/predicts/edm.hpp>
 #include <tweedie/samplers/ddim.hpp>
 
 #include "guidance_common.hpp"

@@ -1,7 +1,7 @@
 // The 16-bit floats: every pattern, against definitions written in long double and against the
 // processor's own conversions.
 #define BOOST_TEST_DYN_LINK
-#include <tweedie/dsl/half.hpp>
+#include <tweedie/dsl/base/half.hpp>
 
 #include <bit>
 #include <boost/test/unit_test.hpp>

@@ -1,12 +1,12 @@
 // A network that is a part of the step's kernel gives the bits that it gives when it is called.
 #include <boost/test/unit_test.hpp>
 #include <memory>
-#include <tweedie/networks/guidances/classifier.hpp>
-#include <tweedie/networks/guidances/two_conditions.hpp>
-#include <tweedie/networks/predicts/edm.hpp>
+#include <tweedie/guidances/classifier.hpp>
+#include <tweedie/guidances/two_conditions.hpp>
 #include <tweedie/networks/unconditional.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/pipelines/explain.hpp>
+#include <tweedie/predicts/edm.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ancestral_learned.hpp>
 #include <tweedie/samplers/ddim.hpp>

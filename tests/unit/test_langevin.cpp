@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <numbers>
-#include <tweedie/dsl/noise.hpp>
+#include <tweedie/dsl/kernel/noise.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/annealed_langevin.hpp>
 #include <tweedie/samplers/euler_maruyama.hpp>

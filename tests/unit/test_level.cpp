@@ -1,4 +1,4 @@
-#include <tweedie/dsl/level.hpp>
+#include <tweedie/dsl/language/level.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>

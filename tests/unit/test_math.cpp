@@ -1,7 +1,7 @@
 // The library's own transcendental functions against long double ones, and where the answer is no
 // ordinary number.
 #define BOOST_TEST_DYN_LINK
-#include <tweedie/dsl/math.hpp>
+#include <tweedie/dsl/base/math.hpp>
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>

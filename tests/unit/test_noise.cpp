@@ -1,7 +1,7 @@
 // Noise: the cipher's published answers, the same bits from every build, and normals that look
 // normal.
 #define BOOST_TEST_DYN_LINK
-#include <tweedie/dsl/noise.hpp>
+#include <tweedie/dsl/kernel/noise.hpp>
 
 #include <algorithm>
 #include <array>

@@ -4,8 +4,8 @@
 #include <boost/test/unit_test.hpp>
 #include <limits>
 #include <numeric>
-#include <tweedie/networks/predicts/edm.hpp>
 #include <tweedie/pipelines/objective.hpp>
+#include <tweedie/predicts/edm.hpp>
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/edm.hpp>
 #include <tweedie/schedules/linear.hpp>

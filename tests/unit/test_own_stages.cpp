@@ -41,7 +41,7 @@ template <class F> std::string sentence_of(F change) {
     any_stages stages = forget_stages(pipeline_.stage_set());
     change(stages);
     any_plan const plan = build_plan(stages, forget_network(pipeline_.network()),
-                             grids::uniform{}.levels(schedule, 4), {}, {});
+                                     grids::uniform{}.levels(schedule, 4), {}, {});
     plan.sample({.shape = {1, 2}});
   });
 }
@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(what_is_there_may_be_read) {
   auto const typed = p.plan(3).sample({.shape = {1, 2}}, given);
   auto const schedule = std::get<0>(p.stages);
   any_plan const plan = build_plan(forget_stages(p.stage_set()), forget_network(p.network()),
-                           grids::uniform{}.levels(schedule, 3), {}, {});
+                                   grids::uniform{}.levels(schedule, 3), {}, {});
   BOOST_TEST((plan.sample({.shape = {1, 2}}, given).data == typed.data));
 }
 

@@ -7,9 +7,9 @@
 #include <limits>
 #include <memory>
 #include <thread>
-#include <tweedie/networks/guidances/autoguidance.hpp>
-#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
-#include <tweedie/networks/guidances/classifier.hpp>
+#include <tweedie/guidances/autoguidance.hpp>
+#include <tweedie/guidances/cfg_plus_plus.hpp>
+#include <tweedie/guidances/classifier.hpp>
 #include <tweedie/networks/unconditional.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/pipelines/noise_from.hpp>

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/stage_format.hpp>
+#include <tweedie/dsl/language/stage_format.hpp>
 #include <tweedie/pipelines/ready/programs.hpp>
 #include <tweedie/pipelines/ready/recipe.hpp>
 #include <tweedie/tweedie.hpp>

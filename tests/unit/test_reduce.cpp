@@ -2,8 +2,8 @@
 // exactly against a sorted row; and that neither way of selecting, thread nor neighbour changes
 // them.
 #define BOOST_TEST_DYN_LINK
-#include <tweedie/dsl/noise.hpp>
-#include <tweedie/dsl/reduce.hpp>
+#include <tweedie/dsl/kernel/noise.hpp>
+#include <tweedie/dsl/kernel/reduce.hpp>
 
 #include <algorithm>
 #include <bit>

@@ -423,10 +423,9 @@ BOOST_AUTO_TEST_CASE(what_euler_maruyama_refuses) {
     std::vector<level> levels;
     for (double t : times) levels.push_back(schedule.at(t));
     return sentence([&] {
-      build_plan(
-          forget_stages(
-              (schedule | predicts::v{} | samplers::euler_maruyama{} | silent).stage_set()),
-          forget_network(silent), levels, {}, {});
+      build_plan(forget_stages(
+                     (schedule | predicts::v{} | samplers::euler_maruyama{} | silent).stage_set()),
+                 forget_network(silent), levels, {}, {});
     });
   };
   schedules::continuous::linear const vp;

@@ -3,8 +3,8 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-#include <tweedie/dsl/execute.hpp>
-#include <tweedie/dsl/spy.hpp>
+#include <tweedie/dsl/device/execute.hpp>
+#include <tweedie/dsl/device/spy.hpp>
 #include <tweedie/tweedie.hpp>
 
 #include "tiny_mlp.hpp"

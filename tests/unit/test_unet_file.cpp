@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include <tweedie/dsl/half.hpp>
+#include <tweedie/dsl/base/half.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/networks/unet_network.hpp>
 

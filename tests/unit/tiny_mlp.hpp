@@ -2,7 +2,7 @@
 // hosts and devices.
 #pragma once
 
-#include <tweedie/dsl/math.hpp>
+#include <tweedie/dsl/base/math.hpp>
 #include <tweedie/networks/inlined.hpp>
 
 /// out = second tanh(first x + of_level + of_label): the threads of a row share the hidden layer.

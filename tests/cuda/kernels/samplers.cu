@@ -1,9 +1,8 @@
 // Every sampler of samplers/, over v, classifier-free guidance and a clip.
 #include "../kernels.hpp"
 
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/thresholds.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ancestral_learned.hpp>
 #include <tweedie/samplers/annealed_langevin.hpp>
@@ -27,6 +26,7 @@
 #include <tweedie/samplers/tableaux.hpp>
 #include <tweedie/samplers/unipc_2.hpp>
 #include <tweedie/schedules/cosine.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 
 using namespace tweedie;
 

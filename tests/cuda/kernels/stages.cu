@@ -2,23 +2,23 @@
 // noised samples, a training example, the weights' average.
 #include "../kernels.hpp"
 
-#include <tweedie/networks/guidances/apg.hpp>
-#include <tweedie/networks/guidances/cfg_plus_plus.hpp>
-#include <tweedie/networks/guidances/cfg_zero_star.hpp>
-#include <tweedie/networks/guidances/classifier.hpp>
-#include <tweedie/networks/guidances/rescaled.hpp>
-#include <tweedie/networks/guidances/two_conditions.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/predicts/edm.hpp>
-#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/guidances/apg.hpp>
+#include <tweedie/guidances/cfg_plus_plus.hpp>
+#include <tweedie/guidances/cfg_zero_star.hpp>
+#include <tweedie/guidances/classifier.hpp>
+#include <tweedie/guidances/rescaled.hpp>
+#include <tweedie/guidances/two_conditions.hpp>
 #include <tweedie/pipelines/objective.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/edm.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
 #include <tweedie/samplers/replacement.hpp>
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/edm.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 
 using namespace tweedie;
 

@@ -1,11 +1,10 @@
 // See plans.hpp.
 #include "plans.hpp"
 
-#include <tweedie/networks/guidances/classifier.hpp>
-#include <tweedie/networks/predicts.hpp>
-#include <tweedie/networks/predicts/edm.hpp>
-#include <tweedie/networks/thresholds.hpp>
+#include <tweedie/guidances/classifier.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/edm.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/dpmpp_2m.hpp>
@@ -15,6 +14,7 @@
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/edm.hpp>
 #include <tweedie/schedules/linear.hpp>
+#include <tweedie/thresholds/thresholds.hpp>
 #include "../../unit/tiny_mlp.hpp"
 
 using namespace tweedie;

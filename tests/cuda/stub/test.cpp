@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include <tweedie/dsl/backends/cuda.hpp>
-#include <tweedie/dsl/error.hpp>
-#include <tweedie/networks/predicts.hpp>
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/device/backends/cuda.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
+#include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/schedules/cosine.hpp>
 
