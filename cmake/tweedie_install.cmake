@@ -11,7 +11,8 @@ foreach(folder dsl schedules samplers predicts guidances thresholds networks pip
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie
           FILES_MATCHING PATTERN "*.hpp" PATTERN ${excluded} EXCLUDE PATTERN "recipes" EXCLUDE)
 endforeach()
-install(FILES ${PROJECT_SOURCE_DIR}/pipelines/ready/tweedie.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie)
+install(FILES ${TWEEDIE_INCLUDE}/tweedie/tweedie.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie)
+install(DIRECTORY ${TWEEDIE_INCLUDE}/tweedie/generated DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie)
 
 # What was not built, as after `make demo`, is built now.
 set(libraries "")

@@ -11,7 +11,7 @@ file(MAKE_DIRECTORY ${TWEEDIE_INCLUDE}/tweedie)
 foreach(folder dsl schedules samplers predicts guidances thresholds networks pipelines io)
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${TWEEDIE_INCLUDE}/tweedie/${folder} SYMBOLIC)
 endforeach()
-file(CREATE_LINK ${PROJECT_SOURCE_DIR}/pipelines/ready/tweedie.hpp ${TWEEDIE_INCLUDE}/tweedie/tweedie.hpp SYMBOLIC)
+include(tweedie_generated)
 
 find_package(Boost 1.74 REQUIRED)  # headers: Hana
 find_package(fmt REQUIRED)

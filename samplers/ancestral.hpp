@@ -4,6 +4,8 @@
 //   mean = (alpha_s beta_ts / sigma_t^2) x0 + (alpha_ts sigma_s^2 / sigma_t^2) x_t
 //   variance: beta_ts, or beta-tilde = sigma_s^2 beta_ts / sigma_t^2
 //   alpha_ts = alpha_t / alpha_s,  beta_ts = sigma_t^2 - alpha_ts^2 sigma_s^2
+//
+// name: ancestral = ancestral{} | Ancestral sampling (Ho et al. 2020, Algorithm 2)
 #pragma once
 
 #include <cmath>

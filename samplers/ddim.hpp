@@ -5,6 +5,9 @@
 //   beta_ts = sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2
 //
 // The paper's alpha is DDPM's alpha-bar: its square root is alpha here.
+//
+// name: ddim = ddim{} | DDIM (Song et al. 2021)
+// name: ddim_eta = ddim_eta{} | DDIM with eta, 1 by default
 #pragma once
 
 #include <cmath>

@@ -5,10 +5,13 @@
 //   x_s = (alpha_s / alpha_t) x_t - sigma_s (e^h - 1) eps(x_m, m)
 //
 // h = lambda_s - lambda_t, lambda = ln(alpha / sigma).
+//
+// name: dpm_solver_2 = dpm_solver_2{} | DPM-Solver-2 (Lu et al. 2022, DPM-Solver, Algorithm 1)
 #pragma once
 
 #include <cmath>
 
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/samplers/step_length.hpp>

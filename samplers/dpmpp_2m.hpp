@@ -7,6 +7,8 @@
 //
 // r is the level before t. q is that of the step that the slope is followed for, which is h unless
 // h is much longer than the step before (samplers/step_length.hpp).
+//
+// name: dpmpp_2m = dpmpp_2m{} | DPM-Solver++ 2M (Lu et al. 2022)
 #pragma once
 
 #include <cmath>

@@ -9,6 +9,9 @@
 //
 // dpmpp_3m_published is the authors' code, and so k-diffusion's and diffusers': it has half of D_2,
 // the divided difference itself. That is of order 2.
+//
+// name: dpmpp_3m = dpmpp_3m{} | DPM-Solver++ 3M (Lu et al. 2022)
+// name: dpmpp_3m_published = dpmpp_3m_published{} | DPM-Solver++ 3M as published in code
 #pragma once
 
 #include <cmath>

@@ -7,6 +7,8 @@
 //
 // Noise is added by the kernel before, both evaluations are heun's. gamma = 0 is heun, but for
 // noise that is drawn and not used.
+//
+// name: edm_stochastic = edm_stochastic{}
 #pragma once
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/samplers/step_length.hpp>

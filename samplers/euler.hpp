@@ -1,6 +1,8 @@
 // The probability-flow ODE by Euler's method (Song et al. 2021; Karras et al. 2022, section 3).
 //
 // In u = x / alpha and rho = sigma / alpha it is du/drho = eps, whatever the schedule.
+//
+// name: euler = euler{} | Euler's method on the probability flow
 #pragma once
 
 #include <tweedie/dsl/language/stage.hpp>

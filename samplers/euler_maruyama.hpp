@@ -6,6 +6,8 @@
 //
 // f = alpha' / alpha and g^2 = 2 sigma (sigma' - f sigma) of the level t: time is the schedule's
 // own, so any schedule's SDE is meant. The last step is x = alpha x0.
+//
+// name: euler_maruyama = euler_maruyama{} | The reverse SDE by Euler-Maruyama (Song et al. 2021)
 #pragma once
 
 #include <algorithm>

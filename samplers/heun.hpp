@@ -7,6 +7,8 @@
 // Slope and variable are bounded at both ends of every schedule. In rho = sigma / alpha, as the
 // paper has it (samplers/heun_in_rho.hpp), a step from alpha = 0.00005, where the cosine table
 // ends, is 20,000 long.
+//
+// name: heun = heun{} | Heun's method, in theta
 #pragma once
 
 #include <tweedie/dsl/language/stage.hpp>

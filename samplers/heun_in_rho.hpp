@@ -4,6 +4,8 @@
 // In u = x / alpha and rho = sigma / alpha, their x and sigma, the probability-flow ODE is du/drho
 // = eps, whatever the schedule. These are k-diffusion's and diffusers' numbers. rho has no bound
 // where alpha goes to 0: samplers/heun.hpp is the same method in a variable that has.
+//
+// name: heun_in_rho = heun_in_rho{} | Heun's method in rho (Karras et al. 2022, Algorithm 1)
 #pragma once
 
 #include <tweedie/dsl/language/stage.hpp>

@@ -7,6 +7,8 @@
 // l_i are Lagrange's polynomials through the last slopes' rho. Where a step is more than twice as
 // long as the one before, as in few steps from the clean end on, it is Euler's: the polynomials
 // would grow with the square of how far they are followed.
+//
+// name: lms_3 = lms_3{} | Linear multistep of order 3 (LMS)
 #pragma once
 
 #include <array>

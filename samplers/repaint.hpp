@@ -13,6 +13,7 @@
 
 #include <tweedie/dsl/base/apply.hpp>
 #include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/samplers/replacement.hpp>
 
 namespace tweedie::samplers {

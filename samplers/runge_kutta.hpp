@@ -10,6 +10,11 @@
 //
 // One evaluation and one kernel per k_i. What a tableau of samplers/tableaux.hpp has as 0 is absent
 // from the kernels, an unused last slope from the step.
+//
+// name: midpoint = runge_kutta<tableaux::midpoint>{} | The midpoint method: a tableau is data
+// name: ralston = runge_kutta<tableaux::ralston>{} | Ralston's method
+// name: kutta_3 = runge_kutta<tableaux::kutta_3>{} | Kutta's method of order 3
+// name: rk4 = runge_kutta<tableaux::rk4>{} | Runge-Kutta 4
 #pragma once
 
 #include <array>
@@ -20,6 +25,7 @@
 #include <utility>
 
 #include <tweedie/dsl/base/apply.hpp>
+#include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/samplers/tableaux.hpp>

@@ -8,6 +8,8 @@
 //
 // r is the level before t; q is bounded as dpmpp_2m's. eta = 1 is the reverse SDE, the paper's; eta
 // = 0 is dpmpp_2m (which, as a type, draws no noise).
+//
+// name: sde_dpmpp_2m = sde_dpmpp_2m{} | SDE-DPM-Solver++ 2M (Lu et al. 2022)
 #pragma once
 
 #include <cmath>

@@ -12,6 +12,8 @@
 // cancelled there. Corrector and next predictor are one form.
 //
 // The paper's order of accuracy is p + 1 = 3 (Corollary 3.2).
+//
+// name: unipc_2 = unipc_2{} | UniPC of order 2, predictor and corrector (Zhao et al. 2023)
 #pragma once
 
 #include <cmath>

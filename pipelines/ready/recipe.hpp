@@ -24,6 +24,7 @@
 
 #include <tweedie/pipelines/plan_builder.hpp>
 #include <tweedie/pipelines/ready/stages.hpp>
+#include <tweedie/samplers/ddim.hpp>
 
 namespace tweedie::ready {
 
@@ -40,7 +41,7 @@ struct recipe {
   guidance_choice guidance;
   std::optional<interval> within;
   threshold_choice threshold;
-  sampler_choice sampler;
+  sampler_choice sampler = tweedie::samplers::ddim{};
   int resamplings = 0;  ///< of RePaint around the sampler; 0: no inpainting. Not in the text.
   grid_choice grid;
   int steps = 50;

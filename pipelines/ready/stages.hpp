@@ -1,39 +1,25 @@
-// The stages that have a name at run time: the lists behind recipes and the command line. A new
-// stage is one line here.
+// The stages that have a name at run time: the lists behind recipes and the command line. A sampler
+// says its name in its own header (`// name: ddim = ddim{}`); another new stage is one line here.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include <tweedie/generated/samplers.hpp>
 #include <tweedie/guidances/apg.hpp>
 #include <tweedie/guidances/cfg_plus_plus.hpp>
 #include <tweedie/guidances/cfg_zero_star.hpp>
 #include <tweedie/guidances/guidance.hpp>
 #include <tweedie/guidances/rescaled.hpp>
 #include <tweedie/pipelines/evaluation.hpp>
+#include <tweedie/pipelines/ready/named.hpp>
 #include <tweedie/predicts/edm.hpp>
 #include <tweedie/predicts/predicts.hpp>
-#include <tweedie/samplers/ancestral.hpp>
-#include <tweedie/samplers/ddim.hpp>
-#include <tweedie/samplers/dpm_solver_2.hpp>
-#include <tweedie/samplers/dpmpp_2m.hpp>
-#include <tweedie/samplers/dpmpp_3m.hpp>
-#include <tweedie/samplers/edm_stochastic.hpp>
-#include <tweedie/samplers/euler.hpp>
-#include <tweedie/samplers/euler_maruyama.hpp>
-#include <tweedie/samplers/heun.hpp>
-#include <tweedie/samplers/heun_in_rho.hpp>
-#include <tweedie/samplers/lms_3.hpp>
-#include <tweedie/samplers/runge_kutta.hpp>
-#include <tweedie/samplers/sde_dpmpp_2m.hpp>
-#include <tweedie/samplers/unipc_2.hpp>
 #include <tweedie/schedules/cosine.hpp>
 #include <tweedie/schedules/edm.hpp>
 #include <tweedie/schedules/grids.hpp>
@@ -45,23 +31,6 @@
 #include <tweedie/thresholds/thresholds.hpp>
 
 namespace tweedie::ready {
-
-/// A stage under the name that it has at run time.
-template <class T> struct named {
-  char const* name;
-  T value;
-};
-template <class T> named(char const*, T) -> named<T>;
-
-/// One of several types of stage.
-template <class... T> using named_stages = std::tuple<named<T>...>;
-namespace detail {
-template <class List> struct variant_of;
-template <class... T> struct variant_of<std::tuple<named<T>...>> {
-  using type = std::variant<T...>;
-};
-}  // namespace detail
-template <class List> using any_of = typename detail::variant_of<std::remove_const_t<List>>::type;
 
 inline auto const schedules =
     std::tuple{named{"cosine", tweedie::schedules::cosine{}},
@@ -107,27 +76,6 @@ inline auto const thresholds =
     std::tuple{named{"none", no_threshold{}}, named{"clip", tweedie::thresholds::clip{}},
                named{"clip_x0_only", tweedie::thresholds::clip_x0_only{}},
                named{"dynamic", tweedie::thresholds::dynamic{}}};
-
-inline auto const samplers =
-    std::tuple{named{"ddim", tweedie::samplers::ddim{}},
-               named{"ddim_eta", tweedie::samplers::ddim_eta{}},
-               named{"ancestral", tweedie::samplers::ancestral{}},
-               named{"euler", tweedie::samplers::euler{}},
-               named{"heun", tweedie::samplers::heun{}},
-               named{"heun_in_rho", tweedie::samplers::heun_in_rho{}},
-               named{"midpoint", tweedie::samplers::runge_kutta<tableaux::midpoint>{}},
-               named{"ralston", tweedie::samplers::runge_kutta<tableaux::ralston>{}},
-               named{"kutta_3", tweedie::samplers::runge_kutta<tableaux::kutta_3>{}},
-               named{"rk4", tweedie::samplers::runge_kutta<tableaux::rk4>{}},
-               named{"dpm_solver_2", tweedie::samplers::dpm_solver_2{}},
-               named{"dpmpp_2m", tweedie::samplers::dpmpp_2m{}},
-               named{"dpmpp_3m", tweedie::samplers::dpmpp_3m{}},
-               named{"dpmpp_3m_published", tweedie::samplers::dpmpp_3m_published{}},
-               named{"unipc_2", tweedie::samplers::unipc_2{}},
-               named{"lms_3", tweedie::samplers::lms_3{}},
-               named{"sde_dpmpp_2m", tweedie::samplers::sde_dpmpp_2m{}},
-               named{"euler_maruyama", tweedie::samplers::euler_maruyama{}},
-               named{"edm_stochastic", tweedie::samplers::edm_stochastic{}}};
 
 using schedule_choice = any_of<decltype(schedules)>;
 using grid_choice = any_of<decltype(grids)>;

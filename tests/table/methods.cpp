@@ -45,26 +45,7 @@ int main() {
   auto const classifier = mixture.classifier_gradient();
   images const pictures{{1, 1}, {0.5f}};
 
-  // Ancestral sampling (Ho et al. 2020, Algorithm 2) | ancestral
-  row(vp | v | samplers::ancestral{} | network);
-  // DDIM (Song et al. 2021) | ddim
-  row(vp | v | samplers::ddim{} | network);
-  // DDIM with eta | ddim_eta
-  row(vp | v | samplers::ddim_eta{.eta = 0.3} | network);
-  // Euler's method on the probability flow | euler
-  row(vp | v | samplers::euler{} | network);
-  // Heun's method, in theta | heun
-  row(vp | v | samplers::heun{} | network);
-  // Heun's method in rho (Karras et al. 2022, Algorithm 1) | heun_in_rho
-  row(vp | v | samplers::heun_in_rho{} | network);
-  // The midpoint method: a tableau is data | midpoint
-  row(vp | v | samplers::runge_kutta<tableaux::midpoint>{} | network);
-  // Ralston's method | ralston
-  row(vp | v | samplers::runge_kutta<tableaux::ralston>{} | network);
-  // Kutta's method of order 3 | kutta_3
-  row(vp | v | samplers::runge_kutta<tableaux::kutta_3>{} | network);
-  // Runge-Kutta 4 | rk4
-  row(vp | v | samplers::runge_kutta<tableaux::rk4>{} | network);
+#include <sampler_rows.inc>  // those that samplers/*.hpp name themselves
   // Adaptive steps, Bogacki-Shampine 3(2) | adaptive_23
   row(5, [&] {
     return (vp | v | samplers::adaptive<tableaux::bogacki_shampine>{.tolerance = 1e-3} | network)
@@ -75,22 +56,6 @@ int main() {
     return (vp | v | samplers::adaptive<tableaux::dormand_prince>{.tolerance = 1e-4} | network)
         .sample({.shape = {4, 1}});
   });
-  // DPM-Solver++ 2M (Lu et al. 2022) | dpmpp_2m
-  row(vp | v | samplers::dpmpp_2m{} | network);
-  // DPM-Solver++ 3M (Lu et al. 2022) | dpmpp_3m
-  row(vp | v | samplers::dpmpp_3m{} | network);
-  // DPM-Solver++ 3M as published in code | dpmpp_3m_published
-  row(vp | v | samplers::dpmpp_3m_published{} | network);
-  // DPM-Solver-2 (Lu et al. 2022, DPM-Solver, Algorithm 1) | dpm_solver_2
-  row(vp | v | samplers::dpm_solver_2{} | network);
-  // Linear multistep of order 3 (LMS) | lms_3
-  row(vp | v | samplers::lms_3{} | network);
-  // UniPC of order 2, predictor and corrector (Zhao et al. 2023) | unipc_2
-  row(vp | v | samplers::unipc_2{} | network);
-  // SDE-DPM-Solver++ 2M (Lu et al. 2022) | sde_dpmpp_2m
-  row(vp | v | samplers::sde_dpmpp_2m{} | network);
-  // The reverse SDE by Euler-Maruyama (Song et al. 2021) | euler_maruyama
-  row(vp | v | samplers::euler_maruyama{} | network);
   // EDM with churn (Karras et al. 2022, Algorithm 2) | edm_stochastic
   row(schedules::edm{} | v | samplers::edm_stochastic{} | network);
   // EDM preconditioning and input scaling (Karras et al. 2022, table 1) | edm

@@ -1,7 +1,7 @@
 """docs/methods.md from methods.cpp, the kernels that its program counts, and the numbers that the tests recorded.
 
-    table.py --program P --numbers FOLDER --table docs/methods.md            writes the table
-    table.py --program P --numbers FOLDER --table docs/methods.md --check    holds it to them
+    table.py --program P --numbers FOLDER --rows R --table docs/methods.md            writes the table
+    table.py --program P --numbers FOLDER --rows R --table docs/methods.md --check    holds it to them
 
 With --check the methods, lines, kernels and tests must be the same and the numbers within 5 percent, those below 1e-4,
 which are rounding, within a factor of 2: another compiler has other last bits. Exit code 77: the numbers have not been recorded, since the unit tests did not run before.
@@ -16,8 +16,8 @@ import sys
 HEAD = """# The methods of the field
 
 Each is one line; `kernels` are those after each evaluation of the network in a step, as the compiler made them. The tests
-in the last column but one record the number beside them; this table is made of
-[tests/table/methods.cpp](../tests/table/methods.cpp) and held to it by the test `docs.methods`. The mixture of Gaussians,
+in the last column but one record the number beside them; this table is made of the
+headers of samplers and of [tests/table/methods.cpp](../tests/table/methods.cpp), and held to it by the test `docs.methods`. The mixture of Gaussians,
 whose network is exact, is the truth behind almost all numbers; in the lines `vp` is `schedules::continuous::linear{}`, `v` is
 `predicts::v{}`, `network` any network.
 
@@ -26,8 +26,9 @@ whose network is exact, is the truth behind almost all numbers; in the lines `vp
 """
 
 
-def rows_of(source):
-    text = source[source.index("int main()"):]
+def rows_of(source, of_headers):
+    text = source[source.index("int main()"):].replace("#include <sampler_rows.inc>  // those that samplers/*.hpp name themselves\n",
+                                                       of_headers)
     for match in re.finditer(r"  // (.*?) \| ([\w ,]+)\n  row\((.*?)\);\n(?=  // |\})", text, re.S):
         method, keys, line = match.group(1), match.group(2), " ".join(match.group(3).split()).replace(") .", ").").replace("} .", "}.")
         inside = re.match(r"\d+, \[&\] \{ (?:return )?(.*?);? \}$", line)
@@ -47,7 +48,7 @@ def recorded(folder, key):
 def table(args):
     here = os.path.dirname(os.path.abspath(__file__))
     kernels = subprocess.run([args.program], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
-    rows = list(rows_of(open(os.path.join(here, "methods.cpp")).read()))
+    rows = list(rows_of(open(os.path.join(here, "methods.cpp")).read(), open(args.rows).read()))
     if len(rows) != len(kernels):
         sys.exit(f"{len(rows)} rows were read in methods.cpp, its program printed {len(kernels)}")
     missing = [key for _, keys, _ in rows for key in keys if recorded(args.numbers, key) is None]
@@ -78,6 +79,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--numbers", required=True)
+    parser.add_argument("--rows", required=True, help="sampler_rows.inc, which CMake makes of samplers/*.hpp")
     parser.add_argument("--table", required=True)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()

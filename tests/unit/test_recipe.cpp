@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(mistakes_are_sentences) {
   };
   for (mistake const& m : std::vector<mistake>{
            {"sampler = \"hoin\"",
-            "recipe 'r.toml': sampler 'hoin' was given; expected one of: ddim"},
+            "recipe 'r.toml': sampler 'hoin' was given; expected one of: ancestral, ddim"},
            {"sampler = \"hoin\"", "did you mean heun?"},
            {"", "the key 'sampler' is missing"},
            {"sampler = \"ddim\"\n[" + std::string(1, '\0'),
