@@ -25,7 +25,11 @@
 #include <utility>
 #include <vector>
 
+#include "common.hpp"
+
 namespace laws {
+
+using common::contains, common::equal_bits, common::says, common::sentence;
 
 using namespace tweedie;
 using networks::gaussian_mixture;
@@ -216,20 +220,6 @@ double numbers_differ(A const& a, B const& b, Difference difference) {
       });
     });
   return r;
-}
-
-/// The message of the library's error that f throws.
-template <class F> std::string sentence(F f) {
-  try {
-    f();
-  } catch (error const& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
-inline bool contains(std::string const& text, std::string const& part) {
-  return text.find(part) != std::string::npos;
 }
 
 inline double largest_difference(std::span<float const> a, std::span<float const> b) {

@@ -13,6 +13,9 @@
 #include <tweedie/schedules/variance_exploding.hpp>
 #include <vector>
 
+#include "common.hpp"
+
+using common::sentence;
 using namespace tweedie;
 using networks::gaussian_mixture;
 
@@ -32,15 +35,6 @@ std::vector<level> some_levels() {
 void near(double value, double expected, double tolerance) {
   BOOST_TEST(std::abs(value - expected) <= tolerance * (1 + std::abs(expected)),
              value << " is not " << expected << " within " << tolerance);
-}
-
-template <class F> std::string sentence(F f) {
-  try {
-    f();
-  } catch (error const& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
 }
 
 }  // namespace

@@ -15,6 +15,9 @@
 #include <tweedie/schedules/variance_exploding.hpp>
 #include <vector>
 
+#include "common.hpp"
+
+using common::sentence;
 using namespace tweedie;
 namespace continuous = schedules::continuous;
 
@@ -45,15 +48,6 @@ void equal(std::vector<double> const& given, std::vector<double> const& expected
 void close(double value, double expected, double relative) {
   BOOST_TEST(std::abs(value - expected) <= relative * std::abs(expected),
              value << " is not " << expected << " within " << relative);
-}
-
-template <class F> std::string sentence(F f) {
-  try {
-    f();
-  } catch (error const& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
 }
 
 schedules::linear const table;

@@ -96,11 +96,6 @@ struct counted {
   }
 };
 
-void says(std::string const& text, std::initializer_list<char const*> parts) {
-  for (char const* part : parts)
-    BOOST_TEST(contains(text, part), '"' << text << "\" does not say " << part);
-}
-
 }  // namespace
 
 // eps(x) - sigma grad log p(y|x) = eps(x|y): Bayes.

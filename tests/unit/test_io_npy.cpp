@@ -1,7 +1,9 @@
+#include "common.hpp"
 #include "test_io_common.hpp"
 
 #include <tweedie/io/npy.hpp>
 
+using common::equal_bits;
 using namespace io_test;
 namespace io = tweedie::io;
 
@@ -34,10 +36,10 @@ BOOST_AUTO_TEST_CASE(round_trip) {
     for (std::size_t i = 0; i < elements.size(); ++i) elements[i] = 0.1f - static_cast<float>(i);
     io::write_npy(place / "a", shape, elements);
     auto const back = io::read_npy(place / "a");
-    BOOST_TEST((back.shape == shape));
-    BOOST_TEST((std::get<std::vector<float>>(back.data) == elements));
-    BOOST_TEST((back.floats() == elements));
-    BOOST_TEST((io::read_file(place / "a") == io::to_npy(shape, elements)));
+    BOOST_TEST(equal_bits(back.shape, shape));
+    BOOST_TEST(equal_bits(std::get<std::vector<float>>(back.data), elements));
+    BOOST_TEST(equal_bits(back.floats(), elements));
+    BOOST_TEST(equal_bits(io::read_file(place / "a"), io::to_npy(shape, elements)));
   }
 }
 
@@ -58,21 +60,21 @@ BOOST_AUTO_TEST_CASE(other_types_and_versions) {
   auto const bytes = parse(with_header(header_of("'|u1'", "False", "(3,)"), "\x01\x02\xff"));
   BOOST_TEST(
       (std::get<std::vector<std::uint8_t>>(bytes.data) == std::vector<std::uint8_t>{1, 2, 255}));
-  BOOST_TEST((bytes.floats() == std::vector<float>{1, 2, 255}));
+  BOOST_TEST(equal_bits(bytes.floats(), std::vector<float>{1, 2, 255}));
   auto const truths =
       parse(with_header(header_of("'|b1'", "False", "(2,)"), std::string("\1\0", 2)));
-  BOOST_TEST((truths.floats() == std::vector<float>{1, 0}));
+  BOOST_TEST(equal_bits(truths.floats(), std::vector<float>{1, 0}));
   check_error([] { parse(with_header(header_of("'|b1'", "False", "(1,)"), "\x02")); },
               {"neither 0 nor 1"});
   std::string const half("\0\0\0\0\0\0\xe0\x3f", 8);
   for (int version : {1, 2, 3}) {
     auto const wide = parse(with_header(header_of("'<f8'", "False", "()"), half, version));
-    BOOST_TEST((std::get<std::vector<double>>(wide.data) == std::vector<double>{0.5}));
+    BOOST_TEST(equal_bits(std::get<std::vector<double>>(wide.data), std::vector<double>{0.5}));
   }
   // Double quotes, no last comma, another order: all of them are Python.
   auto const python =
       parse(with_header(R"({"shape":(1, 1),"descr":"<f8","fortran_order":False})", half));
-  BOOST_TEST((python.shape == io::extents{1, 1}));
+  BOOST_TEST(equal_bits(python.shape, io::extents{1, 1}));
 }
 
 BOOST_AUTO_TEST_CASE(truncated_and_flipped) {

@@ -1,3 +1,4 @@
+#include "common.hpp"
 #include "test_io_common.hpp"
 
 #include <zlib.h>
@@ -6,6 +7,7 @@
 #include <limits>
 #include <tweedie/io/png.hpp>
 
+using common::equal_bits;
 using namespace io_test;
 namespace io = tweedie::io;
 
@@ -77,11 +79,11 @@ buffer png_of(head const& of, buffer const& raw, buffer const& before = {}) {
 BOOST_AUTO_TEST_CASE(every_byte_comes_back) {
   std::vector<float> gray(256);
   for (int i = 0; i < 256; ++i) gray[static_cast<std::size_t>(i)] = value_of(i);
-  BOOST_TEST((drawn(gray, {1, 1, 16, 16}).values == gray));
+  BOOST_TEST(equal_bits(drawn(gray, {1, 1, 16, 16}).values, gray));
   std::vector<float> colours;
   for (int i = 0; i < 3 * 5 * 7; ++i) colours.push_back(value_of(i * 2));
   auto const back = drawn(colours, {1, 3, 5, 7});
-  BOOST_TEST((back.values == colours));
+  BOOST_TEST(equal_bits(back.values, colours));
   BOOST_TEST(back.shape.channels == 3u);
   BOOST_TEST(back.shape.height == 5u);
   BOOST_TEST(back.shape.width == 7u);
@@ -112,16 +114,17 @@ BOOST_AUTO_TEST_CASE(a_layout_follows_the_count) {
     auto const shape = drawn(std::vector<float>(count), {count, 1, 1, 1}, layout).shape;
     return std::pair(shape.height, shape.width);
   };
-  BOOST_TEST((shape_of(9, {}) == std::pair<std::size_t, std::size_t>(3, 3)));
-  BOOST_TEST((shape_of(10, {}) == std::pair<std::size_t, std::size_t>(3, 4)));
-  BOOST_TEST((shape_of(10, {.rows = 2}) == std::pair<std::size_t, std::size_t>(2, 5)));
-  BOOST_TEST((shape_of(10, {.columns = 3}) == std::pair<std::size_t, std::size_t>(4, 3)));
-  BOOST_TEST((shape_of(2, {.rows = 3, .columns = 2}) == std::pair<std::size_t, std::size_t>(3, 2)));
+  BOOST_TEST(equal_bits(shape_of(9, {}), std::pair<std::size_t, std::size_t>(3, 3)));
+  BOOST_TEST(equal_bits(shape_of(10, {}), std::pair<std::size_t, std::size_t>(3, 4)));
+  BOOST_TEST(equal_bits(shape_of(10, {.rows = 2}), std::pair<std::size_t, std::size_t>(2, 5)));
+  BOOST_TEST(equal_bits(shape_of(10, {.columns = 3}), std::pair<std::size_t, std::size_t>(4, 3)));
+  BOOST_TEST(equal_bits(shape_of(2, {.rows = 3, .columns = 2}),
+                        std::pair<std::size_t, std::size_t>(3, 2)));
 }
 
 BOOST_AUTO_TEST_CASE(values_are_clamped_and_rounded) {
-  BOOST_TEST((drawn({-3, 3, 0.001f, -1}, {1, 1, 2, 2}).values ==
-              std::vector<float>{-1, 1, value_of(128), -1}));
+  BOOST_TEST(equal_bits(drawn({-3, 3, 0.001f, -1}, {1, 1, 2, 2}).values,
+                        std::vector<float>{-1, 1, value_of(128), -1}));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_written) {
@@ -151,7 +154,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_written) {
 BOOST_AUTO_TEST_CASE(a_file_is_read) {
   folder place;
   io::write_png(place / "a.png", std::vector<float>{1, -1}, {1, 1, 1, 2});
-  BOOST_TEST((io::read_png(place / "a.png").values == std::vector<float>{1, -1}));
+  BOOST_TEST(equal_bits(io::read_png(place / "a.png").values, std::vector<float>{1, -1}));
   check_error([&] { io::read_png(place / "b.png"); }, {"cannot read", "b.png"});
 }
 
@@ -272,7 +275,7 @@ BOOST_AUTO_TEST_CASE(a_palette_has_the_colours_of_all_pixels) {
   auto const back = parse(png_of({2, 1, 3}, bytes_of({0, 0, 1}), palette));
   std::vector<float> expected;
   for (int byte : {1, 4, 2, 5, 3, 6}) expected.push_back(value_of(byte));
-  BOOST_TEST((back.values == expected));
+  BOOST_TEST(equal_bits(back.values, expected));
   BOOST_TEST(back.shape.channels == 3u);
   for (int index : {2, 255})
     check_error(
@@ -295,15 +298,15 @@ BOOST_AUTO_TEST_CASE(a_palette_has_the_colours_of_all_pixels) {
 
 BOOST_AUTO_TEST_CASE(depths_and_passes) {
   // Two bits a pixel, the last byte half used; 16 bits, of which 8 stay.
-  BOOST_TEST((parse(png_of({5, 1, 0, 2}, bytes_of({0, 0b00011011, 0b01000000}))).values ==
-              std::vector<float>{-1, value_of(85), value_of(170), 1, value_of(85)}));
-  BOOST_TEST((parse(png_of({1, 1, 0, 16}, bytes_of({0, 10, 200}))).values ==
-              std::vector<float>{value_of(10)}));
+  BOOST_TEST(equal_bits(parse(png_of({5, 1, 0, 2}, bytes_of({0, 0b00011011, 0b01000000}))).values,
+                        std::vector<float>{-1, value_of(85), value_of(170), 1, value_of(85)}));
+  BOOST_TEST(equal_bits(parse(png_of({1, 1, 0, 16}, bytes_of({0, 10, 200}))).values,
+                        std::vector<float>{value_of(10)}));
   // Interlaced 3x3: the passes have 1, 0, 0, 1, 2, 2 and 3 pixels.
   auto const passes = bytes_of({0, 1, /**/ 0, 3, /**/ 0, 7, 9, /**/ 0, 2, 0, 8, /**/ 0, 4, 5, 6});
   std::vector<float> expected;
   for (int byte = 1; byte <= 9; ++byte) expected.push_back(value_of(byte));
-  BOOST_TEST((parse(png_of({3, 3, 0, 8, 1}, passes)).values == expected));
+  BOOST_TEST(equal_bits(parse(png_of({3, 3, 0, 8, 1}, passes)).values, expected));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_transparent_is_read_where_it_may_be) {
@@ -315,9 +318,9 @@ BOOST_AUTO_TEST_CASE(what_is_transparent_is_read_where_it_may_be) {
     std::vector<float> values;
     for (int byte : bytes) values.push_back(value_of(byte));
     auto const back = read(content);
-    BOOST_TEST((back.values == values));
-    BOOST_TEST((back.opacity == opacity));
-    if (opacity.empty()) BOOST_TEST((parse(content).values == values));
+    BOOST_TEST(equal_bits(back.values, values));
+    BOOST_TEST(equal_bits(back.opacity, opacity));
+    if (opacity.empty()) BOOST_TEST(equal_bits(parse(content).values, values));
     else check_error([&] { parse(content); }, {"transparency, first at row 0, column 1"});
   };
   float const fifth = 51 / 255.0f;

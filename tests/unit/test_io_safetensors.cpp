@@ -1,3 +1,4 @@
+#include "common.hpp"
 #include "test_io_common.hpp"
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <limits>
 #include <tweedie/io/safetensors.hpp>
 
+using common::equal_bits;
 using namespace io_test;
 namespace io = tweedie::io;
 
@@ -52,11 +54,11 @@ void check_same(io::tensor_file const& a, io::tensor_file const& b) {
   BOOST_REQUIRE(a.tensors.size() == b.tensors.size());
   for (std::size_t i = 0; i < a.tensors.size(); ++i) {
     BOOST_TEST(a.tensors[i].name == b.tensors[i].name);
-    BOOST_TEST((a.tensors[i].dtype == b.tensors[i].dtype));
-    BOOST_TEST((a.tensors[i].shape == b.tensors[i].shape));
-    BOOST_TEST((a.tensors[i].bytes == b.tensors[i].bytes));
+    BOOST_TEST(equal_bits(a.tensors[i].dtype, b.tensors[i].dtype));
+    BOOST_TEST(equal_bits(a.tensors[i].shape, b.tensors[i].shape));
+    BOOST_TEST(equal_bits(a.tensors[i].bytes, b.tensors[i].bytes));
   }
-  BOOST_TEST((a.metadata == b.metadata));
+  BOOST_TEST(equal_bits(a.metadata, b.metadata));
 }
 
 }  // namespace
@@ -67,12 +69,13 @@ BOOST_AUTO_TEST_CASE(round_trip) {
   auto const back = io::read_safetensors(place / "a");
   check_same(sample(), back);
   BOOST_TEST(back.source == (place / "a").string());
-  BOOST_TEST((io::read_file(place / "a") == io::to_safetensors(sample())));
-  BOOST_TEST((io::to_safetensors(back) == io::to_safetensors(sample())));
+  BOOST_TEST(equal_bits(io::read_file(place / "a"), io::to_safetensors(sample())));
+  BOOST_TEST(equal_bits(io::to_safetensors(back), io::to_safetensors(sample())));
   BOOST_TEST(
       (io::floats(back, "z.weight", {2, 3}) == std::vector<float>{1, -2, 3, 0.5f, -0.0f, 1e-30f}));
-  BOOST_TEST((io::values<std::int64_t>(back, "i64", {2}) == std::vector<std::int64_t>{-1, 1}));
-  BOOST_TEST((io::values<double>(back, "wide", {1}) == std::vector<double>{0.1}));
+  BOOST_TEST(
+      equal_bits(io::values<std::int64_t>(back, "i64", {2}), std::vector<std::int64_t>{-1, 1}));
+  BOOST_TEST(equal_bits(io::values<double>(back, "wide", {1}), std::vector<double>{0.1}));
 
   check_same(parse(io::to_safetensors({})), {});  // no tensors at all
   io::tensor_file empty;
@@ -92,7 +95,7 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_format) {
   expected.resize((expected.size() + 7) / 8 * 8, ' ');
   BOOST_TEST(text_of(content).substr(8, expected.size()) == expected);
   BOOST_TEST(std::to_integer<std::size_t>(content[0]) == expected.size());
-  BOOST_TEST((buffer(content.end() - 5, content.end()) == bytes_of({0, 0, 0x80, 0x3f, 9})));
+  BOOST_TEST(equal_bits(buffer(content.end() - 5, content.end()), bytes_of({0, 0, 0x80, 0x3f, 9})));
 }
 
 BOOST_AUTO_TEST_CASE(truncated_and_flipped) {
@@ -295,7 +298,7 @@ BOOST_AUTO_TEST_CASE(a_dtype_that_is_not_known_disturbs_nobody_who_does_not_ask_
   BOOST_TEST(parse(content).tensors.size() == 1u);
   io::safetensors_file const file(place / "m");
   BOOST_TEST(file.tensors().size() == 2u);
-  BOOST_TEST((file.floats("b", {1}) == std::vector<float>{0}));
+  BOOST_TEST(equal_bits(file.floats("b", {1}), std::vector<float>{0}));
   std::vector<std::string> const only_b{"b"};
   BOOST_CHECK_NO_THROW(file.expect_names(only_b));
   check_error([&] { file.floats("a", {3}); },
@@ -312,8 +315,8 @@ BOOST_AUTO_TEST_CASE(half_floats_are_widened) {
   file.tensors.push_back({"brain", io::tensor_dtype::bf16, {1}, bytes_of({0x20, 0xc0})});
   io::write_safetensors(place / "m", file);
   io::safetensors_file const read(place / "m");
-  BOOST_TEST((read.floats("half", {2}) == std::vector<float>{1, -2.5f}));
-  BOOST_TEST((read.floats("brain", {1}) == std::vector<float>{-2.5f}));
+  BOOST_TEST(equal_bits(read.floats("half", {2}), std::vector<float>{1, -2.5f}));
+  BOOST_TEST(equal_bits(read.floats("brain", {1}), std::vector<float>{-2.5f}));
   check_error([&] { read.floats("hafl", {2}); }, {"no tensor \"hafl\"", "did you mean \"half\"?"});
 }
 

@@ -276,7 +276,7 @@ BOOST_AUTO_TEST_CASE(buffers_of_16_bits_between_network_and_kernel) {
   BOOST_TEST(inputs == 6u);
   auto const twice = narrow_samples<float, true>(inputs);
   BOOST_TEST(inputs == 12u);  // each branch its own copy
-  BOOST_TEST(wide.data == twice.data);
+  BOOST_TEST(equal_bits(wide.data, twice.data));
   // 8 and 11 bits of precision, twelve steps whose guidance triples an error.
   auto const brain = narrow_samples<bfloat16, false>(inputs);
   auto const ieee = narrow_samples<tweedie::float16, true>(inputs);
@@ -311,7 +311,7 @@ BOOST_AUTO_TEST_CASE(the_callers_noise_in_place_of_philox) {
     for (std::size_t i = 0; i < r.keys.size(); ++i)
       fill_normals(r.to + i * r.pitch, 0, r.pitch / 4, r.keys[i], r.stream);
   }});
-  BOOST_TEST(same.data == drawn.data);
+  BOOST_TEST(equal_bits(same.data, drawn.data));
   auto const none = of(
       noise_from{[](noise_request const& r) { std::fill_n(r.to, r.keys.size() * r.pitch, 0.0f); }});
   for (std::size_t i = 0; i < 5; ++i) BOOST_TEST(none[0][i] == none[2][i]);

@@ -55,11 +55,6 @@ std::string told_with(std::function<void(level&)> changed) {
   return told({.changed = std::move(changed)});
 }
 
-void says(std::string const& text, std::initializer_list<char const*> parts) {
-  for (char const* part : parts)
-    BOOST_TEST(contains(text, part), '"' << text << "\" does not say " << part);
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(one_that_is_right_passes) {

@@ -9,6 +9,9 @@
 #include <tweedie/pipelines/ready/recipe.hpp>
 #include <tweedie/tweedie.hpp>
 
+#include "common.hpp"
+
+using common::equal_bits, common::says, common::sentence;
 using namespace tweedie;
 namespace ready = tweedie::ready;
 
@@ -38,15 +41,6 @@ ready::recipe toml(std::string const& text) {
 }
 ready::recipe json(std::string const& text) {
   return ready::parse_recipe(text, ready::recipe_format::json, "r.json");
-}
-
-std::string sentence(auto const& f) {
-  try {
-    f();
-  } catch (error const& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
 }
 
 request const two{.shape = {2, 1, 9, 11}, .seed = 3};
@@ -141,7 +135,7 @@ steps = 7
   BOOST_TEST(a.title == "a \"b\"");
   BOOST_TEST(a.steps == 7);
   BOOST_TEST(std::get<schedules::linear>(*a.schedule).beta_last == 0.015);
-  BOOST_TEST((std::get<samplers::unipc_2>(a.sampler).b == samplers::b_of_h::h));
+  BOOST_TEST(equal_bits(std::get<samplers::unipc_2>(a.sampler).b, samplers::b_of_h::h));
   BOOST_TEST(*std::get<grids::karras>(a.grid).sigma_max == 20);
   BOOST_TEST(a.within->hi == 150.5);
   for (auto const& r : ready::shipped_recipes())

@@ -14,6 +14,9 @@
 #include <tweedie/schedules/variance_exploding.hpp>
 #include <type_traits>
 
+#include "common.hpp"
+
+using common::sentence;
 using namespace tweedie;
 namespace continuous = schedules::continuous;
 
@@ -35,15 +38,6 @@ void close(double value, double expected, double relative) {
 
 /// Shares of the way from the clean end, none of which is a level of a table of 1000.
 constexpr double shares[] = {1e-6, 3e-4, 0.00123, 0.0337, 0.2501, 0.50047, 0.7777, 0.95003, 0.9993};
-
-template <class F> std::string sentence(F f) {
-  try {
-    f();
-  } catch (error const& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
 
 }  // namespace
 

@@ -8,6 +8,9 @@
 #include <tweedie/pipelines/state_file.hpp>
 #include <tweedie/tweedie.hpp>
 
+#include "common.hpp"
+
+using common::says, common::sentence;
 using namespace tweedie;
 
 namespace {
@@ -61,18 +64,6 @@ void survives(char const* what, Pipeline const& pipeline, Grid const& grid, requ
                  "saved after step " << saved_after << ": other bits");
     }
   }
-}
-
-std::string sentence(auto const& f) {
-  try {
-    f();
-  } catch (error const& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-void says(std::string const& text, std::string const& part) {
-  BOOST_TEST(text.find(part) != std::string::npos, "\"" << text << "\" does not say " << part);
 }
 
 auto const vp = schedules::cosine{};

@@ -12,6 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "common.hpp"
+
+using common::equal_bits;
+
 using tweedie::networks::unet;
 using tweedie::networks::unet_config;
 
@@ -196,7 +200,7 @@ BOOST_AUTO_TEST_CASE(tensors_tile_the_parameters) {
   }
   BOOST_TEST(end == net.parameters().size());
   std::sort(names.begin(), names.end());
-  BOOST_TEST((std::adjacent_find(names.begin(), names.end()) == names.end()));
+  BOOST_TEST(equal_bits(std::adjacent_find(names.begin(), names.end()), names.end()));
 }
 
 BOOST_AUTO_TEST_CASE(class_null_class_and_time_change_the_output) {

@@ -13,8 +13,10 @@
 #include <tweedie/networks/unet_network.hpp>
 #include <tweedie/tweedie.hpp>
 
+#include "common.hpp"
 #include "no_device.hpp"
 
+using common::equal_bits;
 using namespace tweedie;
 using networks::unet;
 using networks::unet_body;
@@ -106,7 +108,7 @@ BOOST_AUTO_TEST_CASE(the_branches_read_the_same_rows) {
       for (std::size_t gap : {0, 4}) {
         call const c(net, 5, branches, gap);
         auto const seen = c.as_on_a_device(net);
-        BOOST_TEST((seen == c.by_forward(net)));
+        BOOST_TEST(equal_bits(seen, c.by_forward(net)));
         BOOST_TEST(largest_difference(seen, std::vector<float>(seen.size())) > 1e-3);
         if (gap > 0) BOOST_TEST(seen[c.elements] == 7);
       }
@@ -116,11 +118,12 @@ BOOST_AUTO_TEST_CASE(the_branches_read_the_same_rows) {
 BOOST_AUTO_TEST_CASE(without_labels) {
   unet const net = trained();
   call const c(net, 4, 2);
-  BOOST_TEST((c.as_on_a_device(net, false) == c.by_forward(net, false)));
+  BOOST_TEST(equal_bits(c.as_on_a_device(net, false), c.by_forward(net, false)));
   BOOST_TEST((c.as_on_a_device(net, false) != c.by_forward(net)));
   unet const unconditional = trained(0);
   call const d(unconditional, 4, 1);
-  BOOST_TEST((d.as_on_a_device(unconditional, false) == d.by_forward(unconditional, false)));
+  BOOST_TEST(
+      equal_bits(d.as_on_a_device(unconditional, false), d.by_forward(unconditional, false)));
 }
 
 // More than are evaluated at once: a part has its own times and labels, of each branch.
@@ -143,23 +146,23 @@ BOOST_AUTO_TEST_CASE(changed_weights_are_seen) {
   float& bias = weights[net.tensors().back().offset];
   bias += 0.5f;
   auto const after = c.as_on_a_device(net);
-  BOOST_TEST((after == c.by_forward(net)));
+  BOOST_TEST(equal_bits(after, c.by_forward(net)));
   BOOST_TEST(largest_difference(before, after) > 0.4);
 
   // A value through a run from before the last call: not until the weights are asked for.
   bias += 0.5f;
-  BOOST_TEST((c.as_on_a_device(net) == after));
+  BOOST_TEST(equal_bits(c.as_on_a_device(net), after));
   BOOST_TEST((c.by_forward(net) != after));
   net.parameters();
-  BOOST_TEST((c.as_on_a_device(net) == c.by_forward(net)));
+  BOOST_TEST(equal_bits(c.as_on_a_device(net), c.by_forward(net)));
 
   std::vector<float> const target(3 * net.elements(), 1.0f);
   net.train_step(c.x.data(), target.data(), c.times.data(), nullptr, nullptr, 3, 9, {1e-2});
-  BOOST_TEST((c.as_on_a_device(net) == c.by_forward(net)));
+  BOOST_TEST(equal_bits(c.as_on_a_device(net), c.by_forward(net)));
   BOOST_TEST((c.as_on_a_device(net) != after));
 
   unet const moved = std::move(net);
-  BOOST_TEST((c.as_on_a_device(moved) == c.by_forward(moved)));
+  BOOST_TEST(equal_bits(c.as_on_a_device(moved), c.by_forward(moved)));
 }
 
 BOOST_AUTO_TEST_CASE(a_bad_call_is_refused) {
@@ -230,5 +233,5 @@ BOOST_AUTO_TEST_CASE(in_memory_that_the_host_shares) {
                 .labels = c.labels.data(),
                 .on_device = true};
   networks::unet_network{net}(b);
-  BOOST_TEST((out == c.by_forward(*net)));
+  BOOST_TEST(equal_bits(out, c.by_forward(*net)));
 }
