@@ -6,6 +6,7 @@
 // D and D_weak are the x0 that follow from each network's output by its own parameterization.
 #pragma once
 
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/guidances/guidance.hpp>
 
 #include <algorithm>
@@ -25,7 +26,7 @@ template <class Network, class Predicts> struct autoguidance {
   Predicts weak_predicts;
   void check() const { detail::check_weight("autoguidance", "s", s); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels) const {
-    if constexpr (requires { weak.check(shape, labels, 1); }) weak.check(shape, labels, 1);
+    tweedie::detail::check_request(weak, shape, labels, 1);
   }
   Network const& asks() const { return weak; }
   template <int I, class P> auto predicts_of(P own) const {

@@ -18,6 +18,7 @@
 
 #include <tweedie/dsl/base/error.hpp>
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/symbols.hpp>
 
 namespace tweedie::guidance {
@@ -88,14 +89,8 @@ template <class Guidance> struct within {
     if constexpr (requires { Guidance::branches; }) return Guidance::branches;
     else return -1;  // which no pipeline takes
   }();
-  static constexpr int conditions = [] {
-    if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
-    else return 1;
-  }();
-  static constexpr int extras = [] {
-    if constexpr (requires { Guidance::extras; }) return Guidance::extras;
-    else return 0;
-  }();
+  static constexpr int conditions = tweedie::detail::conditions_of<Guidance>();
+  static constexpr int extras = tweedie::detail::extras_of<Guidance>();
   Guidance guidance;
   double lo = 0;  ///< in the schedule's own time: 1 .. T on a table
   double hi = std::numeric_limits<double>::infinity();
@@ -105,7 +100,7 @@ template <class Guidance> struct within {
     if (!(lo <= hi))
       throw error(fmt::format(
           "guidance::within: from t = {} to t = {} was given, expected lo <= hi", lo, hi));
-    if constexpr (requires { guidance.check(); }) guidance.check();
+    tweedie::detail::call_check(guidance);
   }
   /// Where a guidance within has an `on` of its own, both hold.
   bool on(level t) const {
@@ -115,9 +110,7 @@ template <class Guidance> struct within {
     static_assert(tweedie::detail::hears_check<Guidance>(),
                   "a stage's check is void check() const, which throws a tweedie::error where its "
                   "parameters make none: this one has another form and would not be heard");
-    bool const inside = lo <= t.t && t.t <= hi;
-    if constexpr (requires { guidance.on(t); }) return inside && guidance.on(t);
-    else return inside;
+    return lo <= t.t && t.t <= hi && tweedie::detail::is_on(guidance, t);
   }
   /// With times for shares in what stands within.
   template <class Schedule>

@@ -21,6 +21,7 @@
 #include <tweedie/dsl/base/same.hpp>
 #include <tweedie/dsl/language/batch.hpp>
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 
 namespace tweedie::networks {
 
@@ -98,8 +99,7 @@ template <class Network> struct in_basis {
     if (shape.size() < 2 || shape[1] != basis.channels())
       throw error(fmt::format("in_basis: samples of {} channels were given, the basis has {}",
                               shape.size() < 2 ? 0 : shape[1], basis.channels()));
-    if constexpr (requires { network.check(shape, labels, branches); })
-      network.check(shape, labels, branches);
+    tweedie::detail::check_request(network, shape, labels, branches);
   }
 
   void operator()(batch const& b) const {

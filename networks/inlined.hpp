@@ -24,6 +24,7 @@
 #include <tweedie/dsl/device/for_each_sample.hpp>
 #include <tweedie/dsl/language/batch.hpp>
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/level.hpp>
 #if defined(__CUDACC__)
 #include <tweedie/dsl/device/on_device.hpp>
@@ -179,10 +180,7 @@ template <class F> void each_level(batch const& b, F f) {
 template <class Function, class Door = door> struct inlined {
   using kind = kinds::network;
   static constexpr bool enqueues = std::is_same_v<Door, device_door>;
-  static constexpr bool is_conditional = [] {
-    if constexpr (requires { Function::is_conditional; }) return Function::is_conditional;
-    else return true;
-  }();
+  static constexpr bool is_conditional = tweedie::detail::is_conditional<Function>();
   static_assert(std::is_trivially_copyable_v<Function>,
                 "an inlined network goes into a kernel's arguments: its function must be trivially "
                 "copyable, with arrays in it and no vector and no pointer of the host's");

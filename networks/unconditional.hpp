@@ -9,6 +9,7 @@
 #include <tweedie/dsl/base/same.hpp>
 #include <tweedie/dsl/language/batch.hpp>
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 
 namespace tweedie::networks {
 
@@ -28,8 +29,7 @@ template <class Network> struct unconditional {
   constexpr device_use on_devices() const { return device_use_of(network); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     std::vector<int> const none(labels.size(), no_label);
-    if constexpr (requires { network.check(shape, none, branches); })
-      network.check(shape, none, branches);
+    tweedie::detail::check_request(network, shape, none, branches);
   }
   void operator()(batch b) const {
     b.labels = b.device_labels = nullptr;

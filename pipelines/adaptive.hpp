@@ -36,6 +36,7 @@
 
 #include <tweedie/dsl/device/for_each_sample.hpp>
 #include <tweedie/dsl/device/launch.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/pipelines/evaluation.hpp>
 #include <tweedie/pipelines/state_layout.hpp>
 #include <tweedie/samplers/tableaux.hpp>
@@ -133,11 +134,9 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
   void start(request const& r, conditions const& given) {
     using namespace symbols;
     using guidance = decltype(Stages::guidance);
-    constexpr int branches = guidance::branches;
-    samples_check check;
-    if constexpr (requires { network_.check(r.shape, given.of_all(), branches); })
-      check = [&](auto shape, auto all) { network_.check(shape, all, branches); };
-    static_cast<state&>(s_) = layout().make(r, given, {}, check);
+    static_cast<state&>(s_) = layout().make(r, given, {}, [&](auto shape, auto all) {
+      check_request(network_, shape, all, guidance::branches);
+    });
     s_.accepted = buffer(s_.samples);
     double const scale = first_.prior_deviation();
     auto const begin = [&](auto const& value) {
@@ -405,15 +404,6 @@ template <class Predicts> void check_first_slope(Predicts const& predicts, level
         "sigma_max, or a smaller one, or use a network that predicts v",
         t.t, t.alpha, t.sigma, factor, largest));
 }
-template <class Stages> void for_each_check(Stages const& s) {
-  auto const one = [](auto const& stage) {
-    if constexpr (requires { stage.check(); }) stage.check();
-  };
-  one(s.predicts);
-  one(s.guidance);
-  one(s.threshold);
-}
-
 /// A pipeline's stages whose sampler chooses its own levels.
 template <class Stages, class Network>
 adaptive_result integrate_adaptively(Stages const& stages, Network const& network, request const& r,
@@ -427,7 +417,9 @@ adaptive_result integrate_adaptively(Stages const& stages, Network const& networ
   else if constexpr (can_be_adaptive<Stages>()) {
     sampler const& s = stages.sampler;
     s.check();
-    for_each_check(stages);
+    call_check(stages.predicts);
+    call_check(stages.guidance);
+    call_check(stages.threshold);
     if (calls_nothing(network))
       throw error("an empty network was given, expected one that can be called");
     auto const& schedule = stages.schedule;

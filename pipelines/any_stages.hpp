@@ -261,12 +261,14 @@ template <class S> any_sampler forget_sampler(detail::owner shared, S const& sta
               return put_step(p, last_step::formula(of<S>(self), t, between));
             }};
   if constexpr (has_enter<S>)
-    r.enter = {shared, [](void const* self, ir& p, level t, level next, path const& between,
-                          lowering::statements& to) {
-                 put_all(
-                     p, std::get<0>(enter_of(of<S>(self), t, next, between).evaluations).statements,
-                     to);
-               }};
+    r.enter = {
+        shared, [](void const* self, ir& p, level t, level next, path const& between,
+                   lowering::statements& to) {
+          put_all(
+              p,
+              std::get<0>(enter_of_sampler(of<S>(self), t, next, between).evaluations).statements,
+              to);
+        }};
   r.check = check_of(shared, stage);
   return r;
 }

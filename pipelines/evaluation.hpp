@@ -11,6 +11,7 @@
 #include <tweedie/dsl/kernel/bodies.hpp>
 #include <tweedie/dsl/kernel/noise.hpp>
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/pipelines/steps.hpp>
 
@@ -68,48 +69,14 @@ struct stage_set {
 
 namespace detail {
 
-template <class Guidance>
-inline constexpr bool can_be_off = requires(Guidance const& g, level const t) {
-  { g.on(t) } -> std::same_as<bool>;
-};
-
-template <class G>
-concept guides_raw = requires(G const& g, level const t) {
-  g.raw_of(t);
-};
-template <class G>
-concept guides_x0 = requires(G const& g, level const t) {
-  g.x0_of(t);
-};
-template <class G>
-concept guides_eps = requires(G const& g, level const t) {
-  g.eps_of(t);
-};
-template <class G>
-concept remembers = requires(G const& g, level const t) {
-  g.remember(t);
-};
-
 /// What the kernel after an evaluation has to know of what comes next.
 struct upcoming {
   level where;  ///< the level the network sees next
   level t, s;   ///< the next step's
 };
 
-template <class Guidance> constexpr int extras_of() {
-  if constexpr (requires { Guidance::extras; }) return Guidance::extras;
-  else return 0;
-}
-template <class Guidance> constexpr int conditions_of() {
-  if constexpr (requires { Guidance::conditions; }) return Guidance::conditions;
-  else return 1;
-}
-template <class Predicts>
-inline constexpr bool scales_input = requires(Predicts const& p, level const t) {
-  p.input_of(t);
-};
 template <class Sampler> auto entering(Sampler const& s, level t, level next, path const& p) {
-  return std::get<0>(enter_of(s, t, next, p).evaluations).statements;
+  return std::get<0>(enter_of_sampler(s, t, next, p).evaluations).statements;
 }
 template <class G> auto remembered(G const& guidance, level t) {
   return std::get<0>(guidance.remember(t).evaluations).statements;

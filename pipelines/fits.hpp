@@ -447,10 +447,6 @@ constexpr bool steps_defined(step_of<evaluation<Statement...>, Rest...>*) {
 }
 
 // A sampler that keeps values across steps may read them as soon as there was a step before.
-template <class Sampler> constexpr bool keeps_across_steps() {
-  if constexpr (requires { Sampler::keeps_across_steps; }) return Sampler::keeps_across_steps;
-  else return false;
-}
 template <class Sampler, class Kind> auto kept_before() {
   if constexpr (keeps_across_steps<Sampler>() && (Kind::before > 0 || Kind::is_last))
     return filter<is_kept>(all_assigned<Sampler>(kinds_of_step<Sampler>{}));
@@ -494,8 +490,8 @@ template <class S> constexpr bool has_lost_ends() {
 /// Whether what comes before a step reads nothing of the step: x there is not the network's yet.
 template <class S> constexpr bool enters_with_noise() {
   if constexpr (has_enter<S>) {
-    using entering =
-        decltype(enter_of(std::declval<S const&>(), level{}, level{}, std::declval<path const&>()));
+    using entering = decltype(enter_of_sampler(std::declval<S const&>(), level{}, level{},
+                                               std::declval<path const&>()));
     if constexpr (!is_step<entering>) return false;
     else if constexpr (evaluations_in(static_cast<entering*>(nullptr)) != 1) return false;
     else

@@ -35,6 +35,7 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/lowering/typed.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/predicts/predicts.hpp>
@@ -418,7 +419,7 @@ std::vector<double> log_likelihood(pipeline<Stages...> const& p, images const& c
                                    Divergence const& divergence = {},
                                    likelihood_options const& options = {}) {
   if constexpr (detail::has_likelihood<pipeline<Stages...>>()) {
-    if constexpr (requires { divergence.check(); }) divergence.check();
+    detail::call_check(divergence);
     auto const levels = detail::likelihood_levels(grid.levels(p.stage_set().schedule, evaluations),
                                                   options.from_clean);
     return detail::likelihood_on(p, clean, levels, given, divergence, options).nats;
@@ -434,7 +435,7 @@ likelihood_estimate log_likelihood(pipeline<Stages...> const& p, images const& c
                                    Divergence const& divergence = {},
                                    likelihood_options const& options = {}) {
   if constexpr (detail::has_likelihood<pipeline<Stages...>>()) {
-    if constexpr (requires { divergence.check(); }) divergence.check();
+    detail::call_check(divergence);
     steps.check();
     auto const with = [&](int n) {
       auto const levels = detail::likelihood_levels(

@@ -23,6 +23,7 @@
 
 #include <tweedie/dsl/base/error.hpp>
 #include <tweedie/dsl/device/launch.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/pipelines/fits.hpp>
 #include <tweedie/schedules/check.hpp>
 
@@ -480,8 +481,7 @@ struct objective {
   static constexpr std::size_t most_floats = std::size_t{1} << 48;
 
   template <class Part> static void check_part(Part const& part) {
-    if constexpr (detail::check_is_called<Part>())
-      if constexpr (requires { part.check(); }) part.check();
+    if constexpr (detail::check_is_called<Part>()) detail::call_check(part);
   }
   void check(std::span<sample_key const> keys, std::array<float const*, 3> buffers,
              std::size_t pitch) const {

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/stage_format.hpp>
 #include <tweedie/guidances/guidance.hpp>
 #include <tweedie/pipelines/adaptive.hpp>
@@ -388,11 +389,7 @@ template <class... Stages> struct pipeline {
   }
 
   template <class Guide, class Net> static constexpr bool knows_conditions() {
-    constexpr bool knows = [] {
-      if constexpr (requires { Net::is_conditional; }) return Net::is_conditional;
-      else return true;
-    }();
-    constexpr bool can = knows || Guide::branches == 1;
+    constexpr bool can = detail::is_conditional<Net>() || Guide::branches == 1;
     static_assert(can,
                   "the guidance asks the network with and without a condition, and this network "
                   "takes none: remove the guidance, or give a network that is conditional");
@@ -462,7 +459,7 @@ template <class... Stages> struct pipeline {
       auto const s = stage_set();
       auto const& schedule = s.schedule;
       schedules::check(schedule);
-      if constexpr (requires { s.noise.check(); }) s.noise.check();
+      detail::call_check(s.noise);
       check_answers(s.predicts);
       auto const on = levels(schedule);
       schedules::check_levels(schedule, on);

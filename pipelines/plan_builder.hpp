@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/path.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 #include <tweedie/pipelines/any_stages.hpp>
@@ -34,9 +35,7 @@ any_network forget_network(detail::owner const& shared, Network const& network) 
                 {},
                 {shared, [](void const* self) { return device_use_of(detail::of<Network>(self)); }},
                 {shared, network}};
-  if constexpr (requires(std::span<std::size_t const> s, std::span<int const> l) {
-                  network.check(s, l, 1);
-                })
+  if constexpr (detail::checks_requests<Network>)
     r.check = {shared, [](void const* self, std::span<std::size_t const> s, std::span<int const> l,
                           std::size_t branches) {
                  detail::of<Network>(self).check(s, l, static_cast<int>(branches));

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/dsl/lowering/program.hpp>
@@ -32,9 +33,7 @@ template <int Before> struct inner_step {
   template <class Sampler>
   static auto formula(Sampler const& s, level const* levels, path const& p) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      if constexpr (requires { s.step(levels[static_cast<std::ptrdiff_t>(I) - Before]..., p); })
-        return s.step(levels[static_cast<std::ptrdiff_t>(I) - Before]..., p);
-      else return s.step(levels[static_cast<std::ptrdiff_t>(I) - Before]...);
+      return step_of_sampler(s, p, levels[static_cast<std::ptrdiff_t>(I) - Before]...);
     }
     (std::make_index_sequence<Before + 2>{});
   }
@@ -55,12 +54,7 @@ struct last_step {
   static std::string name() { return "last step, sigma = 0"; }
   template <class Sampler>
   static auto formula(Sampler const& s, level const* levels, path const& p) {
-    using namespace symbols;
-    if constexpr (requires { s.last(levels[0], levels[1], p); })
-      return s.last(levels[0], levels[1], p);
-    else if constexpr (requires { s.last(levels[0], levels[1]); })
-      return s.last(levels[0], levels[1]);
-    else return step(x = levels[1].alpha * x0);
+    return last_of_sampler(s, levels[0], levels[1], p);
   }
 };
 
@@ -74,11 +68,6 @@ template <class Sampler, int Before = 0> constexpr int longest() {
   if constexpr (takes) return longest<Sampler, Before + 1>();
   else return Before - 1;
 }
-
-template <class Sampler>
-inline constexpr bool has_first = requires(Sampler const& s, level const l) {
-  s.first(l, l);
-};
 
 template <class Sampler, int... Before>
 auto kinds_of(std::integer_sequence<int, Before...>)
@@ -168,19 +157,10 @@ template <class Sampler, class... Kind> constexpr bool takes_x0(list<Kind...>) {
 }
 
 // What a sampler does before a step's first evaluation: part of the kernel before it.
-template <class Sampler>
-inline constexpr bool has_enter = requires(Sampler const& s, level const l) {
-  s.enter(l, l);
-}
-|| requires(Sampler const& s, level const l, path const& p) { s.enter(l, l, p); };
-template <class Sampler> auto enter_of(Sampler const& s, level t, level next, path const& p) {
-  if constexpr (requires { s.enter(t, next, p); }) return s.enter(t, next, p);
-  else return s.enter(t, next);
-}
 template <class Sampler> auto mentioned_on_entering() {
   if constexpr (has_enter<Sampler>)
-    return decltype(mentioned(
-        enter_of(std::declval<Sampler const&>(), level{}, level{}, std::declval<path const&>()))){};
+    return decltype(mentioned(enter_of_sampler(std::declval<Sampler const&>(), level{}, level{},
+                                               std::declval<path const&>()))){};
   else return list<>{};
 }
 

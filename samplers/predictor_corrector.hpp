@@ -20,6 +20,7 @@
 
 #include <tweedie/dsl/base/config.hpp>
 #include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 
@@ -79,16 +80,13 @@ template <class Predictor, class Length = by_level> struct predictor_corrector {
     if (!(r > 0 && std::isfinite(r)))
       throw error(fmt::format(
           "samplers::predictor_corrector: r = {} was given, expected a finite one above 0", r));
-    if constexpr (requires { predictor.check(); }) predictor.check();
+    tweedie::detail::call_check(predictor);
   }
   auto step(level t, level s) const { return corrected(predictor.step(t, s), t, s); }
   auto first(level t, level s) const requires(requires(Predictor const& p) { p.first(t, s); }) {
     return corrected(predictor.first(t, s), t, s);
   }
-  auto last(level t, level s) const {
-    if constexpr (requires { predictor.last(t, s); }) return predictor.last(t, s);
-    else return tweedie::step(x = s.alpha * x0);
-  }
+  auto last(level t, level s) const { return tweedie::detail::last_of_sampler(predictor, t, s); }
 
  private:
   template <class... Evaluation>

@@ -32,7 +32,7 @@ template <class Sampler> struct repaint {
     if (resamplings < 1)
       throw error(fmt::format("samplers::repaint: {} resamplings were given, expected 1 or more",
                               resamplings));
-    if constexpr (requires { inner.check(); }) inner.check();
+    tweedie::detail::call_check(inner);
   }
   auto step(level t, level s, path const& p) const requires requires(Sampler const& i) {
     i.step(t, s);
@@ -40,7 +40,7 @@ template <class Sampler> struct repaint {
     i.step(t, s, p);
   }
   {
-    auto const once = detail::replaced(inner_step(t, s, p), s);
+    auto const once = detail::replaced(tweedie::detail::step_of_sampler(inner, p, t, s), s);
     double const alpha = t.alpha / s.alpha;
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
     auto const back = then(once, x = alpha * x + std::sqrt(beta) * noise_stream<19>);
@@ -60,18 +60,12 @@ template <class Sampler> struct repaint {
   { return replacement<Sampler>{inner}.enter(t, s, p...); }
 
  private:
-  auto inner_step(level t, level s, path const& p) const {
-    if constexpr (requires { inner.step(t, s, p); }) return inner.step(t, s, p);
-    else return inner.step(t, s);
-  }
   // What the inner sampler does to x before a step it does before each.
   template <class Step> auto entered(Step const& back, level t, level s, path const& p) const {
-    auto const after = [&](auto const& enter) {
-      return tweedie::detail::apply([&](auto... statements) { return then(back, statements...); },
-                                    std::get<0>(enter.evaluations).statements);
-    };
-    if constexpr (requires { inner.enter(t, s, p); }) return after(inner.enter(t, s, p));
-    else if constexpr (requires { inner.enter(t, s); }) return after(inner.enter(t, s));
+    if constexpr (tweedie::detail::has_enter<Sampler>)
+      return tweedie::detail::apply(
+          [&](auto... statements) { return then(back, statements...); },
+          std::get<0>(tweedie::detail::enter_of_sampler(inner, t, s, p).evaluations).statements);
     else return back;
   }
 };

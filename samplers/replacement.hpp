@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>
@@ -30,9 +31,7 @@ template <class Step> auto replaced(Step const& step, level s) {
 }
 // At the clean end what is known is put back as it is: no noise is drawn.
 template <class Sampler> auto replaced_last(Sampler const& inner, level t, level s) {
-  if constexpr (requires { inner.last(t, s); })
-    return then(inner.last(t, s), x = blend(mask, s.alpha * known, x));
-  else return then(tweedie::step(x = s.alpha * x0), x = blend(mask, s.alpha * known, x));
+  return then(tweedie::detail::last_of_sampler(inner, t, s), x = blend(mask, s.alpha * known, x));
 }
 
 // The level that step(..., level t, level s), with a path or without one, arrives at.
@@ -42,23 +41,16 @@ template <class... More> level arrival(level, level t, level s, More const&... m
   return arrival(t, s, more...);
 }
 
-template <class Sampler> constexpr bool keeps() {
-  if constexpr (requires { Sampler::keeps_across_steps; }) return Sampler::keeps_across_steps;
-  else return false;
-}
-
 }  // namespace detail
 
 /// Whatever `inner` is: its levels, its kernels, its evaluations of the network.
 template <class Sampler> struct replacement {
   using kind = kinds::sampler;
   static constexpr char const* name = "samplers::replacement";
-  static constexpr bool keeps_across_steps = detail::keeps<Sampler>();
+  static constexpr bool keeps_across_steps = tweedie::detail::keeps_across_steps<Sampler>();
   Sampler inner;
   static constexpr auto fields = std::tuple{field{"inner", &replacement::inner}};
-  void check() const {
-    if constexpr (requires { inner.check(); }) inner.check();
-  }
+  void check() const { tweedie::detail::call_check(inner); }
   template <class... Levels>
   auto step(Levels const&... l) const requires requires(Sampler const& i) {
     i.step(l...);

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/path.hpp>
 #include <tweedie/schedules/schedule.hpp>
 
@@ -47,7 +48,7 @@ template <schedule S> asked_schedule forget(S const& s) {
 /// Throws a sentence where a schedule's parameters make none, or what it answers does not fit
 /// together.
 template <schedule S> void check(S const& s) {
-  if constexpr (requires { s.check(); }) s.check();
+  tweedie::detail::call_check(s);
   detail::check(detail::forget(s));
 }
 

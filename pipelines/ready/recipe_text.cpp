@@ -112,7 +112,7 @@ template <class Stage> std::vector<std::string_view> parameters_of() {
 /// Calls a stage's own check, and says where the stage stands.
 template <class Stage> void check(std::string const& where, Stage const& stage) {
   try {
-    if constexpr (requires { stage.check(); }) stage.check();
+    tweedie::detail::call_check(stage);
     if constexpr (requires { stage.end(); }) stage.at(stage.end());
   } catch (error const& e) {
     throw error(fmt::format("{}: {}", where, e.what()));

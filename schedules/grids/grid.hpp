@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/schedules/schedule.hpp>
 
 namespace tweedie {
@@ -95,7 +96,7 @@ template <class Grid, schedule S>
 std::vector<level> levels_of(Grid const& grid, S const& schedule, int evaluations) {
   std::string name = "the grid";
   if constexpr (requires { std::string(grid.name); }) name = grid.name;
-  if constexpr (requires { grid.check(); }) grid.check();
+  tweedie::detail::call_check(grid);
   if (evaluations < 0)
     throw error(
         fmt::format("{}: {} steps were asked for, expected one or more", name, evaluations));
