@@ -7,6 +7,9 @@
 # A header that comes, goes or changes configures again; what is made is written only if it is other than before.
 
 function(write_if_other file content)
+  if(IS_SYMLINK ${file})  # of a build folder that is older than this: what it points at is not ours to write
+    file(REMOVE ${file})
+  endif()
   if(EXISTS ${file})
     file(READ ${file} there)
   endif()

@@ -87,9 +87,9 @@ void detail::check_predictions(any_stages const& stages, lowering::ir& p,
 
 namespace {
 
-/// How much of what the network gives enters x at most: the largest coefficient, in lines of x, of
-/// an output or of what an earlier evaluation kept of one. What a threshold or another node bounds
-/// is not asked.
+/// The largest coefficient with which the network's output enters x: itself (out, guided values), or
+/// by what an earlier evaluation stored of it (past_eps, keep). Outputs inside nodes such as clamp do
+/// not count, nor does past_x0, which is of the data's size.
 double largest_share(lowering::ir const& p) {
   auto const is_x = [](symbol_id s) { return s == sym::x::id || s.is == sym::word::arrived; };
   double r = 0;
@@ -109,7 +109,7 @@ double largest_share(lowering::ir const& p) {
 
 /// The largest factor, over the size of x where the step arrives, that an error of the network may
 /// be multiplied with. The steps of every sampler on every schedule that reaches rho = 157, as the
-/// linear one does, stay below; nothing that was learned is as exact as 1 / 256.
+/// linear one does, stay below; no trained network is accurate to 1 / 256.
 constexpr double largest_factor = 256;
 
 bool all_finite(lowering::ir const& p, lowering::range f) {
@@ -122,7 +122,7 @@ bool all_finite(lowering::ir const& p, lowering::range f) {
 
 void detail::check_share(lowering::ir& p, any_stages const& stages, level t, level s,
                          std::function<void()> const& unguided) {
-  // What raw comes to in a form.
+  // The coefficient of raw in a form.
   auto const of_raw_in = [&](lowering::range f) {
     double r = 0;
     for (int i = f.first; i < f.end; ++i)
@@ -134,7 +134,7 @@ void detail::check_share(lowering::ir& p, any_stages const& stages, level t, lev
   auto const factor_of_lines = [&] { return largest_share(p) / s.scale() / of_raw; };
   double const factor = factor_of_lines();
   if (!(factor > largest_factor && std::isfinite(static_cast<float>(factor))))
-    return;  // what is not finite has its own
+    return;  // plan_builder::check_finite refuses what is not finite
   bool const of_prediction = of_raw_in(stages.predicts.x0_of(p, t)) > largest_factor / 2;
   // Where the network's own share is large too, a weight of 1 is no cause.
   bool of_guidance = false;

@@ -1,5 +1,5 @@
-// The loop over the steps of a plan: each step has one row or more, each row is a call of the
-// network and a launch.
+// The loop over the steps of a plan: each step has one evaluation or more (`row`), each of which is
+// a call of the network and a launch.
 #include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 
@@ -11,6 +11,7 @@ void any_plan::go(state& s, std::size_t to, network_function const& network,
   for (std::size_t k = step_of(s); k < to; ++k) {
     for (row const& r : rows_of_step(k)) {
       std::vector<level> const seen(s.samples, r.where);
+      // Another network, of advance(s, net), must be called: not the one inside the kernel.
       bool const own = &network == &of_.calls->network;
       if (own && of_.structures[r.structure].inlined) {
         apply_inlined(r, s, seen);

@@ -128,7 +128,7 @@ struct numbered_program {
   std::vector<double> numbers;
 };
 
-/// What stages say whose types are forgotten.
+/// Asks stages whose types are hidden (any_stages) for their formulas.
 struct said_by_values {
   any_stages const& stages;
   path const& between;
@@ -193,8 +193,8 @@ numbered_program assembled(lowering::ir& p, any_buffers const& buffers) {
   return r;
 }
 
-kind_of_step kind_at(any_sampler const& sampler, lowering::ir& p, std::vector<level> const& levels,
-                     std::size_t k, path const& between) {
+kind_of_step kind_of_step_at(any_sampler const& sampler, lowering::ir& p,
+                             std::vector<level> const& levels, std::size_t k, path const& between) {
   level const* const at = &levels[k];
   if (levels[k + 1].sigma == 0)
     return {detail::last_step::name(), sampler.last(p, at, between), true};
@@ -235,7 +235,7 @@ class plan_builder {
       throw error(
           "a grid that ends at a noisy level was given, expected one that ends at the clean level: "
           "the sampler adds noise before each step, also before one that is not there");
-    if (!is_closed_) detail::check_stages(stages_, p_.levels);
+    if (!is_closed_) detail::check_stages(stages_, p_.levels);  // else fits.hpp has checked them
     for (auto const* check : {&stages_.predicts.check, &stages_.guidance.check,
                               &stages_.threshold.check, &stages_.sampler.check})
       if (*check) (*check)();
@@ -277,13 +277,14 @@ class plan_builder {
 
   kind_of_step kind_at(std::size_t k) {
     ir_->back_to({});
-    return tweedie::kind_at(stages_.sampler, *ir_, p_.levels, k, between_);
+    return kind_of_step_at(stages_.sampler, *ir_, p_.levels, k, between_);
   }
   /// The level of an evaluation of step k.
   level where(kind_of_step const& kind, std::size_t evaluation, std::size_t k) const {
     return kind.step.evaluations[evaluation].where.value_or(p_.levels[k]);
   }
-  /// What comes after the step before step k.
+  /// What the kernel before step k must know of it: its levels, and the level of its first
+  /// evaluation.
   detail::upcoming upcoming_at(std::size_t k) {
     if (k >= steps()) return {p_.levels.back(), p_.levels.back(), p_.levels.back()};
     detail::upcoming next{p_.levels[k], p_.levels[k], p_.levels[k + 1]};
@@ -318,14 +319,14 @@ class plan_builder {
     detail::upcoming next = upcoming_at(k + 1);
     level const after = next.where;
     auto const kind = kind_at(k);
-    auto const formulas = ir_->here();
+    auto const after_formulas = ir_->here();
     for (auto const& one : kind.step.evaluations)
       if (one.where) detail::check_is_on_path(*one.where, between_);
     auto const order = order_of(kind, k);
     for (std::size_t i = 0; i < order.size(); ++i) {
       bool const last = i + 1 == order.size();
       next.where = last ? after : where(kind, order[i + 1], k);
-      ir_->back_to(formulas);
+      ir_->back_to(after_formulas);
       add_evaluation(kind, k, order[i], next, last ? p_.levels[k + 1] : next.where);
     }
   }
@@ -342,7 +343,8 @@ class plan_builder {
     auto order = unrolled(count, kind.step.repetitions);
     if (order.empty())
       refuse("0 repetitions were given and nothing besides, expected one evaluation at least");
-    // Entering the next step, and what a last step leaves out, belong to the last evaluation alone.
+    // The last evaluation also enters the next step, and in a last step stores nothing for later: it
+    // must be done exactly once.
     bool const stores = p_.layout.inputs + p_.layout.past_x0 + p_.layout.past_eps > 0;
     bool const last_once = p_.layout.enters || (kind.is_last && stores);
     if (last_once && std::ranges::count(order, count - 1) != 1)
@@ -358,15 +360,15 @@ class plan_builder {
     level const t = where(kind, evaluation, k);
     bool const guided = !stages_.guidance.on || stages_.guidance.on(t);
     bool const final = evaluation + 1 == kind.step.evaluations.size();
-    auto const formulas = ir_->here();
+    auto const after_formulas = ir_->here();
     auto const lower = [&](bool with_guidance) {
-      ir_->back_to(formulas);
+      ir_->back_to(after_formulas);
       lower_among(*ir_, said_by_values{stages_, between_}, later_, t, with_guidance,
                   kind.step.evaluations[evaluation].statements, final, !kind.is_last || !final,
                   next);
     };
     lower(guided);
-    if (!ir_->full())  // else what follows says it
+    if (!ir_->full())  // if it is, `assembled` below throws
       detail::check_share(*ir_, stages_, t, s,
                           guided ? std::function([&] { lower(false); }) : nullptr);
     auto made = assembled(*ir_, stages_.buffers);
@@ -423,7 +425,7 @@ class plan_builder {
   any_stages const& stages_;
   path const& between_;
   compiled_programs compiled_;
-  bool is_closed_ = false;
+  bool is_closed_ = false;  ///< all structures are declared: the pipeline is typed
   lowering::stored_for_later later_;
   std::unique_ptr<lowering::ir> ir_ = std::make_unique<lowering::ir>();
   plan_parts p_;

@@ -25,7 +25,9 @@ struct any_network {
   /// Throws where it cannot take such samples or labels; may be empty.
   shared_call<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)> check;
   shared_call<device_use()> use = {};  ///< what it can do on a device; empty: nothing
-  detail::callee asks = {};            ///< what it is; empty: known by where `call` is
+  /// The identity of the network, for whether two plans ask the same one; empty: the address of
+  /// `call`.
+  detail::callee asks = {};
 };
 /// A network without its type; `shared` points at it and is shared by its functions.
 template <class Network>

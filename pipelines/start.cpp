@@ -27,11 +27,14 @@ void any_plan::draw(state& s) const {
   if (layout().enters) enter(s);
 }
 
-// What enters the first step draws other noise than what the first evaluation's kernel draws.
+// Before the first evaluation: the sampler's enter, and net_in if the network sees another buffer
+// than x. At a fresh start without enter, `fresh` has written net_in already.
 void any_plan::enter(state& s) const {
   if (!of_.entering.code) return;
   tweedie::rows rows = s.kernel_rows();
-  --rows.step;  // every key is at 0: the last of all steps
+  // Every key is at evaluation 0. 0 - 1 wraps to 2^32 - 1, which no evaluation has: this noise is
+  // not that of the first evaluation's kernel.
+  --rows.step;
   of_.entering.code->launch({of_.entering.numbers.data()}, s, rows);
 }
 
@@ -45,7 +48,8 @@ state any_plan::start(request const& r, conditions const& given, placement const
 
 namespace {
 
-/// A request's shape may be left out where samples are given, which are finite.
+/// Takes the shape from the given samples. Throws if the request has another one, or if a value is
+/// not finite.
 void take_shape(request& r, images const& given, char const* what) {
   if (!r.shape.empty() && r.shape != given.shape)
     throw error(

@@ -24,11 +24,11 @@ void grow(buffer& b, std::size_t floats, placement const& where) {
   b = std::move(larger);
 }
 
-/// A sample's row in each block of a buffer: blocks lie behind each other, one for all samples.
-void copy_rows(buffer const& from, std::size_t i, std::size_t of, buffer& to, std::size_t at,
-               std::size_t among, std::size_t blocks, std::size_t bytes) {
+/// Copies one sample's row of so many bytes in each block; a block holds one row for each sample.
+void copy_rows(buffer const& from, std::size_t i, std::size_t samples_from, buffer& to,
+               std::size_t at, std::size_t samples_to, std::size_t blocks, std::size_t bytes) {
   for (std::size_t k = 0; k < blocks; ++k)
-    buffer::copy(from, (k * of + i) * bytes, to, (k * among + at) * bytes, bytes);
+    buffer::copy(from, (k * samples_from + i) * bytes, to, (k * samples_to + at) * bytes, bytes);
 }
 
 }  // namespace
@@ -76,7 +76,7 @@ void state_layout::resize(state& s, std::size_t samples) const try {
   if (scratches > 0) room(s.reduced, sym::most_reductions * samples);
   if (uses_known) room(s.known, n);
   if (uses_mask) room(s.mask, samples * s.mask_stride);
-  if (inputs > 0) {  // last: what comes before may fail, and leaves each sample as it was
+  if (inputs > 0) {  // last: if this or what comes before throws, each sample is as it was
     // Blocks of all samples move when the number of samples changes.
     std::size_t const bytes = s.pitch * (input == element_type::float32 ? sizeof(float) : 2);
     std::size_t const there = s.net_in.size() > 0 ? std::min(samples, s.samples) : 0;

@@ -21,7 +21,7 @@ using samples_check = std::function<void(std::span<std::size_t const>, std::span
 
 struct state_layout {
   std::size_t branches = 1;    ///< of the network
-  std::size_t extras = 0;      ///< outputs that a guidance asks elsewhere
+  std::size_t extras = 0;      ///< outputs of a second network that the guidance calls
   std::size_t conditions = 1;  ///< labels of a sample
   std::size_t keeps = 0, past_x0 = 0, past_eps = 0, memories = 0;
   std::vector<std::uint32_t> streams = {};  ///< of noise that the caller gives
@@ -40,14 +40,14 @@ struct state_layout {
   /// tweedie::error where the request or the labels do not fit, or memory does not suffice.
   state make(request const& r, tweedie::conditions const& given, placement const& where = {},
              samples_check const& check_samples = {}) const;
-  /// The same without room for its samples: what is asked before memory is, and what is known.
+  /// The same without buffers: checks the request, and holds the known samples and the mask.
   state samples_of(request const& r, tweedie::conditions const& given, placement const& where = {},
                    samples_check const& check_samples = {}) const;
 
-  /// Room for so many samples; those that are there stay, as far as there is room.
+  /// Changes the number of samples; those that still fit are kept.
   void resize(state& s, std::size_t samples) const;
 
-  /// A sample of a state in the place of one of another, or of the same.
+  /// Copies sample i of `from` over sample `at` of `to`; both may be one state.
   void copy_sample(state const& from, std::size_t i, state& to, std::size_t at) const;
 
   /// Throws tweedie::error where a state has not all that is needed.

@@ -1,4 +1,4 @@
-// The functions and reductions of programs that no compiler has seen, for the interpreter.
+// The compiled bodies behind any_function::apply and any_reduction::of, which the interpreter calls.
 #pragma once
 
 #include <cstddef>

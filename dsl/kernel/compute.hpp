@@ -1,7 +1,7 @@
 // What one element of a program is: its nodes in order, then the sums that are stored.
 //
-// A sum is c_0 v_0, then one fma a term, in the order of the type: the same bits on every machine
-// and at every width.
+// A sum is c_0 v_0, then one fma for each further term, in the order of the type: the same bits on
+// every machine and at every width.
 #pragma once
 
 #include <cmath>
@@ -26,7 +26,7 @@ TWEEDIE_HD float add(list<T...>, float const* c, float const* v) {
   return r;
 }
 
-/// A sum, whose coefficients `c` goes past.
+/// The value of a sum; `c` moves past its coefficients.
 template <class Program, class Sum> TWEEDIE_HD float next_sum(float const*& c, float const* v) {
   float const* mine = c;
   c += Sum::coefficients;
@@ -51,7 +51,7 @@ TWEEDIE_HD void store_all(list<Sum...>, float const*& c, float const* v, float* 
   ((w[i++] = next_sum<Program, Sum>(c, v)), ...);
 }
 
-/// Once a row: the nodes that no element enters. `v` holds the row's numbers in their slots.
+/// Once a row: the nodes that depend on no element. `v` holds the row's numbers in their slots.
 template <class Program> TWEEDIE_HD void compute_row(float const* c, float* v) {
   compute_all<Program>(typename Program::uniform_list{}, c, v);
 }

@@ -24,7 +24,7 @@
 
 namespace tweedie {
 
-/// Which noise a sample gets: its own seed, its id (below 2^48) and the index of the step.
+/// Which noise a sample gets: its own seed, its id (below 2^48) and the index of the evaluation.
 struct sample_key {
   std::uint64_t seed = 0;
   std::uint64_t id = 0;
@@ -59,8 +59,8 @@ struct alignas(16) quad {
 
 namespace detail {
 
-/// One lane, the meaning of the code below. The CPU's vector lanes (detail/noise_avx2.cpp,
-/// detail/noise_avx512.cpp) do the same operations on 8 and 16 of them. `wide` holds a word of the
+/// One lane, the meaning of the code below. The CPU's vector lanes (noise_avx2.cpp,
+/// noise_avx512.cpp) do the same operations on 8 and 16 of them. `wide` holds a word of the
 /// cipher's state, and lo() and hi() are halves of a product.
 struct one_lane {
   using real = float;

@@ -99,7 +99,7 @@ template <class F> constexpr bool is_opaque() {
   else return false;
 }
 
-// What these compute is the kernels' (dsl/kernel/bodies.hpp).
+// Defined in dsl/kernel/bodies.hpp: the lowering knows their addresses alone.
 template <class F, std::size_t Arguments>
 void apply_function(float const* parameters, float const* const* arguments, float* to,
                     std::size_t n);

@@ -60,9 +60,9 @@ struct term {
   symbol_id symbol;
 };
 
-/// What becomes of sums: nothing if it is one, or a function's or a reduction's value. Types know
-/// them by `number`, the order in which they were put; addresses can't be compared in a constant
-/// expression of every compiler and flag.
+/// How the value of a line is made of its sums: the sum itself, or a function or a reduction of
+/// them. `number` is the order in which operations were put, by which types know them; addresses
+/// can't be compared in a constant expression of every compiler and flag.
 struct operation {
   enum class kind : std::uint8_t { sum, function, reduction };
   kind is;

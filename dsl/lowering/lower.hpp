@@ -27,8 +27,8 @@ constexpr statement copy_of(ir& p, symbol_id target, symbol_id from, double fact
   return {target, p.expressions.add({{first, first + 1}, {}, {}, {}})};
 }
 
-/// Adds statements that read the x at which those before them arrive: `then`. Their expressions are
-/// nobody else's.
+/// Appends `after`, in which x is what the statements of `all` store in x. x is renamed in place, so
+/// that the expressions of `after` may not be shared.
 constexpr void then(ir& p, statements& all, statements const& after) {
   all.full = all.full || after.full;
   int arrivals = 0;
@@ -94,7 +94,7 @@ template <class Factor> constexpr void add_form(ir& p, range f, Factor factor) {
 
 constexpr void add_branch(ir& p, double k, range f, int branch);
 
-/// k times what a symbol stands for.
+/// Adds k times what a symbol stands for.
 constexpr void add_answer(ir& p, answers const& a, double k, symbol_id s) {
   level const& t = a.stages.t;
   auto const add = [&](range f, auto factor) {
@@ -245,7 +245,7 @@ constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const
   for (statement const& one : s.remember) lower(p, a, one);  // made of the branches
   if (s.guided_raw >= 0) a.raw = answer_of_stage(p, a, sym::guided_raw::id, s.guided_raw);
 
-  if (s.predicts.size > 0) {  // one after the other: eps_of may not read x0
+  if (s.predicts.size > 0) {  // a.x0 is set after both, so that eps_of cannot see it
     range const x0 = substitute(p, a, s.predicts[0].x0), eps = substitute(p, a, s.predicts[0].eps);
     a.x0 = x0, a.eps = eps;
   }
@@ -305,7 +305,7 @@ constexpr lines live(ir const& p, lines const& all, lines const& writes) {
   return r;
 }
 
-/// Receives the numbers of a program in their order, if anyone wants them.
+/// Takes no numbers: for the types.
 struct no_numbers {
   constexpr void operator()(double) const {}
 };

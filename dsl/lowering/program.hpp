@@ -1,4 +1,4 @@
-// What is left of a step once it is fused: a straight-line program over plain packs.
+// What is left of one evaluation of a step once it is fused: a straight-line program over plain packs.
 //
 // Per element: the buffers loaded once each, each stream of noise drawn once, the nodes in order,
 // the sums stored. Types alone: dsl/kernel/compute.hpp computes what they say.
@@ -91,7 +91,7 @@ struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
   static constexpr std::size_t coefficients =
       uniform_coefficients + (N::coefficients + ... + 0) + (W::coefficients + ... + 0);
   static constexpr bool deterministic = noises == 0;
-  /// Kernels that it takes.
+  /// Always 1; `phased` has more.
   static constexpr std::size_t kernels = 1;
   /// Whether a buffer holds something else than floats.
   static constexpr bool mixed = ((sizeof(element_of<R>) != sizeof(float)) || ...) ||

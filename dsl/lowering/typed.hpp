@@ -124,6 +124,7 @@ template <sym::word W, int K> constexpr auto symbol_of() {
   else if constexpr (W == sym::word::scratch) return sym::scratch<K>{};
   else if constexpr (W == sym::word::net_in) return sym::net_in<K>{};
   else if constexpr (W == sym::word::noise_stream) return sym::noise_stream<K>{};
+  else static_assert(W != W, "a word of programs without a type: name it here");
 }
 template <sym::word W, int K> using symbol_at = decltype(symbol_of<W, K>());
 
