@@ -87,9 +87,9 @@ void detail::check_predictions(any_stages const& stages, lowering::ir& p,
 
 namespace {
 
-/// The largest coefficient with which the network's output enters x: itself (out, guided values), or
-/// by what an earlier evaluation stored of it (past_eps, keep). Outputs inside nodes such as clamp do
-/// not count, nor does past_x0, which is of the data's size.
+/// The largest coefficient with which the network's output enters x: itself (out, guided values),
+/// or by what an earlier evaluation stored of it (past_eps, keep). Outputs inside nodes such as
+/// clamp do not count, nor does past_x0, which is of the data's size.
 double largest_share(lowering::ir const& p) {
   auto const is_x = [](symbol_id s) { return s == sym::x::id || s.is == sym::word::arrived; };
   double r = 0;

@@ -23,7 +23,8 @@ void check_is_on_path(level w, path const& between);
 void check_predictions(any_stages const& stages, lowering::ir& p, std::vector<level> const& levels);
 
 /// The network's output does not enter x with so large a factor that its errors would dominate, in
-/// the evaluation at t that was lowered into p, on the way to s. `unguided` lowers the same without the guidance in its place.
+/// the evaluation at t that was lowered into p, on the way to s. `unguided` lowers the same without
+/// the guidance in its place.
 void check_share(lowering::ir& p, any_stages const& stages, level t, level s,
                  std::function<void()> const& unguided);
 

@@ -343,8 +343,8 @@ class plan_builder {
     auto order = unrolled(count, kind.step.repetitions);
     if (order.empty())
       refuse("0 repetitions were given and nothing besides, expected one evaluation at least");
-    // The last evaluation also enters the next step, and in a last step stores nothing for later: it
-    // must be done exactly once.
+    // The last evaluation also enters the next step, and in a last step stores nothing for later:
+    // it must be done exactly once.
     bool const stores = p_.layout.inputs + p_.layout.past_x0 + p_.layout.past_eps > 0;
     bool const last_once = p_.layout.enters || (kind.is_last && stores);
     if (last_once && std::ranges::count(order, count - 1) != 1)

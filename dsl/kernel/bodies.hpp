@@ -1,4 +1,5 @@
-// The compiled bodies behind any_function::apply and any_reduction::of, which the interpreter calls.
+// The compiled bodies behind any_function::apply and any_reduction::of, which the interpreter
+// calls.
 #pragma once
 
 #include <cstddef>

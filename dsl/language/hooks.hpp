@@ -5,7 +5,7 @@
 //   check(shape, labels, n)   of a network     throws if it cannot take such samples; else nothing
 //   is_conditional            of a network     whether it takes labels; else it does
 //   input_of(level)           of a prediction  what the network sees; else x
-//   conditions, extras        of a guidance    labels it needs, outputs it asks elsewhere; else 1, 0
+//   conditions, extras        of a guidance    labels, outputs of a second network; else 1 and 0
 //   on(level)                 of a guidance    whether it guides there; else always
 //   raw_of, x0_of, eps_of     of a guidance    what it guides; the others are as predicted
 //   remember(level)           of a guidance    what it keeps for the next evaluation; else nothing

@@ -27,8 +27,8 @@ constexpr statement copy_of(ir& p, symbol_id target, symbol_id from, double fact
   return {target, p.expressions.add({{first, first + 1}, {}, {}, {}})};
 }
 
-/// Appends `after`, in which x is what the statements of `all` store in x. x is renamed in place, so
-/// that the expressions of `after` may not be shared.
+/// Appends `after`, in which x is what the statements of `all` store in x. x is renamed in place,
+/// so that the expressions of `after` may not be shared.
 constexpr void then(ir& p, statements& all, statements const& after) {
   all.full = all.full || after.full;
   int arrivals = 0;

@@ -1,4 +1,5 @@
-// What is left of one evaluation of a step once it is fused: a straight-line program over plain packs.
+// What is left of one evaluation of a step once it is fused: a straight-line program over plain
+// packs.
 //
 // Per element: the buffers loaded once each, each stream of noise drawn once, the nodes in order,
 // the sums stored. Types alone: dsl/kernel/compute.hpp computes what they say.
