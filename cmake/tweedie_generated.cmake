@@ -1,7 +1,7 @@
 # What is made of the headers, so that a new stage is one header and no line elsewhere:
 #
 #   <tweedie/tweedie.hpp>              includes every stage, and the pipelines
-#   <tweedie/generated/samplers.hpp>   samplers by name, of the lines `// name: ddim = ddim{} | DDIM (Song et al. 2021)` of their headers
+#   <tweedie/generated/samplers.hpp>   samplers by name in the order of their files, of the lines `// name: ddim = ddim{} | DDIM (Song et al. 2021)` of their headers
 #   generated/sampler_rows.inc         the rows of those with a bar in docs/methods.md (tests/table/methods.cpp)
 #
 # A header that comes, goes or changes configures again; what is made is written only if it is other than before.
@@ -36,12 +36,14 @@ write_if_other(${TWEEDIE_INCLUDE}/tweedie/tweedie.hpp "${all}")
 
 set(includes "")
 set(entries "")
+set(separator "")
+set(names "")
 set(rows "")
 file(GLOB samplers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/samplers/*.hpp)
 list(SORT samplers)
 foreach(header IN LISTS samplers)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${header})
-  file(STRINGS ${PROJECT_SOURCE_DIR}/${header} lines REGEX "^// name: ")
+  file(STRINGS ${PROJECT_SOURCE_DIR}/${header} lines REGEX "^// name: " ENCODING UTF-8)
   if(lines)
     string(APPEND includes "#include <tweedie/${header}>\n")
   endif()
@@ -52,6 +54,10 @@ foreach(header IN LISTS samplers)
     set(name ${CMAKE_MATCH_1})
     set(sampler ${CMAKE_MATCH_2})
     set(method ${CMAKE_MATCH_4})
+    if(name IN_LIST names)
+      message(FATAL_ERROR "${header}: the name ${name} was given to two samplers; expected one for each")
+    endif()
+    list(APPEND names ${name})
     string(APPEND entries "${separator}named{\"${name}\", tweedie::samplers::${sampler}}")
     set(separator ",\n    ")
     if(method)

@@ -185,7 +185,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
       auto const form = lift(stages_.predicts.input_of(next));
       return std::tuple_cat(
           statements,
-          std::tuple{arrival{},
+          std::tuple{detail::arrival{},
                      assignment<sym::net_in<0>, std::remove_const_t<decltype(form)>>{form}});
     } else return statements;
   }

@@ -42,7 +42,7 @@ bool any_plan::is_deterministic() const {
                              [](structure const& s) { return s.code->program().noises() == 0; });
 }
 
-void any_plan::check_place(placement const& where) const {
+void any_plan::check_place(placement const& where, bool own_network) const {
   if (where.on_device()) where.memory->check_ready();
   if (where.for_hosts()) return;
   auto const check_use = [](device_use const& use, char const* what, char const* expected) {
@@ -53,7 +53,7 @@ void any_plan::check_place(placement const& where) const {
   };
   constexpr char const* of_a_network =
       "batch.stream and says so: static constexpr bool enqueues = true";
-  check_use(of_.calls->network_use(), "a network", of_a_network);
+  if (own_network) check_use(of_.calls->network_use(), "a network", of_a_network);
   if (layout().extras > 0)
     check_use(of_.calls->extras_use(), "a guidance that asks a network", of_a_network);
   if (layout().noise_given)

@@ -176,17 +176,19 @@ class any_plan {
 
   /// The network at a row: its branches, and what the guidance asks elsewhere.
   void evaluate(row const& r, state& s, std::span<level const> seen) const {
-    evaluate(r, s, seen, of_.calls->network);
+    evaluate_by(r, s, seen, of_.calls->network);
   }
-  void evaluate(row const& r, state& s, std::span<level const> seen,
-                network_function const& network) const;
+  template <class Net>
+  void evaluate(row const& r, state& s, std::span<level const> seen, Net const& network) const {
+    evaluate_by(r, s, seen, std::cref(network));
+  }
 
   /// The kernel of a row alone, on a state whose network has written its output. Of the state it is
   /// only asked whether this plan started it.
   void apply(row const& r, state& s) const;
 
   /// Throws tweedie::error where not all that the plan runs and calls can run there.
-  void check_place(placement const& where) const;
+  void check_place(placement const& where) const { check_place(where, true); }
 
   /// Throws where the state is another plan's.
   bool finished(state const& s) const {
@@ -236,8 +238,13 @@ class any_plan {
   /// What follows allocate at a fresh start.
   void draw(state& s) const;
   void enter(state& s) const;
-  void go(state& s, std::size_t to, network_function const& network,
+  /// The steps from one to another.
+  void go(state& s, std::size_t from, std::size_t to, network_function const& network,
           progress const& report = {}) const;
+  void evaluate_by(row const& r, state& s, std::span<level const> seen,
+                   network_function const& network) const;
+  /// Whether the plan's own network is among what is called.
+  void check_place(placement const& where, bool own_network) const;
   void advance_by(state& s, network_function const& network) const;
   void apply_inlined(row const& r, state& s, std::span<level const> seen) const;
   void evaluate_extras(batch b, state& s) const;

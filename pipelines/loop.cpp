@@ -5,18 +5,19 @@
 
 namespace tweedie {
 
-void any_plan::go(state& s, std::size_t to, network_function const& network,
+void any_plan::go(state& s, std::size_t from, std::size_t to, network_function const& network,
                   progress const& report) const {
-  if (s.where.on_device()) check_place(s.where);  // it may have been moved there
-  for (std::size_t k = step_of(s); k < to; ++k) {
+  // Another network, of advance(s, net), must be called: not the one inside the kernel.
+  bool const own = &network == &of_.calls->network;
+  if (s.where.on_device()) check_place(s.where, own);  // it may have been moved there
+  std::vector<level> seen;
+  for (std::size_t k = from; k < to; ++k) {
     for (row const& r : rows_of_step(k)) {
-      std::vector<level> const seen(s.samples, r.where);
-      // Another network, of advance(s, net), must be called: not the one inside the kernel.
-      bool const own = &network == &of_.calls->network;
+      seen.assign(s.samples, r.where);
       if (own && of_.structures[r.structure].inlined) {
         apply_inlined(r, s, seen);
       } else {
-        evaluate(r, s, seen, network);
+        evaluate_by(r, s, seen, network);
         apply(r, s);
       }
     }
@@ -25,17 +26,18 @@ void any_plan::go(state& s, std::size_t to, network_function const& network,
 }
 
 images any_plan::run(state s, progress const& report) const {
-  if (!finished(s)) go(s, steps(), of_.calls->network, report);
+  if (!finished(s)) go(s, step_of(s), steps(), of_.calls->network, report);
   return take(s);
 }
 
-void any_plan::advance(state& s) const { go(s, step_of(s) + 1, of_.calls->network); }
+void any_plan::advance(state& s) const { advance_by(s, of_.calls->network); }
 void any_plan::advance_by(state& s, network_function const& network) const {
-  go(s, step_of(s) + 1, network);
+  std::size_t const k = step_of(s);
+  go(s, k, k + 1, network);
 }
 
-void any_plan::evaluate(row const& r, state& s, std::span<level const> seen,
-                        network_function const& network) const {
+void any_plan::evaluate_by(row const& r, state& s, std::span<level const> seen,
+                           network_function const& network) const {
   batch const b = batch_of(r, s, seen);
   network(b);
   s.settle("the network");

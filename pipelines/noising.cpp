@@ -21,6 +21,7 @@ void add_noise(state& s, images const& clean, level t) {
 
 images noised(images const& clean, level t, request r) {
   r.shape = clean.shape;
+  r.known = r.mask = {};  // of a request that a sampler may have, too
   state s = state_layout{.branches = 0}.make(r, label{});
   add_noise(s, clean, t);
   return take(s);

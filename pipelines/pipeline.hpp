@@ -51,8 +51,8 @@ constexpr auto pick(std::tuple<Stages...> const& stages) {
 // A sampler that chooses its own levels, sample by sample, while it runs (pipelines/adaptive.hpp).
 template <class... Stages> constexpr bool chooses_levels() {
   using s = decltype(pick<kinds::sampler, int>(std::declval<std::tuple<Stages...> const&>()));
-  if constexpr (requires { s::is_capturable; }) return !s::is_capturable;
-  else return false;
+  return requires { typename s::tableau; }
+  &&requires { requires !s::is_capturable; };
 }
 
 struct facts_of_pipeline {

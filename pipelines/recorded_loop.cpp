@@ -28,7 +28,7 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
   recorded_loop loop(start(r, given, where), layout(), of_.calls);
   state& s = loop.state_;
   std::vector<sample_key> const keys = s.keys;
-  auto const run_steps = [&] { go(s, steps(), of_.calls->network); };
+  auto const run_steps = [&] { go(s, 0, steps(), of_.calls->network); };
   run_steps();
   s.keys = keys;
   s.evaluated = 0;
@@ -50,12 +50,13 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
 }
 
 void recorded_loop::launch(request const& r, conditions const& given) {
-  state const of = layout_.samples_of(r, given, {}, calls_->check);
+  state of = detail::make_samples(r, given, layout_.conditions);
   if (of.samples != state_.samples || of.shape != state_.shape)
     throw error(fmt::format(
         "{} samples of shape {{{}}} were asked of a loop that was recorded for {} of shape {{{}}}, "
         "expected as many of that shape",
         of.samples, fmt::join(of.shape, ", "), state_.samples, fmt::join(state_.shape, ", ")));
+  of = layout_.samples_of(r, given, {}, calls_->check);
   if (of.mask_period != state_.mask_period || of.mask_stride != state_.mask_stride)
     throw error(
         "a mask of another shape than the recorded loop's was given, expected one of its shape");

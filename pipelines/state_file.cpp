@@ -118,8 +118,8 @@ class reader {
       names.push_back(name);
     };
     plan_.layout().each_lasting(
-        shaped, [&](std::string const& name, buffer const&, std::size_t blocks, std::size_t) {
-          expect(name, io::tensor_dtype::f32, {blocks * shaped.samples, shaped.pitch});
+        shaped, [&](state_layout::lasting which, buffer const&, std::size_t blocks, std::size_t) {
+          expect(which.name(), io::tensor_dtype::f32, {blocks * shaped.samples, shaped.pitch});
         });
     for (char const* name : {"seeds", "ids", "steps"})
       expect(name, io::tensor_dtype::u64, {shaped.samples});
@@ -142,11 +142,12 @@ class reader {
     layout.resize(s, s.samples);
     auto const fill = [&](std::string const& name, buffer& b, io::extents const& of) {
       auto const& from = io::expect_tensor(all, name, io::tensor_dtype::f32, of);
-      b = buffer(from.bytes.size() / sizeof(float));
+      if (std::size_t const floats = from.bytes.size() / sizeof(float); b.size() != floats)
+        b = buffer(floats);
       std::memcpy(b.data(), from.bytes.data(), from.bytes.size());
     };
-    layout.each_lasting(s, [&](std::string const& name, buffer& b, std::size_t blocks, auto) {
-      fill(name, b, {blocks * s.samples, s.pitch});
+    layout.each_lasting(s, [&](state_layout::lasting which, buffer& b, std::size_t blocks, auto) {
+      fill(which.name(), b, {blocks * s.samples, s.pitch});
     });
     if (layout.uses_mask) {
       s.mask_period = number("mask_period");
@@ -185,8 +186,8 @@ void save_state(std::filesystem::path const& path, any_plan const& plan, state c
     file.tensors.push_back(io::make_tensor<float>(name, std::move(shape), values));
   };
   plan.layout().each_lasting(
-      s, [&](std::string const& name, buffer const& b, std::size_t blocks, auto) {
-        add(name, {blocks * s.samples, s.pitch}, b);
+      s, [&](state_layout::lasting which, buffer const& b, std::size_t blocks, auto) {
+        add(which.name(), {blocks * s.samples, s.pitch}, b);
       });
   std::vector<std::uint64_t> seeds, ids, steps;
   for (sample_key const& key : s.keys) {

@@ -76,6 +76,7 @@ void state_layout::resize(state& s, std::size_t samples) const try {
   if (scratches > 0) room(s.reduced, sym::most_reductions * samples);
   if (uses_known) room(s.known, n);
   if (uses_mask) room(s.mask, samples * s.mask_stride);
+  s.keys.reserve(samples);
   if (inputs > 0) {  // last: if this or what comes before throws, each sample is as it was
     // Blocks of all samples move when the number of samples changes.
     std::size_t const bytes = s.pitch * (input == element_type::float32 ? sizeof(float) : 2);

@@ -53,21 +53,30 @@ struct state_layout {
   /// Throws tweedie::error where a state has not all that is needed.
   void check(state const& s) const;
 
-  /// Calls f(name, buffer, blocks, bytes) for the buffers that outlive an evaluation: each is
-  /// `blocks` blocks of a row for each sample, of elements of so many bytes.
+  /// Which of the buffers that outlive an evaluation: "keep.1".
+  struct lasting {
+    char const* kind;
+    std::size_t index = 0;
+    bool is_one_of_several = false;
+    std::string name() const {
+      return is_one_of_several ? fmt::format("{}.{}", kind, index) : kind;
+    }
+  };
+  /// Calls f(lasting, buffer, blocks, bytes) for each of them: `blocks` blocks of a row for each
+  /// sample, of elements of so many bytes.
   template <class State, class F> void each_lasting(State& s, F f) const {
-    auto const several = [&](char const* name, auto& all) {
+    auto const several = [&](char const* kind, auto& all) {
       for (std::size_t k = 0; k < all.size(); ++k)
-        f(fmt::format("{}.{}", name, k), all[k], std::size_t{1}, sizeof(float));
+        f(lasting{kind, k, true}, all[k], std::size_t{1}, sizeof(float));
     };
-    f("x", s.x, std::size_t{1}, sizeof(float));
+    f(lasting{"x"}, s.x, std::size_t{1}, sizeof(float));
     several("keep", s.keep);
     several("past_x0", s.past_x0);
     several("past_eps", s.past_eps);
     several("memory", s.memory);
     if (inputs > 0)
-      f("net_in", s.net_in, inputs, input == element_type::float32 ? sizeof(float) : 2);
-    if (uses_known) f("known", s.known, std::size_t{1}, sizeof(float));
+      f(lasting{"net_in"}, s.net_in, inputs, input == element_type::float32 ? sizeof(float) : 2);
+    if (uses_known) f(lasting{"known"}, s.known, std::size_t{1}, sizeof(float));
   }
 };
 

@@ -64,7 +64,7 @@ template <class Sampler> struct repaint {
   template <class Step> auto entered(Step const& back, level t, level s, path const& p) const {
     if constexpr (tweedie::detail::has_enter<Sampler>)
       return tweedie::detail::apply(
-          [&](auto... statements) { return then(back, statements...); },
+          [&](auto... statements) { return tweedie::detail::step_then(back, statements...); },
           std::get<0>(tweedie::detail::enter_of_sampler(inner, t, s, p).evaluations).statements);
     else return back;
   }

@@ -33,10 +33,9 @@ endif()
 
 # By pkg-config, where it is: the headers and the core.
 find_program(pkg_config pkg-config)
-file(GLOB pc ${FOLDER}/prefix/lib/pkgconfig ${FOLDER}/prefix/lib/*/pkgconfig)
 if(pkg_config)
   foreach(what cflags libs)
-    execute_process(COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${pc} ${pkg_config} --${what} tweedie
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${FOLDER}/prefix/${LIBDIR}/pkgconfig ${pkg_config} --${what} tweedie
                     OUTPUT_VARIABLE ${what} OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
     separate_arguments(${what} UNIX_COMMAND "${${what}}")
   endforeach()

@@ -20,11 +20,12 @@ import sys
 import tempfile
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FILES = ["samplers/*.hpp", "predicts/predicts.hpp", "predicts/*.hpp", "guidances/guidance.hpp",
-         "guidances/*.hpp", "thresholds/thresholds.hpp", "dsl/language/expression.hpp", "dsl/lowering/lower.hpp"]
+FILES = ["samplers/*.hpp", "predicts/*.hpp", "guidances/*.hpp", "thresholds/*.hpp", "dsl/language/expression.hpp",
+         "dsl/kernel/functions.hpp", "dsl/lowering/lower.hpp"]
 # The tests that are about a file, the likeliest first; those of a file that is not here are found by its name.
 TESTS_OF = {
     "dsl/language/expression.hpp": ["test_language", "test_form", "test_inpainting"],
+    "dsl/kernel/functions.hpp": ["test_language", "test_inpainting", "test_form"],
     "dsl/lowering/lower.hpp": ["test_language", "test_laws", "test_run_time"],
     "guidances/guidance.hpp": ["test_guidance", "test_guidance_formulas"],
     "guidances/classifier.hpp": ["test_guidance", "test_guidance_formulas"],

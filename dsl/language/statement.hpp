@@ -18,8 +18,10 @@
 
 namespace tweedie {
 
+namespace detail {
 /// Among statements: those after it read the x at which those before it arrive.
 struct arrival {};
+}  // namespace detail
 
 /// One evaluation of the network and the statements that read it. Without a level it is the one the
 /// step starts from.
@@ -188,6 +190,13 @@ auto evaluations_then(std::tuple<E...> const& evaluations, Statements const&... 
   (std::make_index_sequence<last>{});
 }
 
+/// `then` of statements that may have others after them already.
+template <class Step, class... Statements>
+auto step_then(Step const& step, Statements const&... statements) {
+  return step_from<is_repeating_step<Step>>(evaluations_then(step.evaluations, statements...),
+                                            step.repetitions);
+}
+
 }  // namespace detail
 
 /// A step with more statements after its last evaluation's: in them x is the x that the step
@@ -198,9 +207,7 @@ template <class Step, class... Statements> auto then(Step const& step, Statement
       whole,
       "then(step, ...) takes a step, step(...) or stages(...), and statements such as x = "
       "blend(mask, known, x)");
-  if constexpr (whole)
-    return detail::step_from<detail::is_repeating_step<Step>>(
-        detail::evaluations_then(step.evaluations, statements...), step.repetitions);
+  if constexpr (whole) return detail::step_then(step, statements...);
   else return step_of<detail::stays>{};
 }
 

@@ -1,4 +1,7 @@
 // From types to flat values, and from the flat program back to the types that a kernel is made of.
+//
+// Who calls `fuse` of a node also includes dsl/kernel/bodies.hpp, as dsl/device/launch.hpp and the
+// pipelines do.
 #pragma once
 
 #include <array>
@@ -69,7 +72,7 @@ template <class... S> constexpr void put_all(ir& p, std::tuple<S...> const& from
   bool arrived = false;
   statements after;
   auto const one = [&]<class T>(T const& s) {
-    if constexpr (!std::is_same_v<T, arrival>) (arrived ? after : to).add(put(p, s));
+    if constexpr (!std::is_same_v<T, detail::arrival>) (arrived ? after : to).add(put(p, s));
     else {
       if (arrived) then(p, to, after);
       arrived = true;

@@ -88,7 +88,7 @@ def demangled(names):
 
 
 def short(name):
-    """What a kernel does, in the words of its type: 'x out<0> | noise_stream<0> | clamp_function | x'"""
+    """What a kernel does, in the words of its type: 'x out<0> | noise_stream<0> | clamp | x'"""
     body = name[name.find("tweedie::program<"):]
     depth, end = 0, len(body)
     for i, c in enumerate(body):
@@ -97,7 +97,7 @@ def short(name):
             end = i
             break
     body = body[len("tweedie::program<"):end]
-    for word in ("tweedie::", "sym::", "thresholds::", "detail::", "samplers::", "guidance::", "reductions::"):
+    for word in ("tweedie::", "sym::", "thresholds::", "detail::", "samplers::", "guidance::", "reductions::", "functions::"):
         body = body.replace(word, "")
     body = body.replace(", extras<list<>, list<>, list<> >", "").replace("list<>", "-").replace(" >", ">")
     return body
@@ -130,7 +130,7 @@ class Kernel:
         sums = [parts_of(program[m.start():]) for m in re.finditer(r"\bsum<", program)]
         self.fmas = sum(len(target_and_terms) - 2 for target_and_terms in sums)
         functions = [parts_of(program[m.start():])[1] for m in re.finditer(r"\bnode<", program)]
-        self.only_sums = "noise_stream" not in program and all(f.endswith("clamp_function") for f in functions)
+        self.only_sums = "noise_stream" not in program and all(f.endswith("functions::clamp") for f in functions)
         # What a reduction or an inlined network does is not the program's own.
         self.by_block = "_and_go_on" in name
         code = [re.sub(r"^@!?%?\w+\s+", "", line) for line in lines]

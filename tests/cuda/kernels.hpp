@@ -165,7 +165,10 @@ class session {
     std::string const text(std::istreambuf_iterator<char>(file), {});
     for (auto const& header : std::filesystem::directory_iterator(top / folder)) {
       auto const name = header.path().filename().string();
-      if (name.ends_with(".hpp"))
+      std::ifstream content(header.path());
+      std::string const said(std::istreambuf_iterator<char>(content), {});
+      // One that names a sampler is in <tweedie/generated/samplers.hpp>.
+      if (name.ends_with(".hpp") && said.find("\n// name: ") == said.npos)
         expect(text.find("/" + folder + "/" + name + ">") != text.npos,
                source + " leaves out " + name + " of " + folder + "/");
     }

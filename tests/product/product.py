@@ -188,8 +188,11 @@ def main():
             f.write(page)
     else:
         there, now = numbers_of(open(args.check).read()), numbers_of(page)
+        known = {row for row, _ in there}
+        for row in sorted({row for row, _ in now} - known):
+            print(f"{row} is not in {args.check} yet: make product")
         worse = [f"{row}, {column}: {now[row, column]}, {there.get((row, column))} in the docs" for row, column in now
-                 if now[row, column] is not None and not (there.get((row, column)) is not None and
+                 if row in known and now[row, column] is not None and not (there.get((row, column)) is not None and
                                                           now[row, column] <= 1.1 * there[row, column] + 0.05)]
         if worse:
             sys.exit("\n".join(worse) + f"\n{args.check} is not current: make product")

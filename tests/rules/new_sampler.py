@@ -2,7 +2,7 @@
 
     new_sampler.py --build FOLDER
 
-Copies the project into a folder of its own, adds the two files there, configures as FOLDER was, and asks what came of it.
+Copies the project into a folder of its own, adds the two files there, configures, with FOLDER's compiler, and asks what came of it.
 Exit code 77: skipped.
 """
 
@@ -66,7 +66,10 @@ def main():
     cache = pathlib.Path(args.build, "CMakeCache.txt").read_text()
     compiler = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", cache, re.M).group(1)
     system = set(re.findall(r"-isystem (\S+)", pathlib.Path(args.build, "compile_commands.json").read_text()))
-    cccl = next(one for one in system if pathlib.Path(one, "thrust").is_dir())
+    cccl = next((one for one in system if pathlib.Path(one, "thrust").is_dir()), None)
+    if not cccl:
+        print(f"skipped: no source in {args.build} is compiled with Thrust's headers")
+        sys.exit(77)
 
     with tempfile.TemporaryDirectory() as folder:
         tree = pathlib.Path(folder, "tree")

@@ -114,7 +114,7 @@ def bad(expected, *changes, command="sample"):
     refused(expected, command, *words, cwd=folder)
 
 
-bad(["--sampler", "ddim, ddim_eta, ancestral"], "--sampler", "dimm")
+bad(["--sampler", "ancestral, ddim, ddim_eta"], "--sampler", "dimm")
 bad(["--grid", "uniform"], "--grid", "round")
 for steps in ["0", "-1", "1001", "many"]:
     bad("steps", "--steps", steps)
@@ -128,7 +128,7 @@ bad("ancestral", "--variance", "beta")
 bad("--variance", "--sampler", "ancestral", "--variance", "small")
 bad("nothing.safetensors", "--model", "nothing.safetensors")
 # explain reads the same options by the same code: one of each kind.
-bad(["--sampler", "ddim, ddim_eta, ancestral"], "--sampler", "dimm", command="explain")
+bad(["--sampler", "ancestral, ddim, ddim_eta"], "--sampler", "dimm", command="explain")
 bad("steps", "--steps", "1001", command="explain")
 bad("nothing.safetensors", "--model", "nothing.safetensors", command="explain")
 bad("two", "--grid", "linspace", "--steps", "1")

@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(one_resampling_is_replacement) {
 // doubles x on entering and halves it in its step.
 BOOST_AUTO_TEST_CASE(a_repetition_enters_again) {
   struct doubling {
-    auto enter(level, level) const { return tweedie::step(x = 2 * x); }
+    auto enter(level, level) const { return then(tweedie::step(x = 4 * x), x = 0.5 * x); }
     auto step(level, level) const { return tweedie::step(x = 0.5 * x); }
     auto last(level, level) const { return tweedie::step(x = 0.5 * x); }
   };

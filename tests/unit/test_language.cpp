@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <tweedie/pipelines/explain.hpp>
 #include <tweedie/pipelines/noise_from.hpp>
+#include <tweedie/pipelines/plan_builder.hpp>
 #include <tweedie/samplers/ancestral.hpp>
 #include <tweedie/samplers/ddim.hpp>
 #include <tweedie/samplers/heun.hpp>
@@ -50,6 +51,13 @@ struct multiple {  // of one byte
 struct signed_by {
   TWEEDIE_HD float operator()(float a, float b) const { return a > b ? a : -b; }
 };
+struct between {
+  static constexpr std::size_t parameters = 2;
+  static constexpr char const* name = "between";
+  TWEEDIE_HD static float apply(float const* p, float const* a) {
+    return std::fma(p[0], a[0], p[1] * a[1]);
+  }
+};
 struct affine {  // a function with numbers of its own
   float gain, shift;
   TWEEDIE_HD float operator()(float a) const { return gain * a + shift; }
@@ -86,6 +94,33 @@ BOOST_AUTO_TEST_CASE(a_function_of_ones_own_with_numbers) {
   launch(step(x = pointwise(multiple{-3}, x)), small.where(), small.layout());
   each_value(
       [&](std::size_t, std::size_t, std::size_t k) { BOOST_TEST(small.x[k] == -3 * was.x[k]); });
+}
+
+BOOST_AUTO_TEST_CASE(a_function_of_ones_own_whose_numbers_are_told) {
+  two_rows now;
+  two_rows const was;
+  launch(step(x = pointwise<between>({0.25, 2}, x, known)), now.where(), now.layout());
+  each_value([&](std::size_t, std::size_t, std::size_t k) {
+    BOOST_TEST(now.x[k] == std::fma(0.25f, was.x[k], 2 * was.known[k]));
+  });
+  // Compiled and followed term by term, with numbers that change from step to step.
+  struct mixing {
+    auto step(level t, level s) const {
+      return tweedie::step(x = pointwise<between>({s.alpha, s.sigma}, x0, eps));
+    }
+  };
+  auto const m = two_classes(3);
+  auto const pipeline_ = schedules::cosine{} | predicts::v{} | mixing{} |
+                         network_function(m.predicting<predicts::v>());
+  auto const plan = pipeline_.plan(4);
+  any_plan const followed = build_plan(forget_stages(pipeline_.stage_set()),
+                                       forget_network(pipeline_.network()), plan.levels(), {});
+  request const r{.shape = {3, 3}, .seed = 2};
+  BOOST_TEST(equal_bits(followed.sample(r).data, plan.sample(r).data));
+  BOOST_TEST(contains(explain(plan), "x = between("));
+  auto const ddim = schedules::cosine{} | predicts::v{} | samplers::ddim{} |
+                    network_function(m.predicting<predicts::v>());
+  BOOST_TEST(largest_difference(plan.sample(r).data, ddim.plan(4).sample(r).data) < 1e-5);
 }
 
 BOOST_AUTO_TEST_CASE(expressions_nest) {
