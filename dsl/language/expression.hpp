@@ -129,8 +129,11 @@ struct blend : function<0> {
 template <class F>
 concept with_numbers = requires {
   { F::parameters } -> std::convertible_to<std::size_t>;
-};
-template <class F> inline constexpr bool is_whole = requires(float const* p) {
+}
+&&!requires { &F::operator(); };
+template <class F>
+inline constexpr bool is_whole =
+    std::is_empty_v<F>&& std::default_initializable<F>&& requires(float const* p) {
   { F::name } -> std::convertible_to<char const*>;
   { F::apply(p, p) } -> std::same_as<float>;
 };
@@ -216,7 +219,8 @@ constexpr auto pointwise(std::array<double, F::parameters> const& numbers, A... 
       whole && sizeof...(A) > 0,
       "pointwise<F>({numbers}, a, ...) needs of F static constexpr std::size_t "
       "parameters, static constexpr char const* name, and static float apply(float const* "
-      "p, float const* a), p its numbers and a one element of each argument");
+      "p, float const* a), p its numbers and a one element of each argument; F is an "
+      "empty struct");
   if constexpr (whole) return detail::pointwise_of<F>(numbers, a...);
   else return detail::pointwise_of<functions::same>({}, a...);
 }

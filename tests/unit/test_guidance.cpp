@@ -80,10 +80,8 @@ images sampled(Guidance g, network_function const& network, conditions const& gi
       .sample({.shape = {samples, 3}, .steps = 20, .seed = 9}, given);
 }
 
-bool same_bits(images const& a, images const& b) {
-  return std::ranges::equal(a.data, b.data, [](float p, float q) {
-    return std::bit_cast<std::uint32_t>(p) == std::bit_cast<std::uint32_t>(q);
-  });
+common::assertion_result same_bits(images const& a, images const& b) {
+  return equal_bits(a.data, b.data);
 }
 
 /// A network that counts its calls.

@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(a_function_of_ones_own_whose_numbers_are_told) {
   });
   // Compiled and followed term by term, with numbers that change from step to step.
   struct mixing {
-    auto step(level t, level s) const {
+    auto step(level, level s) const {
       return tweedie::step(x = pointwise<between>({s.alpha, s.sigma}, x0, eps));
     }
   };

@@ -1,5 +1,5 @@
-// Every sampler of samplers/, over v, classifier-free guidance and a clip; those with a name in their
-// headers are found by the build. Adaptive steps have no plan.
+// Every sampler of samplers/, over v, classifier-free guidance and a clip; those with a name in
+// their headers are found by the build. Adaptive steps have no plan.
 #include "../kernels.hpp"
 
 #include <tweedie/generated/samplers.hpp>
