@@ -50,7 +50,7 @@ THREADED = ["test_threads", "test_backend_thrust", "test_bits", "test_reduce", "
 PINNED = ["test_noise", "test_bits", "test_laws", "test_orders"]
 ARM = Build("aarch64", "aarch64", targets=PINNED, tests=f"^unit[.]({'|'.join(PINNED)})$",
             needs=["aarch64-linux-gnu-g++", "qemu-aarch64", "/usr/lib/aarch64-linux-gnu/libboost_unit_test_framework.so",
-                   "/usr/lib/aarch64-linux-gnu/libfmt.so", "/usr/lib/aarch64-linux-gnu/libz.so"])
+                   "/usr/lib/aarch64-linux-gnu/libfmt.so", "/usr/lib/aarch64-linux-gnu/libz.so", "/usr/lib/aarch64-linux-gnu/libpng.so"])
 
 
 def builds(sanitize):

@@ -19,6 +19,7 @@ set(TWEEDIE_FMT fmt::fmt)
 if(TWEEDIE_STATIC)  # Debian's fmt is a shared library, or headers
   set(TWEEDIE_FMT fmt::fmt-header-only)
   set(ZLIB_USE_STATIC_LIBS ON)
+  find_library(PNG_LIBRARY_RELEASE libpng.a)
   add_link_options(-static-libstdc++ -static-libgcc)
 endif()
 find_package(Threads REQUIRED)
@@ -153,18 +154,14 @@ file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.cpp)
 if(sources)
   find_package(nlohmann_json 3.9 REQUIRED)
   find_package(ZLIB REQUIRED)
-  find_path(TWEEDIE_STB_INCLUDE stb_image_write.h PATH_SUFFIXES stb REQUIRED)
-  mark_as_advanced(TWEEDIE_STB_INCLUDE)
+  find_package(PNG REQUIRED)
   add_library(tweedie_io STATIC ${sources})
   add_library(tweedie::io ALIAS tweedie_io)
   target_compile_features(tweedie_io PUBLIC cxx_std_20)
   target_include_directories(tweedie_io PUBLIC
     $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_include_directories(tweedie_io SYSTEM PRIVATE ${TWEEDIE_STB_INCLUDE})
-  # stb copies no bytes from nowhere, which the sanitizer takes for a mistake.
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/io/png.cpp PROPERTIES COMPILE_OPTIONS -fno-sanitize=nonnull-attribute)
   target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json ${TWEEDIE_FMT}
-                        PRIVATE ZLIB::ZLIB tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
+                        PRIVATE PNG::PNG ZLIB::ZLIB tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()
 
 # States as files, over io.

@@ -1,46 +1,19 @@
+#include <png.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <csetjmp>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <tweedie/dsl/base/error.hpp>
 #include <tweedie/io/png.hpp>
 
-namespace {
-
-/// stb grows its output for as long as the compressed data asks: a small file must not take all
-/// memory.
-void* bounded_realloc(void* old, std::size_t size) {
-  return size <= std::size_t{1} << 30 ? std::realloc(old, size) : nullptr;
-}
-
-}  // namespace
-
-#define STBI_MALLOC(size) bounded_realloc(nullptr, size)
-#define STBI_REALLOC(old, size) bounded_realloc(old, size)
-#define STBI_FREE(old) std::free(old)
-#define STBI_ONLY_PNG
-#define STBI_NO_STDIO
-#define STBI_WRITE_NO_STDIO
-#define STB_IMAGE_STATIC
-#define STB_IMAGE_WRITE_STATIC
-#define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#include <stb/stb_image.h>
-#include <stb/stb_image_write.h>
-#pragma GCC diagnostic pop
-
 namespace tweedie::io {
 namespace {
 
-using stb_bytes = std::unique_ptr<unsigned char, void (*)(void*)>;
-
-/// stb counts in int, and some more for the filters of each row.
 constexpr std::size_t max_bytes = std::size_t{1} << 29;
 
 /// Pixels of the whole picture, channels side by side.
@@ -136,17 +109,62 @@ canvas draw(std::span<float const> samples, picture_shape const& shape, grid_lay
   return result;
 }
 
+/// What libpng says of an error, in memory that outlives its jump back over our frames.
+struct complaint {
+  std::array<char, 200> text{};
+};
+extern "C" void complain(png_structp png, png_const_charp why) {
+  auto& to = static_cast<complaint*>(png_get_error_ptr(png))->text;
+  std::string_view const all(why);
+  std::copy_n(all.begin(), std::min(all.size(), to.size() - 1), to.begin());
+  png_longjmp(png, 1);
+}
+extern "C" void say_nothing(png_structp, png_const_charp) {}
+
+// No destructor may stand between setjmp and what jumps: each of the two functions below has plain
+// values alone, and what it fills belongs to its caller.
+
+/// Appends what is written to the buffer behind the writer; no memory is an error of libpng's.
+extern "C" void append(png_structp png, png_bytep bytes, png_size_t size) {
+  auto& to = *static_cast<buffer*>(png_get_io_ptr(png));
+  bool fits = true;
+  try {
+    auto const* const from = reinterpret_cast<std::byte const*>(bytes);
+    to.insert(to.end(), from, from + size);
+  } catch (std::bad_alloc const&) {
+    fits = false;
+  }
+  if (!fits) png_error(png, "there was not enough memory to compress it");
+}
+extern "C" void flush_nothing(png_structp) {}
+
+bool write_rows(png_structp png, png_infop info, canvas const& drawn, buffer* to) {
+  if (setjmp(png_jmpbuf(png))) return false;
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  png_set_write_fn(png, to, append, flush_nothing);
+  png_set_IHDR(png, info, static_cast<png_uint_32>(drawn.width),
+               static_cast<png_uint_32>(drawn.height), 8,
+               drawn.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_write_info(png, info);
+  for (std::size_t y = 0; y < drawn.height; ++y)
+    png_write_row(png, drawn.bytes.data() + y * drawn.width * drawn.channels);
+  png_write_end(png, nullptr);
+  return true;
+}
+
 buffer encode(std::span<float const> samples, picture_shape const& shape, grid_layout const& layout,
               std::string const& name) {
   auto const drawn = draw(samples, shape, layout, name);
-  int length = 0;
-  auto const width = static_cast<int>(drawn.width), channels = static_cast<int>(drawn.channels);
-  stb_bytes const encoded(stbi_write_png_to_mem(drawn.bytes.data(), width * channels, width,
-                                                static_cast<int>(drawn.height), channels, &length),
-                          std::free);
-  if (!encoded) cannot_draw(name, "there was not enough memory to compress it");
-  auto const bytes = std::as_bytes(std::span(encoded.get(), static_cast<std::size_t>(length)));
-  return {bytes.begin(), bytes.end()};
+  complaint why;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &why, complain, say_nothing);
+  png_infop info = png ? png_create_info_struct(png) : nullptr;
+  buffer encoded;
+  bool const written = info && write_rows(png, info, drawn, &encoded);
+  png_destroy_write_struct(&png, &info);
+  if (!written)
+    cannot_draw(name, why.text[0] ? why.text.data() : "there was not enough memory to compress it");
+  return encoded;
 }
 
 using octets = std::span<unsigned char const>;
@@ -170,8 +188,8 @@ struct anatomy {
   bool has_palette() const { return colour() == 3; }
 };
 
-/// stb reads what it can; here each chunk must be whole, in its place, and with the checksum that
-/// the format demands.
+/// libpng reads on where it can; here each chunk must be whole, in its place, and with the checksum
+/// that the format demands.
 anatomy check_chunks(octets bytes, std::string const& name) {
   auto fail = [&](std::string const& why) {
     throw error("'" + name + "' is not a sound PNG: " + why);
@@ -218,7 +236,7 @@ anatomy check_chunks(octets bytes, std::string const& name) {
   return parts;
 }
 
-/// Refuses what cannot be read, with a reason: stb says of all this "unknown image type".
+/// Refuses what cannot be read, with a reason, before room is made for it.
 void check_header(anatomy const& parts, std::string const& name, std::size_t max_pixels) {
   auto fail = [&](std::string const& why) {
     throw error("'" + name + "' is not a usable PNG: " + why);
@@ -241,6 +259,14 @@ void check_header(anatomy const& parts, std::string const& name, std::size_t max
   if (parts.header[10] != 0 || parts.header[11] != 0 || parts.header[12] > 1)
     fail("it is compressed, filtered or interlaced by a method that is not known");
   if (parts.has_palette() && parts.palette.empty()) fail("it has no palette for its pixels");
+  auto const of = parts.transparency.size();
+  bool const fits = of == 0 || (parts.has_palette() && of <= parts.palette.size() / 3) ||
+                    (colour == 0 && of == 2) || (colour == 2 && of == 6);
+  if (!fits)
+    fail(
+        "its transparency, tRNS, has " + std::to_string(of) +
+        " bytes; expected 2 for gray, 6 for RGB, at most one for each colour of a palette, or none "
+        "where each pixel has its own");
 }
 
 /// The length of all rows of a sound header: before each row's pixels a byte says its filter.
@@ -257,9 +283,8 @@ std::uint64_t length_of_rows(anatomy const& parts) {
          pass(0, 2, 2, 4) + pass(1, 0, 2, 2) + pass(0, 1, 1, 2);
 }
 
-/// What stb does not ask: whether the compressed rows are sound and as long as the header says. It
-/// makes room for all pixels that a header claims, unpacks up to 1 GiB for a single one, copies
-/// bytes never written where a code is none of deflate's, and does not look at the checksum.
+/// Whether the compressed rows are sound and as long as the header says: before room is made for
+/// all pixels that a header claims, and without what libpng would only warn of.
 void check_rows(anatomy const& parts, std::string const& name) {
   auto fail = [&](std::string const& why) {
     throw error("'" + name + "' is not a sound PNG: " + why);
@@ -295,23 +320,49 @@ void check_rows(anatomy const& parts, std::string const& name) {
          "; expected a sound stream of " + std::to_string(expected));
 }
 
-/// stb looks a colour up without asking whether the palette has it, in memory never written. Here a
-/// palette of all 256 follows the file's own, whose colours are their indices: what is read is what
-/// the file's palette is asked.
-buffer with_indices_as_colours(std::span<std::byte const> content, anatomy const& parts) {
-  constexpr std::string_view type = "PLTE";
-  constexpr std::size_t colours = 256, length = 3 * colours;
-  buffer added;
-  for (int shift : {24, 16, 8, 0}) added.push_back(static_cast<std::byte>(length >> shift));
-  auto const name = std::as_bytes(std::span(type));
-  added.insert(added.end(), name.begin(), name.end());
-  for (std::size_t i = 0; i < colours; ++i) added.insert(added.end(), 3, static_cast<std::byte>(i));
-  added.resize(added.size() + 4);  // stb skips the checksum
-  auto const place = content.begin() + static_cast<std::ptrdiff_t>(parts.data_at);
-  buffer result(content.begin(), place);
-  result.insert(result.end(), added.begin(), added.end());
-  result.insert(result.end(), place, content.end());
-  return result;
+/// What is left to be read of a file.
+struct unread {
+  unsigned char const* next;
+  std::size_t size;
+};
+extern "C" void take(png_structp png, png_bytep to, png_size_t size) {
+  auto& from = *static_cast<unread*>(png_get_io_ptr(png));
+  if (size > from.size) png_error(png, "it ends too soon");
+  std::copy_n(from.next, size, to);
+  from.next += size;
+  from.size -= size;
+}
+
+/// A byte a channel: gray or RGB, transparency if there is some, or a palette's index.
+bool read_rows(png_structp png, png_infop info, unread* from, std::vector<unsigned char>* pixels,
+               std::vector<unsigned char*>* rows, std::size_t* channels) {
+  if (setjmp(png_jmpbuf(png))) return false;
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // check_header has asked
+  png_set_read_fn(png, from, take);
+  png_read_info(png, info);
+  auto const colour = png_get_color_type(png, info);
+  if (colour == PNG_COLOR_TYPE_PALETTE) png_set_packing(png);
+  else {
+    if (png_get_bit_depth(png, info) < 8) png_set_expand_gray_1_2_4_to_8(png);
+    if (png_get_valid(png, info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(png);
+    png_set_strip_16(png);
+  }
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  std::size_t const height = png_get_image_height(png, info), row = png_get_rowbytes(png, info);
+  *channels = png_get_channels(png, info);
+  bool fits = true;
+  try {
+    pixels->resize(height * row);
+    rows->resize(height);
+  } catch (std::bad_alloc const&) {
+    fits = false;
+  }
+  if (!fits) png_error(png, "there is not enough memory for its pixels");
+  for (std::size_t y = 0; y < height; ++y) (*rows)[y] = pixels->data() + y * row;
+  png_read_image(png, rows->data());
+  png_read_end(png, nullptr);
+  return true;
 }
 
 }  // namespace
@@ -343,27 +394,24 @@ picture parse_png(std::span<std::byte const> content, std::string const& name,
   check_header(parts, name, options.max_pixels);
   check_rows(parts, name);
 
-  buffer completed;
-  if (parts.has_palette()) {
-    completed = with_indices_as_colours(content, parts);
-    bytes = octets(reinterpret_cast<unsigned char const*>(completed.data()), completed.size());
-  }
-  int width = 0, height = 0, channels = 0;
-  stb_bytes const decoded(stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()),
-                                                &width, &height, &channels, 0),
-                          std::free);
-  if (!decoded) {
-    auto const* const reason = stbi_failure_reason();  // some failures have none
-    fail(reason ? reason : "stb_image gives no reason");
-  }
-  auto const size = parts.width() * parts.height(), stride = static_cast<std::size_t>(channels);
+  complaint why;
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &why, complain, say_nothing);
+  png_infop info = png ? png_create_info_struct(png) : nullptr;
+  unread from{bytes.data(), bytes.size()};
+  std::vector<unsigned char> pixels;
+  std::vector<unsigned char*> rows;
+  std::size_t channels = 0;
+  bool const read = info && read_rows(png, info, &from, &pixels, &rows, &channels);
+  png_destroy_read_struct(&png, &info, nullptr);
+  if (!read) fail(why.text[0] ? why.text.data() : "there is not enough memory for it");
+  auto const size = parts.width() * parts.height(), stride = channels;
   auto const colours = parts.palette.size() / 3;
   picture result{{1, parts.colour() % 4 == 0 ? 1u : 3u, parts.height(), parts.width()}, {}, {}};
   result.values.resize(size * result.shape.channels);
   auto const value_of = [](int byte) { return static_cast<float>(2 * byte - 255) / 255.0f; };
   bool const has_alpha = !parts.has_palette() && stride % 2 == 0;
   for (std::size_t i = 0; i < size; ++i) {
-    unsigned char const* pixel = decoded.get() + i * stride;
+    unsigned char const* pixel = pixels.data() + i * stride;
     unsigned char alpha = has_alpha ? pixel[stride - 1] : 255;
     if (parts.has_palette()) {
       std::size_t const index = pixel[0];

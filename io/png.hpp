@@ -11,7 +11,7 @@
 namespace tweedie::io {
 
 // PNG (W3C, "Portable Network Graphics Specification"), 8 bits per channel, read and written by
-// Sean Barrett's stb_image and stb_image_write. Values are float in [-1, 1]; -1 is byte 0, 1 is
+// libpng. Values are float in [-1, 1]; -1 is byte 0, 1 is
 // 255.
 
 /// Samples as a network has them: [count, channels, height, width], 1 channel (gray) or 3 (RGB).

@@ -46,7 +46,7 @@ OTHERS = {
     r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
     r"nlohmann/": ["io/safetensors.cpp", "networks/unet_file.cpp", "pipelines/ready/recipe_text.cpp", "tools/plot.cpp"],
     r"toml\+\+/": ["pipelines/ready/recipe_text.cpp"],
-    r"stb/": ["io/png.cpp"],
+    r"png\.h": ["io/png.cpp"],
     r"zlib\.h": ["io/gzip.cpp", "io/png.cpp", "io/safetensors.cpp"],
     r"CLI/": ["tools/"],
     r"fmt/(?!format\.h|ranges\.h)": [],
