@@ -40,6 +40,53 @@ inline constexpr bool any_unknown =
 template <class S> using like_schedule = std::bool_constant<answers_as_schedule<S>>;
 template <class S> using like_guidance = std::bool_constant<answers_as_guidance<S>>;
 
+/// What can be wrong with which stages there are.
+enum class fault {
+  none,
+  grid_among_stages,
+  schedule_without_kind,
+  guidance_without_kind,
+  no_stage,
+  no_schedule,
+  several_schedules,
+  no_prediction,
+  several_predictions,
+  no_sampler,
+  several_samplers,
+  no_network,
+  several_networks,
+  several_guidances,
+  several_thresholds,
+  several_sources
+};
+/// The first that is.
+template <class... Stages> constexpr fault fault_of() {
+  constexpr auto count = []<class Kind>(Kind) { return count_of<Kind, Stages...>; };
+  struct kind_of_stages {
+    int count;
+    fault none, several;
+  };
+  if (count(kinds::grid{}) > 0) return fault::grid_among_stages;
+  if (any_unknown<like_schedule, Stages...>) return fault::schedule_without_kind;
+  if (any_unknown<like_guidance, Stages...>) return fault::guidance_without_kind;
+  kind_of_stages const all[] = {
+      {count(kinds::schedule{}), fault::no_schedule, fault::several_schedules},
+      {count(kinds::parameterization{}), fault::no_prediction, fault::several_predictions},
+      {count(kinds::sampler{}), fault::no_sampler, fault::several_samplers},
+      {count(kinds::network{}), fault::no_network, fault::several_networks},
+      {count(kinds::guidance{}), fault::none, fault::several_guidances},
+      {count(kinds::threshold{}), fault::none, fault::several_thresholds},
+      {count(kinds::noise{}), fault::none, fault::several_sources}};
+  std::size_t known = 0;
+  for (kind_of_stages const& k : all) known += static_cast<std::size_t>(k.count);
+  if (known != sizeof...(Stages)) return fault::no_stage;
+  for (kind_of_stages const& k : all) {
+    if (k.count == 0 && k.none != fault::none) return k.none;
+    if (k.count > 1) return k.several;
+  }
+  return fault::none;
+}
+
 /// The first stage of a kind, or a default.
 template <class Kind, class Default, class... Stages>
 constexpr auto pick(std::tuple<Stages...> const& stages) {
@@ -140,72 +187,47 @@ template <class... Stages> struct pipeline {
 
   /// Whether the stages fit together. Where they don't, one static_assert says what is missing.
   static constexpr bool fits() {
-    constexpr int schedules = detail::count_of<kinds::schedule, Stages...>;
-    constexpr int predictions = detail::count_of<kinds::parameterization, Stages...>;
-    constexpr int samplers = detail::count_of<kinds::sampler, Stages...>;
-    constexpr int networks = detail::count_of<kinds::network, Stages...>;
-    constexpr int guidances = detail::count_of<kinds::guidance, Stages...>;
-    constexpr int thresholds = detail::count_of<kinds::threshold, Stages...>;
-    constexpr int sources = detail::count_of<kinds::noise, Stages...>;
-    constexpr int grids = detail::count_of<kinds::grid, Stages...>;
-    constexpr bool known =
-        schedules + predictions + samplers + networks + guidances + thresholds + sources + grids ==
-        static_cast<int>(sizeof...(Stages));
-    constexpr bool schedule = detail::any_unknown<detail::like_schedule, Stages...>;
-    constexpr bool guidance = detail::any_unknown<detail::like_guidance, Stages...>;
-    static_assert(grids == 0,
+    using detail::fault;
+    constexpr fault found = detail::fault_of<Stages...>();
+    static_assert(found != fault::grid_among_stages,
                   "a pipeline has a grid among its stages, where there is no place for it: give it "
                   "to the plan, pipeline.plan(grids::karras{}, 18)");
-    static_assert(!schedule,
+    static_assert(found != fault::schedule_without_kind,
                   "a pipeline has a stage that answers as a schedule does and has no kind: write "
                   "using kind = kinds::schedule; in it");
-    static_assert(!guidance || schedule,
+    static_assert(found != fault::guidance_without_kind,
                   "a pipeline has a stage that answers as a guidance does and has no kind: write "
                   "using kind = kinds::guidance; in it");
     static_assert(
-        known || schedule || guidance,
+        found != fault::no_stage,
         "a pipeline has a stage that is none: a sampler has step(level t, level s) const, a "
         "network is called with a tweedie::batch const& and is const, all else has a kind, such as "
         "using kind = kinds::schedule (if a body does not compile, mend that first)");
-    if constexpr (known && grids == 0) {
-      static_assert(schedules != 0, "a pipeline needs a schedule: write schedules::cosine{} | ...");
-      static_assert(schedules < 2,
-                    "a pipeline has one schedule, this one has several: remove all but one");
-      if constexpr (schedules == 1) {
-        static_assert(
-            predictions != 0,
-            "a pipeline needs what its network predicts: write ... | predicts::v{} | ...");
-        static_assert(predictions < 2,
-                      "a pipeline has one prediction, this one has several: remove all but one");
-        if constexpr (predictions == 1) {
-          static_assert(samplers != 0,
-                        "a pipeline needs a sampler: write ... | samplers::ddim{} | ...");
-          static_assert(samplers < 2,
-                        "a pipeline has one sampler, this one has several: remove all but one");
-          if constexpr (samplers == 1) {
-            static_assert(
-                networks != 0,
-                "a pipeline needs a network: write ... | network, anything that is called with "
-                "a tweedie::batch const&");
-            static_assert(networks < 2,
-                          "a pipeline has one network, this one has several: remove all but one");
-            if constexpr (networks == 1) {
-              static_assert(
-                  guidances < 2,
+    static_assert(found != fault::no_schedule,
+                  "a pipeline needs a schedule: write schedules::cosine{} | ...");
+    static_assert(found != fault::several_schedules,
+                  "a pipeline has one schedule, this one has several: remove all but one");
+    static_assert(found != fault::no_prediction,
+                  "a pipeline needs what its network predicts: write ... | predicts::v{} | ...");
+    static_assert(found != fault::several_predictions,
+                  "a pipeline has one prediction, this one has several: remove all but one");
+    static_assert(found != fault::no_sampler,
+                  "a pipeline needs a sampler: write ... | samplers::ddim{} | ...");
+    static_assert(found != fault::several_samplers,
+                  "a pipeline has one sampler, this one has several: remove all but one");
+    static_assert(found != fault::no_network,
+                  "a pipeline needs a network: write ... | network, anything that is called with a "
+                  "tweedie::batch const&");
+    static_assert(found != fault::several_networks,
+                  "a pipeline has one network, this one has several: remove all but one");
+    static_assert(found != fault::several_guidances,
                   "a pipeline has one guidance, this one has several: remove all but one");
-              static_assert(
-                  thresholds < 2,
+    static_assert(found != fault::several_thresholds,
                   "a pipeline has one threshold, this one has several: remove all but one");
-              static_assert(
-                  sources < 2,
+    static_assert(found != fault::several_sources,
                   "a pipeline has one source of noise, this one has several: remove all but one");
-              if constexpr (guidances < 2 && thresholds < 2 && sources < 2)
-                if constexpr ((detail::check_is_called<Stages>() && ...)) return all_fit();
-            }
-          }
-        }
-      }
-    }
+    if constexpr (found == fault::none)
+      if constexpr ((detail::check_is_called<Stages>() && ...)) return all_fit();
     return false;
   }
 
