@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(a_function_of_ones_own_whose_numbers_are_told) {
                                        forget_network(pipeline_.network()), plan.levels(), {});
   request const r{.shape = {3, 3}, .seed = 2};
   BOOST_TEST(equal_bits(followed.sample(r).data, plan.sample(r).data));
-  BOOST_TEST(contains(explain(plan), "x = between("));
+  BOOST_TEST(contains(explain(plan), "= between("));
   auto const ddim = schedules::cosine{} | predicts::v{} | samplers::ddim{} |
                     network_function(m.predicting<predicts::v>());
   BOOST_TEST(largest_difference(plan.sample(r).data, ddim.plan(4).sample(r).data) < 1e-5);
