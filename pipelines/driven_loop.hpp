@@ -1,0 +1,54 @@
+// The loop over a plan's steps, driven by its caller: for a network in a runtime of its own, which
+// wants buffers and no callback.
+//
+//   driven_loop loop(plan, plan.start(request, labels));
+//   while (batch const* ask = loop.next()) {
+//     run(ask->x, ask->levels, ask->out);  // whatever fills out
+//     loop.answer();
+//   }
+//   images const pictures = loop.samples();
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/pipelines/any_plan.hpp>
+
+namespace tweedie {
+
+class driven_loop {
+ public:
+  /// From a state of the plan's, which has to outlive the loop. Throws tweedie::error where the
+  /// state is another plan's, or not between two steps.
+  driven_loop(any_plan const& plan, state s);
+  driven_loop(any_plan const&& plan, state s) = delete;  // it would be gone
+  driven_loop(driven_loop&&) = default;
+  driven_loop(driven_loop const&) = delete;  // a question points into its own loop
+
+  /// What the network is asked next; null at the end. Its buffers are those of the state: they lie
+  /// still until `answer`, and in them from one evaluation to the next, so that a runtime may bind
+  /// them once. Asked again without an answer it is the same.
+  batch const* next();
+
+  /// The network has written its output: the kernel of the evaluation runs. What the plan's
+  /// guidance asks another network is asked here. Throws tweedie::error where nothing was asked.
+  void answer();
+
+  /// Steps that are done, and whether the loop stands between two of them.
+  std::size_t step() const;
+  bool is_between_steps() const;
+  /// The state: to save where it is between two steps, and to go on later.
+  state const& now() const { return state_; }
+  /// x, without the padding of its rows: the samples, at the end.
+  images samples() const { return take(state_); }
+
+ private:
+  any_plan const& plan_;
+  state state_;
+  std::vector<level> seen_;  ///< what the levels of a question point at
+  batch asked_;
+  bool is_asked_ = false;
+};
+
+}  // namespace tweedie
