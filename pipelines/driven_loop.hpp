@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include <tweedie/dsl/language/batch.hpp>
@@ -23,7 +24,12 @@ class driven_loop {
   /// state is another plan's, or not between two steps.
   driven_loop(any_plan const& plan, state s);
   driven_loop(any_plan const&& plan, state s) = delete;  // it would be gone
-  driven_loop(driven_loop&&) = default;
+  driven_loop(driven_loop&& other) noexcept
+      : plan_(other.plan_),
+        state_(std::move(other.state_)),
+        seen_(std::move(other.seen_)),
+        asked_(other.asked_),
+        is_asked_(std::exchange(other.is_asked_, false)) {}
   driven_loop(driven_loop const&) = delete;  // a question points into its own loop
 
   /// What the network is asked next; null at the end. Its buffers are those of the state: they lie

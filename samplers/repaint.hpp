@@ -43,7 +43,8 @@ template <class Sampler> struct repaint {
     auto const once = detail::replaced(tweedie::detail::step_of_sampler(inner, p, t, s), s);
     double const alpha = t.alpha / s.alpha;
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
-    auto const back = then(once, x = alpha * x + std::sqrt(beta) * noise_stream<19>);
+    auto const back =
+        tweedie::detail::step_then(once, x = alpha * x + std::sqrt(beta) * noise_stream<19>);
     return stages(repeat(resamplings - 1, entered(back, t, s, p)), repeat(1, once));
   }
   // The ends, and what comes before a step, are the replacement's.

@@ -26,12 +26,15 @@ using namespace symbols;
 
 namespace detail {
 
+// Of a step that ends in repetitions each is replaced.
 template <class Step> auto replaced(Step const& step, level s) {
-  return then(step, x = blend(mask, s.alpha * known + s.sigma * noise_stream<18>, x));
+  return tweedie::detail::step_then(
+      step, x = blend(mask, s.alpha * known + s.sigma * noise_stream<18>, x));
 }
 // At the clean end what is known is put back as it is: no noise is drawn.
 template <class Sampler> auto replaced_last(Sampler const& inner, level t, level s) {
-  return then(tweedie::detail::last_of_sampler(inner, t, s), x = blend(mask, s.alpha * known, x));
+  return tweedie::detail::step_then(tweedie::detail::last_of_sampler(inner, t, s),
+                                    x = blend(mask, s.alpha * known, x));
 }
 
 // The level that step(..., level t, level s), with a path or without one, arrives at.

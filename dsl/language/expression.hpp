@@ -125,15 +125,11 @@ struct blend : function<0> {
   static constexpr char const* name = "blend";
 };
 
-/// A user's own function with numbers, as `pointwise<F>({numbers}, ...)` takes it.
-template <class F>
-concept with_numbers = requires {
-  { F::parameters } -> std::convertible_to<std::size_t>;
-}
-&&!requires { &F::operator(); };
+/// Whether F is a user's own function with numbers, as `pointwise<F>({numbers}, ...)` takes it.
 template <class F>
 inline constexpr bool is_whole =
     std::is_empty_v<F>&& std::default_initializable<F>&& requires(float const* p) {
+  { F::parameters } -> std::convertible_to<std::size_t>;
   { F::name } -> std::convertible_to<char const*>;
   { F::apply(p, p) } -> std::same_as<float>;
 };
@@ -211,23 +207,31 @@ template <assignable M, assignable A, assignable B> constexpr auto blend(M m, A 
 ///   };
 ///   x = pointwise<softened>({0.5}, x0)
 ///
-/// The same bits on every machine only if it calls no libm.
-template <functions::with_numbers F, assignable... A>
-constexpr auto pointwise(std::array<double, F::parameters> const& numbers, A... a) {
-  constexpr bool whole = functions::is_whole<F>;
+/// `apply` reads no more numbers and arguments than are given. The same bits on every machine only
+/// if it calls no libm.
+template <class F, std::size_t N, assignable... A>
+constexpr auto pointwise(double const (&numbers)[N], A... a) {
+  constexpr bool whole = functions::is_whole<F> && sizeof...(A) > 0;
   static_assert(
-      whole && sizeof...(A) > 0,
+      whole,
       "pointwise<F>({numbers}, a, ...) needs of F static constexpr std::size_t "
       "parameters, static constexpr char const* name, and static float apply(float const* "
       "p, float const* a), p its numbers and a one element of each argument; F is an "
       "empty struct");
-  if constexpr (whole) return detail::pointwise_of<F>(numbers, a...);
-  else return detail::pointwise_of<functions::same>({}, a...);
+  if constexpr (whole) {
+    constexpr bool enough = N == F::parameters;
+    static_assert(enough,
+                  "pointwise<F>({numbers}, a, ...) takes as many numbers as F::parameters says");
+    if constexpr (enough) {
+      std::array<double, N> of{};
+      std::copy(numbers, numbers + N, of.begin());
+      return detail::pointwise_of<F>(of, a...);
+    } else return detail::pointwise_of<functions::same>({}, a...);
+  } else return form<sym::x>{};
 }
 /// f(a, ...) of one element each, f your own: floats in, a float out, trivially copyable. The same
 /// bits on every machine only if f calls no libm.
-template <class F, assignable... A>
-requires(!functions::with_numbers<F>) auto pointwise(F f, A... a) {
+template <class F, assignable... A> auto pointwise(F f, A... a) {
   static_assert(
       std::is_trivially_copyable_v<F>,
       "a pointwise function must be trivially copyable, since it travels to the kernel as "

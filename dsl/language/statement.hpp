@@ -200,15 +200,23 @@ auto step_then(Step const& step, Statements const&... statements) {
 }  // namespace detail
 
 /// A step with more statements after its last evaluation's: in them x is the x that the step
-/// arrives at. No kernel more, no evaluation more.
+/// arrives at; all else, such as x0 and eps, is what it was for the step. No kernel more, no
+/// evaluation more. Throws tweedie::error if the last evaluation is repeated.
 template <class Step, class... Statements> auto then(Step const& step, Statements... statements) {
-  constexpr bool whole = detail::is_step<Step> && detail::are_statements<Statements...>;
+  constexpr bool whole =
+      detail::is_step<Step> && sizeof...(Statements) > 0 && detail::are_statements<Statements...>;
   static_assert(
       whole,
       "then(step, ...) takes a step, step(...) or stages(...), and statements such as x = "
       "blend(mask, known, x)");
-  if constexpr (whole) return detail::step_then(step, statements...);
-  else return step_of<detail::stays>{};
+  if constexpr (whole) {
+    for (repetition const& r : step.repetitions)
+      if (r.after + 1 == std::tuple_size_v<decltype(step.evaluations)>)
+        throw error(
+            "then(step, ...) was given a step that ends with repeat(n, ...), where its statements "
+            "would be done in each repetition; expected a step whose last evaluation is done once");
+    return detail::step_then(step, statements...);
+  } else return step_of<detail::stays>{};
 }
 
 }  // namespace tweedie

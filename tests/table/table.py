@@ -51,7 +51,10 @@ def table(args):
     rows = list(rows_of(open(os.path.join(here, "methods.cpp")).read(), open(args.rows).read()))
     if len(rows) != len(kernels):
         sys.exit(f"{len(rows)} rows were read in methods.cpp, its program printed {len(kernels)}")
-    missing = [key for _, keys, _ in rows for key in keys if recorded(args.numbers, key) is None]
+    every = [key for _, keys, _ in rows for key in keys]
+    missing = [key for key in every if recorded(args.numbers, key) is None]
+    if missing and 2 * len(missing) < len(every):
+        sys.exit(f"no test records a number for {', '.join(missing)}: record(\"{missing[0]}\", \"order\", order) in numbers.hpp")
     if missing:
         print(f"skipped: no test recorded a number for {', '.join(missing)} (run the unit tests before)")
         sys.exit(77)
@@ -89,6 +92,12 @@ def main():
             f.write(made)
         return
     there = open(args.table).read().split("\n")
+    # A sampler that has just come is no reason to fail: its row is said.
+    methods = {line.split("|")[1] for line in there if line.startswith("|")}
+    fresh = [line for line in made.split("\n") if line.startswith("|") and line.split("|")[1] not in methods]
+    for line in fresh:
+        print(f"not in {args.table} yet, run tests/table/table.py without --check: {line}")
+    made = "\n".join(line for line in made.split("\n") if line not in fresh)
     wrong = [f"in the docs:  {a}\nnow:          {b}" for a, b in zip(there, made.split("\n"))
              if a != b and not (a.startswith("|") and b.startswith("|") and same(a, b))]
     if len(there) != len(made.split("\n")):

@@ -92,6 +92,10 @@ BOOST_AUTO_TEST_CASE(mistakes_are_sentences) {
   loop.next();
   loop.answer();
   says(sentence([&] { loop.answer(); }), {"has asked nothing"});
+  loop.next();
+  driven_loop moved(std::move(loop));
+  says(sentence([&] { loop.answer(); }), {"has asked nothing"});
+  moved.answer();
   says(sentence([&] { driven_loop(other, plan.start(r)); }), {"a state of another plan"});
   says(sentence([&] { driven_loop(plan, state{}); }), {"no plan has started"});
 }

@@ -123,6 +123,15 @@ BOOST_AUTO_TEST_CASE(a_function_of_ones_own_whose_numbers_are_told) {
   BOOST_TEST(largest_difference(plan.sample(r).data, ddim.plan(4).sample(r).data) < 1e-5);
 }
 
+BOOST_AUTO_TEST_CASE(what_would_follow_each_repetition_is_refused) {
+  level const t{.t = 1, .alpha = 0.6, .sigma = 0.8};
+  says(sentence([&] { then(stages(at(t, x = eps), repeat(3, at(t, x = 2 * x))), x = 0.5 * x); }),
+       {"ends with repeat(n, ...)", "done once"});
+  BOOST_TEST(sentence([&] {
+               then(stages(repeat(3, at(t, x = 2 * x)), at(t, x = eps)), x = 0.5 * x);
+             }) == "nothing was thrown");
+}
+
 BOOST_AUTO_TEST_CASE(expressions_nest) {
   two_rows now;
   two_rows const was;
