@@ -34,8 +34,11 @@
 
 #include <fmt/format.h>
 
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/base/same.hpp>
 #include <tweedie/dsl/device/for_each_sample.hpp>
 #include <tweedie/dsl/device/launch.hpp>
+#include <tweedie/dsl/kernel/reduce.hpp>
 #include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/pipelines/evaluation.hpp>
 #include <tweedie/pipelines/state_layout.hpp>

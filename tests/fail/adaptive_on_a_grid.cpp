@@ -1,4 +1,5 @@
 // expect: adaptive steps have no grid, and so no plan
+#include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/adaptive.hpp>
 #include <tweedie/schedules/linear.hpp>
