@@ -14,10 +14,14 @@ endforeach()
 install(FILES ${TWEEDIE_INCLUDE}/tweedie/tweedie.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie)
 install(DIRECTORY ${TWEEDIE_INCLUDE}/tweedie/generated DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tweedie)
 
+if(TARGET tweedie_c)
+  install(FILES ${PROJECT_SOURCE_DIR}/bindings/c/tweedie.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
+
 # What was not built, as after `make demo`, is built now.
 set(libraries "")
 set(installed tweedie_headers tweedie_arithmetic)
-foreach(target core_cpp core_omp core_tbb core_spy core_cuda io state_file recipes unet unet_file)
+foreach(target core_cpp core_omp core_tbb core_spy core_cuda io state_file recipes c unet unet_file)
   if(TARGET tweedie_${target})
     list(APPEND installed tweedie_${target})
     list(APPEND libraries tweedie_${target})

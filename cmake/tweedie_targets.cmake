@@ -196,6 +196,18 @@ if(TWEEDIE_RECIPES AND TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
   set_target_properties(tweedie_recipes PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
+# In C: a shared library of which nothing is seen but what bindings/c/tweedie.h says.
+if(TARGET tweedie_recipes)
+  add_library(tweedie_c SHARED ${PROJECT_SOURCE_DIR}/bindings/c/tweedie.cpp)
+  add_library(tweedie::c ALIAS tweedie_c)
+  set_target_properties(tweedie_c PROPERTIES OUTPUT_NAME tweedie SOVERSION ${PROJECT_VERSION_MAJOR} VERSION ${PROJECT_VERSION}
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_include_directories(tweedie_c PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/bindings/c> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(tweedie_c PRIVATE tweedie_recipes tweedie::tweedie tweedie_warnings)
+  target_link_options(tweedie_c PRIVATE -Wl,--exclude-libs,ALL)
+endif()
+
 # The U-Net: one source in LibTorch's C++, whose headers cost 18 s and 1.3 GB, in a library that is loaded when a program
 # has its first network or sets LibTorch's threads. A new source in networks/ is named here.
 include(tweedie_torch)
