@@ -1,7 +1,8 @@
 /* Tweedie in C: a plan by its recipe, and the loop over its steps, driven by the caller, who brings
  * the network's output. Handles are opaque, no exception crosses, every failure is a sentence.
  *
- *   tweedie_plan *plan = tweedie_plan_from_recipe("sampler = \"dpmpp_2m\"\nsteps = 20", "cosine", "v");
+ *   const char *recipe = "sampler = \"dpmpp_2m\"\nsteps = 20";
+ *   tweedie_plan *plan = tweedie_plan_from_recipe(recipe, "cosine", "v");
  *   size_t shape[] = {16, 1, 28, 28};
  *   tweedie_loop *loop = tweedie_loop_start(plan, shape, 4, seed, NULL);
  *   tweedie_question ask;
@@ -39,38 +40,38 @@ typedef struct tweedie_question {
   size_t branches; /* rows of out for each row of x: the conditioned one first, then without */
   size_t elements; /* of a sample */
   size_t pitch;    /* floats from one row to the next: elements, rounded up to a multiple of 8 */
-  double time;     /* the schedule's own: 1 to 1000 on a table of 1000, 0 to 1 on a continuous one */
+  double time; /* the schedule's own: 1 to 1000 on a table of 1000, 0 to 1 on a continuous one */
   double alpha, sigma;
-  const float *x;
-  float *out;            /* branches * samples rows, branch by branch: to be filled */
-  const int32_t *labels; /* of the conditioned branch, one a sample; -1 is none */
+  float const* x;
+  float* out;            /* branches * samples rows, branch by branch: to be filled */
+  int32_t const* labels; /* of the conditioned branch, one a sample; -1 is none */
 } tweedie_question;
 
 /* The sentence of this thread's last failure; "" if there was none. It lives until the next one. */
-TWEEDIE_EXPORT const char *tweedie_error(void);
+TWEEDIE_EXPORT char const* tweedie_error(void);
 
 /* The plan of a recipe's text, TOML, or JSON if it begins with a brace. `schedule` and `prediction`
  * are names such as "cosine" and "v"; NULL if the recipe has them. NULL on failure. */
-TWEEDIE_EXPORT tweedie_plan *tweedie_plan_from_recipe(const char *text, const char *schedule,
-                                                      const char *prediction);
+TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
+                                                      char const* prediction);
 /* 0 on failure. */
-TWEEDIE_EXPORT size_t tweedie_plan_steps(const tweedie_plan *plan);
-TWEEDIE_EXPORT size_t tweedie_plan_evaluations(const tweedie_plan *plan);
+TWEEDIE_EXPORT size_t tweedie_plan_steps(tweedie_plan const* plan);
+TWEEDIE_EXPORT size_t tweedie_plan_evaluations(tweedie_plan const* plan);
 /* Its loops may go on. */
-TWEEDIE_EXPORT void tweedie_plan_release(tweedie_plan *plan);
+TWEEDIE_EXPORT void tweedie_plan_release(tweedie_plan* plan);
 
 /* A loop from noise. `shape` begins with the number of samples; `labels` are one a sample, or NULL.
  * NULL on failure. */
-TWEEDIE_EXPORT tweedie_loop *tweedie_loop_start(const tweedie_plan *plan, const size_t *shape,
+TWEEDIE_EXPORT tweedie_loop* tweedie_loop_start(tweedie_plan const* plan, size_t const* shape,
                                                 size_t extents, uint64_t seed,
-                                                const int32_t *labels);
+                                                int32_t const* labels);
 /* 1: something is asked; 0: the loop is at its end; -1: failure. */
-TWEEDIE_EXPORT int tweedie_loop_next(tweedie_loop *loop, tweedie_question *question);
+TWEEDIE_EXPORT int tweedie_loop_next(tweedie_loop* loop, tweedie_question* question);
 /* out is filled. 0, or -1 on failure. */
-TWEEDIE_EXPORT int tweedie_loop_answer(tweedie_loop *loop);
+TWEEDIE_EXPORT int tweedie_loop_answer(tweedie_loop* loop);
 /* Copies the samples as they are, without padding: `floats` is samples * elements. 0, or -1. */
-TWEEDIE_EXPORT int tweedie_loop_samples(tweedie_loop *loop, float *to, size_t floats);
-TWEEDIE_EXPORT void tweedie_loop_release(tweedie_loop *loop);
+TWEEDIE_EXPORT int tweedie_loop_samples(tweedie_loop* loop, float* to, size_t floats);
+TWEEDIE_EXPORT void tweedie_loop_release(tweedie_loop* loop);
 
 #ifdef __cplusplus
 }

@@ -7,27 +7,27 @@
 
 static int failures = 0;
 
-static void expect(int holds, const char *what) {
+static void expect(int holds, char const* what) {
   if (holds) return;
   ++failures;
   fprintf(stderr, "WRONG: %s (last sentence: %s)\n", what, tweedie_error());
 }
 
-static void says(const char *part) {
+static void says(char const* part) {
   if (strstr(tweedie_error(), part)) return;
   ++failures;
   fprintf(stderr, "WRONG: '%s' does not say '%s'\n", tweedie_error(), part);
 }
 
 /* E[x0 | x] = m + a v (x - a m) / (a^2 v + s^2), eps = (x - a x0) / s, v = a eps - s x0 */
-static void network(const tweedie_question *ask) {
-  const double mean = 0.3, variance = 0.25, a = ask->alpha, s = ask->sigma;
+static void network(tweedie_question const* ask) {
+  double const mean = 0.3, variance = 0.25, a = ask->alpha, s = ask->sigma;
   for (size_t b = 0; b < ask->branches; ++b)
     for (size_t i = 0; i < ask->samples; ++i)
       for (size_t j = 0; j < ask->elements; ++j) {
-        const double x = ask->x[i * ask->pitch + j];
-        const double x0 = mean + a * variance * (x - a * mean) / (a * a * variance + s * s);
-        const double eps = (x - a * x0) / s;
+        double const x = ask->x[i * ask->pitch + j];
+        double const x0 = mean + a * variance * (x - a * mean) / (a * a * variance + s * s);
+        double const eps = (x - a * x0) / s;
         ask->out[(b * ask->samples + i) * ask->pitch + j] = (float)(a * eps - s * x0);
       }
 }
@@ -37,13 +37,13 @@ int main(void) {
   static float samples[4000 * 3], again[4000 * 3];
   tweedie_question ask;
 
-  tweedie_plan *plan =
+  tweedie_plan* plan =
       tweedie_plan_from_recipe("sampler = \"dpmpp_2m\"\nsteps = 20\n", "cosine", "v");
   expect(plan != NULL, "a plan");
   expect(tweedie_plan_steps(plan) == 20, "20 steps");
   expect(tweedie_plan_evaluations(plan) == 20, "20 evaluations");
 
-  tweedie_loop *loop = tweedie_loop_start(plan, shape, 2, 7, NULL);
+  tweedie_loop* loop = tweedie_loop_start(plan, shape, 2, 7, NULL);
   expect(loop != NULL, "a loop");
   size_t asked = 0;
   while (tweedie_loop_next(loop, &ask) == 1) {
@@ -61,7 +61,7 @@ int main(void) {
   expect(fabs(sqrt(square) - 0.5) < 0.02, "the standard deviation");
 
   /* A loop outlives its plan's handle, and has the same bits. */
-  tweedie_loop *other = tweedie_loop_start(plan, shape, 2, 7, NULL);
+  tweedie_loop* other = tweedie_loop_start(plan, shape, 2, 7, NULL);
   tweedie_plan_release(plan);
   while (tweedie_loop_next(other, &ask) == 1) network(&ask), tweedie_loop_answer(other);
   tweedie_loop_samples(other, again, 4000 * 3);
@@ -84,10 +84,11 @@ int main(void) {
   says("a plan without a prediction was asked for");
   expect(!tweedie_plan_from_recipe(NULL, "cosine", "v"), "no text");
   says("a null pointer, was given");
-  plan = tweedie_plan_from_recipe("{\"sampler\": \"heun\", \"steps\": 4, \"schedule\": \"cosine\", "
-                                  "\"predicts\": \"v\", \"guidance\": {\"name\": "
-                                  "\"classifier_free\", \"w\": 1.0}}",
-                                  NULL, NULL);
+  plan = tweedie_plan_from_recipe(
+      "{\"sampler\": \"heun\", \"steps\": 4, \"schedule\": \"cosine\", "
+      "\"predicts\": \"v\", \"guidance\": {\"name\": "
+      "\"classifier_free\", \"w\": 1.0}}",
+      NULL, NULL);
   expect(plan != NULL, "a recipe in JSON");
   const size_t empty[] = {0, 3};
   expect(!tweedie_loop_start(plan, empty, 2, 1, NULL), "no samples");
@@ -96,7 +97,7 @@ int main(void) {
   says("a shape of 1 extents was given");
   const size_t two[] = {2, 3};
   const int32_t labels[] = {4, 5};
-  tweedie_loop *guided = tweedie_loop_start(plan, two, 2, 1, labels);
+  tweedie_loop* guided = tweedie_loop_start(plan, two, 2, 1, labels);
   expect(tweedie_loop_next(guided, &ask) == 1 && ask.branches == 2 && ask.labels[1] == 5,
          "two branches, and labels");
   tweedie_loop_release(guided);

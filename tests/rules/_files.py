@@ -17,7 +17,7 @@ def files(*endings):
 
 
 def cpp_files():
-    return files(".hpp", ".cpp", ".cu", ".cuh")
+    return files(".hpp", ".cpp", ".cu", ".cuh", ".h", ".c")
 
 
 def pages():
