@@ -197,7 +197,7 @@ if(TWEEDIE_RECIPES AND TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
 endif()
 
 # In C: a shared library of which nothing is seen but what bindings/c/tweedie.h says.
-if(TARGET tweedie_recipes)
+if(TARGET tweedie_recipes AND NOT TWEEDIE_STATIC)  # a library's static parts would have to be made for shared ones
   add_library(tweedie_c SHARED ${PROJECT_SOURCE_DIR}/bindings/c/tweedie.cpp)
   add_library(tweedie::c ALIAS tweedie_c)
   set_target_properties(tweedie_c PROPERTIES OUTPUT_NAME tweedie SOVERSION ${PROJECT_VERSION_MAJOR} VERSION ${PROJECT_VERSION}
