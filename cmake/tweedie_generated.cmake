@@ -1,4 +1,4 @@
-# What is made of the headers, so that a new stage is one header and no line elsewhere:
+# What is made of the headers, so that a new sampler is one header, with no line elsewhere:
 #
 #   <tweedie/tweedie.hpp>              includes every stage, and the pipelines
 #   <tweedie/generated/samplers.hpp>   samplers by name in the order of their files, of the lines `// name: ddim = ddim{} | DDIM (Song et al. 2021)` of their headers

@@ -5,7 +5,6 @@
 #include <array>
 #include <cmath>
 #include <csetjmp>
-#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <tweedie/dsl/base/error.hpp>
@@ -14,6 +13,7 @@
 namespace tweedie::io {
 namespace {
 
+/// Of a file, and of the pixels of a picture that is drawn.
 constexpr std::size_t max_bytes = std::size_t{1} << 29;
 
 /// Pixels of the whole picture, channels side by side.
@@ -178,7 +178,6 @@ std::size_t number_at(octets bytes, std::size_t i) {
 struct anatomy {
   octets header, palette, transparency;
   std::vector<octets> data;  ///< the IDAT chunks
-  std::size_t data_at = 0;   ///< where the first of them begins, with its length
 
   std::size_t width() const { return number_at(header, 0); }
   std::size_t height() const { return number_at(header, 4); }
@@ -218,7 +217,6 @@ anatomy check_chunks(octets bytes, std::string const& name) {
         fail(chunk + " is no palette; expected one, of 1 to 256 colours, before the pixels");
       parts.palette = data;
     } else if (type == "IDAT") {
-      if (parts.data.empty()) parts.data_at = at;
       parts.data.push_back(data);
     } else if (type == "IEND") {
       if (at + 12 + length != bytes.size()) fail("it goes on behind its last chunk");

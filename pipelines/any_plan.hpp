@@ -113,6 +113,8 @@ namespace detail {
 std::uint64_t fingerprint_of(plan_parts const& p);
 }  // namespace detail
 
+class driven_loop;
+
 class any_plan {
  public:
   using structure = plan_structure;
@@ -234,6 +236,7 @@ class any_plan {
   void check_guided(std::string const& given, double end) const;
 
  private:
+  friend class driven_loop;  // which asks no network of the plan's
   state allocate(request const& r, conditions const& given, placement const& where) const;
   /// What follows allocate at a fresh start.
   void draw(state& s) const;

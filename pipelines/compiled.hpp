@@ -95,8 +95,6 @@ template <class Stages> struct compiled {
                 "a guidance that asks another network needs a network that writes floats");
   static constexpr int inputs = !writes_input ? 0 : buffers::duplicates ? branches : 1;
   static constexpr bool learns_variance = detail::mentions<sym::raw_variance>(mentioned{});
-  static constexpr bool uses_known = detail::mentions<sym::known>(mentioned{});
-  static constexpr bool uses_mask = detail::mentions<sym::mask>(mentioned{});
   static constexpr bool noise_given = !std::is_same_v<decltype(Stages::noise), drawn_noise>;
 
   using structures = decltype(detail::structures_of<Stages>(kinds{}));

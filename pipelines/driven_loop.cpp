@@ -8,7 +8,7 @@ namespace tweedie {
 
 driven_loop::driven_loop(any_plan const& plan, state s) : plan_(plan), state_(std::move(s)) {
   if (!plan_.finished(state_)) plan_.step_of(state_);
-  if (state_.where.on_device()) plan_.check_place(state_.where);
+  if (state_.where.on_device()) plan_.check_place(state_.where, false);  // the network is not asked
 }
 
 batch const* driven_loop::next() {
@@ -26,11 +26,11 @@ void driven_loop::answer() {
   if (!is_asked_)
     throw error(
         "an answer was given to a loop that has asked nothing; expected one after each next()");
-  is_asked_ = false;
   any_plan::row const& r = plan_.rows()[state_.evaluated];
-  // The network is there already; a guidance's own is not.
-  if (r.extras) plan_.evaluate(r, state_, seen_, [](batch const&) {});
+  // The network has answered; what the guidance asks another one is still to come.
+  plan_.evaluate(r, state_, seen_, [](batch const&) {});
   plan_.apply(r, state_);
+  is_asked_ = false;  // last: if this throws, the answer may be given again
 }
 
 std::size_t driven_loop::step() const {

@@ -20,8 +20,8 @@ namespace tweedie {
 
 class driven_loop {
  public:
-  /// From a state of the plan's, which has to outlive the loop. Throws tweedie::error where the
-  /// state is another plan's, or not between two steps.
+  /// The plan has to outlive the loop; its own network is never called. Throws tweedie::error if
+  /// the state is another plan's, or not between two steps.
   driven_loop(any_plan const& plan, state s);
   driven_loop(any_plan const&& plan, state s) = delete;  // it would be gone
   driven_loop(driven_loop&& other) noexcept
@@ -32,19 +32,18 @@ class driven_loop {
         is_asked_(std::exchange(other.is_asked_, false)) {}
   driven_loop(driven_loop const&) = delete;  // a question points into its own loop
 
-  /// What the network is asked next; null at the end. Its buffers are those of the state: they lie
-  /// still until `answer`, and in them from one evaluation to the next, so that a runtime may bind
-  /// them once. Asked again without an answer it is the same.
+  /// What the network is asked next; null at the end. Every question has the same buffers, so that
+  /// a runtime may bind them once. Until `answer` it is the same question.
   batch const* next();
 
-  /// The network has written its output: the kernel of the evaluation runs. What the plan's
-  /// guidance asks another network is asked here. Throws tweedie::error where nothing was asked.
+  /// Call it when the output is written: the kernel of the evaluation runs, after what the plan's
+  /// guidance asks another network. Throws tweedie::error if nothing was asked.
   void answer();
 
   /// Steps that are done, and whether the loop stands between two of them.
   std::size_t step() const;
   bool is_between_steps() const;
-  /// The state: to save where it is between two steps, and to go on later.
+  /// The state, which can be saved between two steps, and gone on with later.
   state const& now() const { return state_; }
   /// x, without the padding of its rows: the samples, at the end.
   images samples() const { return take(state_); }

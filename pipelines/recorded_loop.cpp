@@ -56,7 +56,9 @@ void recorded_loop::launch(request const& r, conditions const& given) {
         "{} samples of shape {{{}}} were asked of a loop that was recorded for {} of shape {{{}}}, "
         "expected as many of that shape",
         of.samples, fmt::join(of.shape, ", "), state_.samples, fmt::join(state_.shape, ", ")));
-  of = layout_.samples_of(r, given, {}, calls_->check);
+  if (calls_->check) calls_->check(r.shape, given.of_all());
+  detail::take_known(of, r, layout_.uses_known);
+  detail::take_mask(of, r, layout_.uses_mask);
   if (of.mask_period != state_.mask_period || of.mask_stride != state_.mask_stride)
     throw error(
         "a mask of another shape than the recorded loop's was given, expected one of its shape");

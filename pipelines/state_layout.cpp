@@ -33,20 +33,14 @@ void copy_rows(buffer const& from, std::size_t i, std::size_t samples_from, buff
 
 }  // namespace
 
-state state_layout::samples_of(request const& r, tweedie::conditions const& given,
-                               placement const& where, samples_check const& check_samples) const {
+state state_layout::make(request const& r, tweedie::conditions const& given, placement const& where,
+                         samples_check const& check_samples) const try {
   state s = detail::make_samples(r, given, conditions);
   s.where = where;
   // A network that knows what it can take says so before memory is asked for.
   if (check_samples) check_samples(r.shape, given.of_all());
   detail::take_known(s, r, uses_known);
   detail::take_mask(s, r, uses_mask);
-  return s;
-}
-
-state state_layout::make(request const& r, tweedie::conditions const& given, placement const& where,
-                         samples_check const& check_samples) const try {
-  state s = samples_of(r, given, where, check_samples);
   resize(s, s.samples);
   return s;
 } catch (std::bad_alloc const&) {

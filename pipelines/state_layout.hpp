@@ -40,9 +40,6 @@ struct state_layout {
   /// tweedie::error where the request or the labels do not fit, or memory does not suffice.
   state make(request const& r, tweedie::conditions const& given, placement const& where = {},
              samples_check const& check_samples = {}) const;
-  /// The same without buffers: checks the request, and holds the known samples and the mask.
-  state samples_of(request const& r, tweedie::conditions const& given, placement const& where = {},
-                   samples_check const& check_samples = {}) const;
 
   /// Changes the number of samples; those that still fit are kept.
   void resize(state& s, std::size_t samples) const;

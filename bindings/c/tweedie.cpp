@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 
@@ -87,11 +88,17 @@ alive<tweedie_loop>& loops() {
 }
 constexpr char const *a_plan = "a tweedie_plan", *a_loop = "a tweedie_loop";
 
+/// A stage that is named beside the recipe, which then has to have none.
 template <class List>
-std::optional<tweedie::ready::any_of<List>> chosen(char const* what, char const* name,
-                                                   List const& list) {
-  if (!name) return {};
-  return tweedie::ready::choose(what, name, list);
+void take_beside(std::optional<tweedie::ready::any_of<List>>& of_recipe, char const* what,
+                 char const* name, List const& list) {
+  if (!name) return;
+  if (of_recipe)
+    throw error(
+        fmt::format("the {} {} was given beside a recipe that has one; expected one of the "
+                    "two",
+                    what, name));
+  of_recipe = tweedie::ready::choose(what, name, list);
 }
 
 }  // namespace
@@ -108,8 +115,8 @@ tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
     bool const is_json = first != std::string::npos && given[first] == '{';
     ready::recipe r = ready::parse_recipe(
         given, is_json ? ready::recipe_format::json : ready::recipe_format::toml, "the recipe");
-    if (auto const one = chosen("schedule", schedule, ready::schedules)) r.schedule = one;
-    if (auto const one = chosen("prediction", prediction, ready::predictions)) r.predicts = one;
+    take_beside(r.schedule, "schedule", schedule, ready::schedules);
+    take_beside(r.predicts, "prediction", prediction, ready::predictions);
     if (!r.schedule || !r.predicts)
       throw error(
           fmt::format("a plan without a {} was asked for; expected its name, in the recipe "

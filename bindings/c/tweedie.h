@@ -51,7 +51,7 @@ typedef struct tweedie_question {
 TWEEDIE_EXPORT char const* tweedie_error(void);
 
 /* The plan of a recipe's text, TOML, or JSON if it begins with a brace. `schedule` and `prediction`
- * are names such as "cosine" and "v"; NULL if the recipe has them. NULL on failure. */
+ * are names such as "cosine" and "v"; NULL exactly if the recipe has them. NULL on failure. */
 TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
                                                       char const* prediction);
 /* 0 on failure. */

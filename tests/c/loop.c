@@ -90,6 +90,9 @@ int main(void) {
       "\"classifier_free\", \"w\": 1.0}}",
       NULL, NULL);
   expect(plan != NULL, "a recipe in JSON");
+  expect(!tweedie_plan_from_recipe("sampler = \"heun\"\nschedule = \"cosine\"", "linear", "v"),
+         "two schedules");
+  says("the schedule linear was given beside a recipe that has one");
   const size_t empty[] = {0, 3};
   expect(!tweedie_loop_start(plan, empty, 2, 1, NULL), "no samples");
   says("expected extents of 1 or more");
