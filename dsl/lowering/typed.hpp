@@ -241,22 +241,38 @@ template <class Program> struct fused {
 
 namespace lowering {
 
-/// The numbers of a program whose lines `lower` makes.
-template <class Program, class Lower> fused<Program> with_numbers(Lower lower) {
-  fused<Program> r;
-  ir p;
-  lower(p);
-  auto to = r.c.begin();
-  assemble(p, [&](double c) { *to++ = c; });
-  return r;
-}
+/// What formulas compile to. `Formulas{}.lower(ir&)` puts them into an ir by their types alone, in a
+/// constant expression; one that holds their stages and levels does so with their numbers.
+/// `Formulas::functions` are those that it puts.
+template <class Formulas, class Storage = floats> struct lowered {
+  static constexpr program_value value = [] {
+    ir p;
+    Formulas{}.lower(p);
+    return assemble(p);
+  }();
+  using functions =
+      decltype(detail::concat(list<functions::same>{}, typename Formulas::functions{}));
+  using program = typename typed<value, functions, Storage>::type;
+
+  static fused<program> with_numbers(Formulas const& formulas) {
+    fused<program> r;
+    ir p;
+    formulas.lower(p);
+    auto to = r.c.begin();
+    assemble(p, [&](double c) { *to++ = c; });
+    return r;
+  }
+};
 
 struct no_prediction {};
 
 /// Statements in which x0 and eps are what a prediction, or something like one, says.
-template <class P, class Statements> struct lowered_statements {
-  using functions = decltype(detail::concat(list<functions::same>{}, functions_of<Statements>{}));
-  static constexpr void lower(ir& p, P const* predicts, level t, Statements const& from) {
+template <class P, class Statements> struct predicted {
+  P const* predicts = nullptr;
+  level t = any_level;
+  Statements from = {};
+  using functions = functions_of<Statements>;
+  constexpr void lower(ir& p) const {
     stage_formulas s;
     s.t = t;
     if constexpr (!std::is_same_v<P, no_prediction>) s.predicts.add(put_prediction(p, predicts, t));
@@ -264,12 +280,6 @@ template <class P, class Statements> struct lowered_statements {
     put_all(p, from, all);
     lower_evaluation(p, s, all);
   }
-  static constexpr program_value value = [] {
-    ir p;
-    lower(p, nullptr, any_level, Statements{});
-    return assemble(p);
-  }();
-  using program = typename typed<value, functions>::type;
 };
 
 }  // namespace lowering
@@ -278,9 +288,8 @@ template <class P, class Statements> struct lowered_statements {
 /// and eps are what `predicts` says at t.
 template <class P, class Statements>
 auto fuse(P const& predicts, level t, Statements const& statements) {
-  using lowered = lowering::lowered_statements<P, Statements>;
-  return lowering::with_numbers<typename lowered::program>(
-      [&](lowering::ir& p) { lowered::lower(p, &predicts, t, statements); });
+  return lowering::lowered<lowering::predicted<P, Statements>>::with_numbers(
+      {&predicts, t, statements});
 }
 
 namespace lowering {
@@ -288,8 +297,8 @@ namespace lowering {
 /// The numbers of statements of buffers and noise alone: each is a sum of some of those that are
 /// written, and the compiler finds out of which.
 template <class Statements> struct gathered {
-  using lowered = lowered_statements<no_prediction, Statements>;
-  static constexpr std::size_t size = lowered::program::coefficients;
+  using program = typename lowered<predicted<no_prediction, Statements>>::program;
+  static constexpr std::size_t size = program::coefficients;
   static constexpr std::size_t most = 52;  ///< bits that a double holds
 
   /// A bit for each term in the order written, the first for 1; a parameter is below 0.
@@ -317,7 +326,7 @@ template <class Statements> struct gathered {
     return r;
   }();
 
-  static fused<typename lowered::program> from(Statements const& written) {
+  static fused<program> from(Statements const& written) {
     ir p;
     statements all;
     put_all(p, written, all);
@@ -325,7 +334,7 @@ template <class Statements> struct gathered {
     for (std::size_t i = 0; i != found.terms; ++i) numbers[i] = p.terms[static_cast<int>(i)].c;
     for (std::size_t i = 0; i != found.parameters; ++i)
       numbers[found.terms + i] = p.parameters[static_cast<int>(i)];
-    fused<typename lowered::program> r;
+    fused<program> r;
     for (std::size_t i = 0; i != size; ++i)
       if (found.of[i] < 0)
         r.c[i] = numbers[found.terms + static_cast<std::size_t>(-1 - found.of[i])];

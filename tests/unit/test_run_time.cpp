@@ -46,9 +46,12 @@ template <class Plan> void numbers_are_those_of_the_types(Plan const& plan, path
       plan.visit(row, [&]<class P, class S>(P, S, std::span<double const> m) {
         auto const formula =
             S::kind::formula(plan.stages().sampler, &plan.levels()[row.step], between);
-        auto const n = code::template fuse<S>(
-                           plan.stages(), row.where,
-                           std::get<S::evaluation>(formula.evaluations).statements, between, {})
+        auto const n = code::template lowered<S>::with_numbers(
+                           {&plan.stages(),
+                            row.where,
+                            std::get<S::evaluation>(formula.evaluations).statements,
+                            &between,
+                            {}})
                            .c;
         BOOST_TEST(std::equal(m.begin(), m.end(), n.begin(), n.end(), [](double a, double b) {
           return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
