@@ -107,20 +107,20 @@ constexpr void put_branches(ir& p, G const* guidance, P const* predicts, level t
 
 template <class G> constexpr void put_guidance(ir& p, G const* stage, level t, stage_formulas& to) {
   if constexpr (detail::remembers<G>)
-    put_all(p, said(stage, [&](G const& g) { return detail::remembered(g, t); }), to.remember);
+    put_all(p, answer_of(stage, [&](G const& g) { return detail::remembered(g, t); }), to.remember);
   if constexpr (detail::guides_raw<G>)
-    to.guided_raw = put_expression(p, said(stage, [&](G const& g) { return g.raw_of(t); }));
+    to.guided_raw = put_expression(p, answer_of(stage, [&](G const& g) { return g.raw_of(t); }));
   if constexpr (detail::guides_x0<G>)
-    to.guided_x0 = put_expression(p, said(stage, [&](G const& g) { return g.x0_of(t); }));
+    to.guided_x0 = put_expression(p, answer_of(stage, [&](G const& g) { return g.x0_of(t); }));
   if constexpr (detail::guides_eps<G>)
-    to.guided_eps = put_expression(p, said(stage, [&](G const& g) { return g.eps_of(t); }));
+    to.guided_eps = put_expression(p, answer_of(stage, [&](G const& g) { return g.eps_of(t); }));
 }
 
 template <class T>
 constexpr void put_threshold(ir& p, T const* stage, level t, stage_formulas& to) {
   if constexpr (!std::is_same_v<T, no_threshold>) {
-    to.threshold_x0 = put_expression(p, said(stage, [&](T const& h) { return h.x0_of(t); }));
-    to.threshold_eps = put(p, said(stage, [&](T const& h) { return h.eps_of(t); }));
+    to.threshold_x0 = put_expression(p, answer_of(stage, [&](T const& h) { return h.x0_of(t); }));
+    to.threshold_eps = put(p, answer_of(stage, [&](T const& h) { return h.eps_of(t); }));
   }
 }
 
@@ -150,17 +150,18 @@ template <class Stages> struct said_by_types {
   constexpr void enter(ir& p, level t, level next, statements& to) const {
     using sampler = decltype(Stages::sampler);
     if constexpr (detail::has_enter<sampler>)
-      put_all(p,
-              said(part(s, &Stages::sampler),
-                   [&](sampler const& one) { return detail::entering(one, t, next, *between); }),
-              to);
+      put_all(
+          p,
+          answer_of(part(s, &Stages::sampler),
+                    [&](sampler const& one) { return detail::entering(one, t, next, *between); }),
+          to);
   }
   /// What the network sees.
   constexpr range input(ir& p, level t) const {
     using predicts = decltype(Stages::predicts);
     if constexpr (detail::scales_input<predicts>)
-      return put(p, said(part(s, &Stages::predicts),
-                         [&](predicts const& one) { return one.input_of(t); }));
+      return put(p, answer_of(part(s, &Stages::predicts),
+                              [&](predicts const& one) { return one.input_of(t); }));
     else return put(p, sym::x{});
   }
 };
