@@ -7,6 +7,7 @@
 
 #include <tweedie/dsl/base/error.hpp>
 #include <tweedie/dsl/language/expression.hpp>
+#include <tweedie/dsl/language/level.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 
 namespace tweedie::thresholds {

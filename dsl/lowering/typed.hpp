@@ -229,9 +229,9 @@ template <auto const& P, class Functions, class Storage = floats> struct typed {
     using type = program<decltype(all_in_memory(symbols<list, k.reads.first, k.reads.end>{})),
                          symbols<list, k.noises.first, k.noises.end>,
                          lines<k.nodes.first, k.nodes.end>, lines<k.writes.first, k.writes.end>,
-                         besides<symbols<list, k.masks.first, k.masks.end>,
-                                 symbols<list, k.scalars.first, k.scalars.end>,
-                                 lines<k.uniform.first, k.uniform.end>>>;
+                         extras<symbols<list, k.masks.first, k.masks.end>,
+                                symbols<list, k.scalars.first, k.scalars.end>,
+                                lines<k.uniform.first, k.uniform.end>>>;
     using reductions = lines<k.reductions.first, k.reductions.end>;
   };
   template <int... K> static auto program_in(std::integer_sequence<int, K...>) {

@@ -105,7 +105,7 @@ def short(name):
     for word in ("tweedie::", "sym::", "thresholds::", "detail::", "samplers::", "guidance::",
                  "reductions::", "functions::"):
         body = body.replace(word, "")
-    body = body.replace(", besides<list<>, list<>, list<> >", "").replace("list<>",
+    body = body.replace(", extras<list<>, list<>, list<> >", "").replace("list<>",
                                                                           "-").replace(" >", ">")
     return body
 

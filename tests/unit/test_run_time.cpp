@@ -224,8 +224,12 @@ BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
     for (int k = 0; k < 450; ++k) p.terms.add({1, {sym::word::noise_stream, k}});
     all.add({sym::keep<0>::id, p.expressions.add({{first, p.terms.size}, {}, {}, {}})});
   });
-  refused("nodes", "200 lines", [](ir& p, statements& all) {
+  refused("nodes", "400 expressions", [](ir& p, statements& all) {
     auto const node = clamp(clamp(clamp(clamp(symbols::x, -1, 1), -1, 1), -1, 1), -1, 1);
+    for (int i = 0; i < 90; ++i) all.add({{sym::word::let, i}, put_expression(p, node)});
+  });
+  refused("lines", "200 lines", [](ir& p, statements& all) {
+    auto const node = clamp(clamp(clamp(symbols::x, -1, 1), -1, 1), -1, 1);
     for (int i = 0; i < 90; ++i) all.add({{sym::word::let, i}, put_expression(p, node)});
   });
 }
