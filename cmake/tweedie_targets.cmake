@@ -20,6 +20,7 @@ if(TWEEDIE_STATIC)  # Debian's fmt is a shared library, or headers
   set(TWEEDIE_FMT fmt::fmt-header-only)
   set(ZLIB_USE_STATIC_LIBS ON)
   find_library(PNG_LIBRARY_RELEASE libpng.a)
+  find_library(JPEG_LIBRARY_RELEASE libjpeg.a)
   add_link_options(-static-libstdc++ -static-libgcc)
 endif()
 find_package(Threads REQUIRED)
@@ -162,6 +163,13 @@ if(sources)
     $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json ${TWEEDIE_FMT}
                         PRIVATE PNG::PNG ZLIB::ZLIB tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
+  if(TWEEDIE_JPEG)  # without it a JPEG is refused by a sentence
+    find_package(JPEG QUIET)
+    if(JPEG_FOUND)
+      target_compile_definitions(tweedie_io PRIVATE TWEEDIE_JPEG)
+      target_link_libraries(tweedie_io PRIVATE JPEG::JPEG)
+    endif()
+  endif()
 endif()
 
 # States as files, over io.

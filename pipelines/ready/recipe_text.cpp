@@ -1,5 +1,6 @@
 // Recipes as text: TOML and JSON to a recipe, and back.
 #include <tweedie/pipelines/ready/recipe.hpp>
+#include <tweedie/pipelines/ready/toml.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -484,6 +485,40 @@ recipe parse_recipe(std::string_view text, recipe_format format, std::string con
                             longest_text));
   return recipe_of(
       format == recipe_format::toml ? parse_toml(text, source) : parse_json(text, source), source);
+}
+
+std::vector<std::pair<std::string, setting_value>> parse_settings(std::string_view text,
+                                                               std::string const& source) {
+  json all;
+  try {
+    all = parse_toml(text, source);
+  } catch (error const& why) {  // of a recipe, as far as the parser knows
+    throw error(std::string(why.what()).substr(std::string_view("recipe ").size()));
+  }
+  std::vector<std::pair<std::string, setting_value>> settings;
+  for (auto const& [key, value] : all.items()) {
+    auto const expect = [&](bool fits) {
+      if (!fits)
+        throw error(fmt::format("'{}': {} is {}; expected a number, true or false, a text, or a "
+                                "list of numbers",
+                                source, shown(key),
+                                value.is_array() ? "a list of other things" : type_of(value)));
+    };
+    if (value.is_array()) {
+      std::vector<double> numbers;
+      for (auto const& one : value) {
+        expect(one.is_binary());
+        numbers.push_back(value_of(one));
+      }
+      settings.emplace_back(key, std::move(numbers));
+      continue;
+    }
+    expect(value.is_binary() || value.is_boolean() || value.is_string());
+    if (value.is_binary()) settings.emplace_back(key, value_of(value));
+    else if (value.is_boolean()) settings.emplace_back(key, value.get<bool>());
+    else settings.emplace_back(key, value.get<std::string>());
+  }
+  return settings;
 }
 
 recipe read_recipe(std::filesystem::path const& path) {
