@@ -163,8 +163,8 @@ picture parse_jpeg(std::span<std::byte const> content, std::string const& name,
   d.errors.output_message = say_nothing_of_jpeg;
   d.progress.progress_monitor = count_scans;
   d.jpeg.client_data = &d;
-  bool const read = is_jpeg(content) &&
-                    decode(d, reinterpret_cast<unsigned char const*>(content.data()));
+  bool const read =
+      is_jpeg(content) && decode(d, reinterpret_cast<unsigned char const*>(content.data()));
   if (d.jpeg.mem) jpeg_destroy_decompress(&d.jpeg);
   if (!read) {
     std::string const why = d.text[0] ? d.text.data() : "it does not begin as one";
@@ -173,10 +173,10 @@ picture parse_jpeg(std::span<std::byte const> content, std::string const& name,
 
   // Exif's orientations from 5 on exchange rows and columns; then each side may be mirrored.
   bool const turned = d.orientation >= 5;
-  bool const from_right = d.orientation == 2 || d.orientation == 3 || d.orientation == 7 ||
-                          d.orientation == 8;
-  bool const from_below = d.orientation == 3 || d.orientation == 4 || d.orientation == 6 ||
-                          d.orientation == 7;
+  bool const from_right =
+      d.orientation == 2 || d.orientation == 3 || d.orientation == 7 || d.orientation == 8;
+  bool const from_below =
+      d.orientation == 3 || d.orientation == 4 || d.orientation == 6 || d.orientation == 7;
   picture result{{1, d.channels, d.height, d.width}, {}, {}};
   if (turned) std::swap(result.shape.height, result.shape.width);
   auto const height = result.shape.height, width = result.shape.width;

@@ -30,9 +30,9 @@ std::vector<mixture> mixtures_of(std::size_t length, std::size_t side, std::size
     if (end <= begin) continue;
     m.first = static_cast<std::size_t>(begin);
     for (std::size_t j = m.first; j < length && static_cast<double>(j) < end; ++j) {
-      double const part = (std::min(end, static_cast<double>(j + 1)) -
-                           std::max(begin, static_cast<double>(j))) /
-                          scale;
+      double const part =
+          (std::min(end, static_cast<double>(j + 1)) - std::max(begin, static_cast<double>(j))) /
+          scale;
       m.parts.push_back(part);
       m.outside -= part;
     }
@@ -71,8 +71,7 @@ std::vector<float> to_square(picture const& from, std::size_t size, fit how) {
                 std::to_string(from.values.size()) + " values; expected at least 1, of " +
                 std::to_string(s.channels) + "x" + std::to_string(s.height) + "x" +
                 std::to_string(s.width));
-  auto const side =
-      how == fit::crop ? std::min(s.height, s.width) : std::max(s.height, s.width);
+  auto const side = how == fit::crop ? std::min(s.height, s.width) : std::max(s.height, s.width);
   auto const rows = mixtures_of(s.height, side, size), columns = mixtures_of(s.width, side, size);
   std::vector<float> result(s.channels * size * size);
   std::vector<double> line(s.width);
@@ -81,7 +80,8 @@ std::vector<float> to_square(picture const& from, std::size_t size, fit how) {
       std::ranges::fill(line, rows[y].outside * static_cast<double>(white));
       for (std::size_t k = 0; k < rows[y].parts.size(); ++k) {
         float const* const row = from.values.data() + (c * s.height + rows[y].first + k) * s.width;
-        for (std::size_t x = 0; x < s.width; ++x) line[x] += rows[y].parts[k] * static_cast<double>(row[x]);
+        for (std::size_t x = 0; x < s.width; ++x)
+          line[x] += rows[y].parts[k] * static_cast<double>(row[x]);
       }
       for (std::size_t x = 0; x < size; ++x) {
         auto const& m = columns[x];

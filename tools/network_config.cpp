@@ -21,8 +21,8 @@ constexpr int widest = 4096;  // channels: beyond, a convolution alone takes mor
 
 asked_network read_toml(std::string const& path) {
   auto const bytes = io::read_file(path, std::uint64_t{1} << 16);
-  auto const settings = ready::parse_settings(
-      {reinterpret_cast<char const*>(bytes.data()), bytes.size()}, path);
+  auto const settings =
+      ready::parse_settings({reinterpret_cast<char const*>(bytes.data()), bytes.size()}, path);
   asked_network asked;
   auto& c = asked.config;
   std::vector<std::string> const known{"base",        "multipliers", "blocks", "attention",
@@ -116,15 +116,16 @@ networks::unet_config network_for(asked_network const& asked, std::string const&
   c.channels = channels;
   c.size = size;
   c.classes = classes;
-  int const halvings = std::max(0, static_cast<int>(c.multipliers.size()) - 1), unit = 1 << halvings;
+  int const halvings = std::max(0, static_cast<int>(c.multipliers.size()) - 1),
+            unit = 1 << halvings;
   if (size % unit != 0) {
     int const below = size / unit * unit;
-    throw error(fmt::format(
-        "--size {} was given, and the network {} halves it {} time{}; expected {}{}", size, config,
-        halvings, halvings == 1 ? "" : "s",
-        below > 0 ? fmt::format("a multiple of {}, such as {} or ", unit, below)
-                  : fmt::format("a multiple of {}, such as ", unit),
-        below + unit));
+    throw error(
+        fmt::format("--size {} was given, and the network {} halves it {} time{}; expected {}{}",
+                    size, config, halvings, halvings == 1 ? "" : "s",
+                    below > 0 ? fmt::format("a multiple of {}, such as {} or ", unit, below)
+                              : fmt::format("a multiple of {}, such as ", unit),
+                    below + unit));
   }
   if (!asked.has_attention) {
     c.attention.clear();

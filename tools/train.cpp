@@ -291,9 +291,9 @@ void draw_preview(options const& o, setup const& with, state const& s) {
     std::size_t const columns = 8, count = rows * columns;
     pipeline_options how;
     how.grid.steps = 20;
-    auto const plan = ready::make_plan(
-        recipe_of(how, labelled ? usual_guidance : 0), with.schedule.which,
-        prediction_of("--predicts", o.predicts), forget_network(networks::unet_network{network}));
+    auto const plan = ready::make_plan(recipe_of(how, labelled ? usual_guidance : 0),
+                                       with.schedule.which, prediction_of("--predicts", o.predicts),
+                                       forget_network(networks::unet_network{network}));
     loop all{.count = count, .seed = o.seed, .labels = std::vector<int>(count, no_label)};
     for (std::size_t i = 0; labelled && i < count; ++i)
       all.labels[i] = static_cast<int>(i / columns);
@@ -311,7 +311,7 @@ void draw_preview(options const& o, setup const& with, state const& s) {
 }
 
 std::initializer_list<named<io::fit>> const fit_choices{{"crop", io::fit::crop},
-                                                         {"pad", io::fit::pad}};
+                                                        {"pad", io::fit::pad}};
 
 template <class Predicts> int train(options const& o, Predicts predicted, setup const& with) {
   auto const& data = with.data;
@@ -355,6 +355,7 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
     read_checkpoint(o.checkpoint, s, chosen);
     say("continuing after step {} of {} from '{}'\n", s.steps(), steps, o.checkpoint);
   } else if (with.from) say("begun with the weights of '{}'\n", o.from);
+  keep(data, o.cache);  // nothing is refused from here on
   say("training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n", o.predicts,
       data.count, parameters, steps, batch, o.threads, o.threads == 1 ? "" : "s");
 
@@ -455,15 +456,22 @@ data_options data_options_of(options const& o, asked_network const* asked,
   d.fit = choose("--fit", o.fit, fit_choices);
   bool const clothes = is_fashion_mnist(o.data);
   if (clothes && (o.fit_given || o.gray))
-    throw error(fmt::format("{} was given for '{}', whose pictures are square and gray; expected "
-                            "it with a folder of pictures, or x.npy",
-                            o.fit_given ? "--fit " + o.fit : "--gray", o.data));
+    throw error(
+        fmt::format("{} was given for '{}', whose pictures are square and gray; expected "
+                    "it with a folder of pictures, or x.npy",
+                    o.fit_given ? "--fit " + o.fit : "--gray", o.data));
+  if (clothes && o.size && *o.size != 28)
+    throw error(
+        fmt::format("--size {} was given for '{}', whose pictures have 28x28 pixels; "
+                    "expected 28 or none",
+                    *o.size, o.data));
   std::string by = "--size " + std::to_string(o.size.value_or(0));
   auto const size_of = [&](std::string const& other, int size) {
     if (d.size && d.size != static_cast<std::size_t>(size))
-      throw error(fmt::format("{} was given, but {} is for pictures of {}x{} pixels; expected "
-                              "--size {} or none",
-                              by, other, size, size, size));
+      throw error(
+          fmt::format("{} was given, but {} is for pictures of {}x{} pixels; expected "
+                      "--size {} or none",
+                      by, other, size, size, size));
     d.size = static_cast<std::size_t>(size);
     by = other;
   };
@@ -471,18 +479,20 @@ data_options data_options_of(options const& o, asked_network const* asked,
   if (asked && asked->size) size_of(fmt::format("--config '{}'", o.config), *asked->size);
   if (from) size_of(fmt::format("--from '{}'", o.from), from->config().size);
   if (from && clothes && from->config().size != 28)
-    throw error(fmt::format("--from '{}' is for pictures of {}x{} pixels, but those of '{}' have "
-                            "28x28; expected other --data",
-                            o.from, from->config().size, from->config().size, o.data));
+    throw error(
+        fmt::format("--from '{}' is for pictures of {}x{} pixels, but those of '{}' have "
+                    "28x28; expected other --data",
+                    o.from, from->config().size, from->config().size, o.data));
   if (o.gray) d.channels = 1;
-  std::optional<int> const wanted = from                      ? from->config().channels
-                                    : asked ? asked->channels : std::nullopt;
+  std::optional<int> const wanted = from    ? from->config().channels
+                                    : asked ? asked->channels
+                                            : std::nullopt;
   if (wanted == 3 && (o.gray || clothes))
-    throw error(fmt::format("{} is for pictures of 3 channels (RGB), but those of '{}' are gray; "
-                            "expected pictures in colour",
-                            from ? fmt::format("--from '{}'", o.from)
-                                 : fmt::format("--config '{}'", o.config),
-                            o.data));
+    throw error(fmt::format(
+        "{} is for pictures of 3 channels (RGB), but those of '{}' are gray; "
+        "expected pictures in colour",
+        from ? fmt::format("--from '{}'", o.from) : fmt::format("--config '{}'", o.config),
+        o.data));
   if (wanted == 3) d.channels = 3;
   return d;
 }
@@ -500,10 +510,11 @@ networks::unet_config config_of(options const& o, asked_network const& asked,
   if (!from) return with_dropout(network_for(asked, name, channels, size, classes));
   auto there = from->config();
   if (there.channels != channels)
-    throw error(fmt::format("--from '{}' is for pictures of {} channel{}, but '{}' has pictures in "
-                            "colour; expected --gray, which takes the colour away, or a model of 3 "
-                            "channels",
-                            o.from, there.channels, there.channels == 1 ? "" : "s", o.data));
+    throw error(
+        fmt::format("--from '{}' is for pictures of {} channel{}, but '{}' has pictures in "
+                    "colour; expected --gray, which takes the colour away, or a model of 3 "
+                    "channels",
+                    o.from, there.channels, there.channels == 1 ? "" : "s", o.data));
   if (there.classes != classes && !o.unconditional)
     throw error(fmt::format("--from '{}' has {} class{}, but '{}' has {}; expected as many{}",
                             o.from, there.classes, there.classes == 1 ? "" : "es", o.data, classes,
@@ -577,9 +588,10 @@ int run(options o) {
           name.string()));
   check_own(o.loss);
   if (o.preview_every && fs::exists(o.preview) && !fs::exists(o.checkpoint))
-    throw error(fmt::format("'{}' is there, and the preview would be written over it; expected "
-                            "another --out, or no --preview-every",
-                            o.preview));
+    throw error(
+        fmt::format("'{}' is there, and the preview would be written over it; expected "
+                    "another --out, or no --preview-every",
+                    o.preview));
   if (fs::exists(o.out) && !fs::exists(o.checkpoint))
     throw error(
         fmt::format("--out '{}' is there, and would be written over: it has no checkpoint '{}' "
@@ -599,8 +611,7 @@ int run(options o) {
       },
       predicted);
   catch_interrupts();
-  auto const from_data =
-      data_options_of(o, o.config.empty() ? nullptr : &asked, with.from.get());
+  auto const from_data = data_options_of(o, o.config.empty() ? nullptr : &asked, with.from.get());
   with.data = read_training_data(from_data);
   if (interrupted()) {
     say("interrupted while the pictures were read: nothing was written\n");
@@ -608,7 +619,6 @@ int run(options o) {
   }
   with.config = config_of(o, asked, with.from.get(), with.data);
   with.config.time_scale = with.schedule.table_steps() ? 1 : 1000 / with.schedule.end();
-  keep(with.data, o.cache);
   return std::visit([&](auto p) { return train(o, p, with); }, predicted);
 }
 

@@ -105,9 +105,10 @@ std::vector<entry> pictures_below(fs::path const& root, fs::path const& folder, 
 /// A class must be a name that a model file can hold and --label can say.
 void check_class_name(fs::path const& folder, std::string const& name) {
   auto const refuse = [&](std::string const& why) {
-    throw error(fmt::format("the folder {} in '{}' would be a class of that name, {}; expected "
-                            "another name",
-                            io::in_quotes(name), folder.string(), why));
+    throw error(
+        fmt::format("the folder {} in '{}' would be a class of that name, {}; expected "
+                    "another name",
+                    io::in_quotes(name), folder.string(), why));
   };
   if (name == "all" || name == "none") refuse("which --label takes for " + name + " classes");
   if (name.find(',') != std::string::npos) refuse("which --label would part at its comma");
@@ -217,9 +218,10 @@ void check_memory(std::string const& source, std::size_t count, std::size_t size
   double const memory =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
   if (memory > 0 && bytes > memory)
-    throw error(fmt::format("'{}': {} pictures of {}x{} pixels take {:.3g} GB, this machine's "
-                            "memory has {:.3g} GB; expected a smaller --size or a --limit",
-                            source, count, size, size, bytes / 1e9, memory / 1e9));
+    throw error(
+        fmt::format("'{}': {} pictures of {}x{} pixels take {:.3g} GB, this machine's "
+                    "memory has {:.3g} GB; expected a smaller --size or a --limit",
+                    source, count, size, size, bytes / 1e9, memory / 1e9));
 }
 
 // --- what was decoded, kept beside the training
@@ -253,12 +255,14 @@ void check_cache(std::string const& path) {
   } catch (error const&) {  // no file of ours, or half of one
   }
   if (found != cache_format)
-    throw error(fmt::format("'{}' is there and holds no decoded pictures, which would be written "
-                            "over it; expected another --out",
-                            path));
+    throw error(
+        fmt::format("'{}' is there and holds no decoded pictures, which would be written "
+                    "over it; expected another --out",
+                    path));
 }
 
-std::optional<training_data> read_cache(std::string const& path, std::string const& key, std::size_t size) {
+std::optional<training_data> read_cache(std::string const& path, std::string const& key,
+                                        std::size_t size) {
   std::error_code ignored;
   if (path.empty() || !fs::exists(path, ignored)) return std::nullopt;
   try {
@@ -347,8 +351,7 @@ training_data read_folder(data_options const& o) {
     say("{} of {} pictures left out{}\n", n, files,
         n > most_named ? fmt::format(", of which the first {} are named", most_named) : "");
   if (d.count == 0)
-    throw error(
-        fmt::format("'{}' has no picture that can be read; expected at least one", o.data));
+    throw error(fmt::format("'{}' has no picture that can be read; expected at least one", o.data));
   for (std::size_t k = 0; k < d.classes.size(); ++k)
     if (std::ranges::find(d.labels, static_cast<int>(k)) == d.labels.end())
       throw error(fmt::format(
@@ -365,10 +368,11 @@ training_data read_array(data_options const& o) {
   bool const bytes = std::holds_alternative<octets>(array.data);
   bool const fits = bytes ? s.size() == 3 || s.size() == 4 : s.size() == 4;
   auto const refuse = [&](std::string const& why) {
-    throw error(fmt::format("'{}' {}; expected bytes (uint8) of shape [count, height, width] or "
-                            "[count, height, width, channels], or floats in [-1, 1] of shape "
-                            "[count, channels, height, width], with 1, 3 or 4 channels",
-                            o.data, why));
+    throw error(
+        fmt::format("'{}' {}; expected bytes (uint8) of shape [count, height, width] or "
+                    "[count, height, width, channels], or floats in [-1, 1] of shape "
+                    "[count, channels, height, width], with 1, 3 or 4 channels",
+                    o.data, why));
   };
   if (std::holds_alternative<std::vector<io::truth>>(array.data)) refuse("holds truth values");
   if (!fits)
@@ -388,9 +392,10 @@ training_data read_array(data_options const& o) {
   auto const floats = bytes ? std::vector<float>() : array.floats();
   for (std::size_t i = 0; i < floats.size(); ++i)
     if (!(std::abs(floats[i]) <= 1))
-      throw error(fmt::format("'{}': value {} is {}; expected floats in [-1, 1], or bytes (uint8) "
-                              "from 0 to 255",
-                              o.data, i, floats[i]));
+      throw error(
+          fmt::format("'{}': value {} is {}; expected floats in [-1, 1], or bytes (uint8) "
+                      "from 0 to 255",
+                      o.data, i, floats[i]));
   octets all_bytes;
   std::vector<float> all_floats;
   for (std::size_t k = 0; k < d.count; ++k) {
@@ -425,22 +430,24 @@ training_data read_array(data_options const& o) {
 }
 
 training_data read_clothes(data_options const& o) {
-  auto const folder = o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
+  auto const folder =
+      o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
   auto const part = o.test_part ? io::fashion_mnist_part::test : io::fashion_mnist_part::train;
   auto given = io::read_fashion_mnist(part, folder);
   if (given.count == 0)
     throw error(fmt::format("'{}' has no pictures; expected at least one", folder.string()));
   if ((o.size && o.size != 28) || o.channels == 3)
-    throw error(fmt::format("pictures of {} channel(s) and {}x{} pixels were asked for of '{}', "
-                            "which has those of Fashion-MNIST, 1 and 28x28",
-                            o.channels ? o.channels : 1, o.size ? o.size : 28,
-                            o.size ? o.size : 28, o.data));
+    throw error(fmt::format(
+        "pictures of {} channel(s) and {}x{} pixels were asked for of '{}', "
+        "which has those of Fashion-MNIST, 1 and 28x28",
+        o.channels ? o.channels : 1, o.size ? o.size : 28, o.size ? o.size : 28, o.data));
   training_data d;
   d.count = o.limit ? std::min(o.limit, given.count) : given.count;
   d.size = 28;
   given.images.resize(d.count * d.elements());
   d.pixels = std::move(given.images);
-  d.labels.assign(given.labels.begin(), given.labels.begin() + static_cast<std::ptrdiff_t>(d.count));
+  d.labels.assign(given.labels.begin(),
+                  given.labels.begin() + static_cast<std::ptrdiff_t>(d.count));
   d.classes.assign(io::fashion_mnist_classes.begin(), io::fashion_mnist_classes.end());
   return d;
 }

@@ -15,8 +15,8 @@ struct training_data {
   std::size_t count = 0, channels = 1, size = 0;
   /// [count, channels, size, size]: bytes as in a PNG, or floats in [-1, 1].
   std::variant<std::vector<std::uint8_t>, std::vector<float>> pixels;
-  std::vector<int> labels;           ///< one a picture; empty where there are no classes
-  std::vector<std::string> classes;  ///< their names
+  std::vector<int> labels;            ///< one a picture; empty where there are no classes
+  std::vector<std::string> classes;   ///< their names
   std::vector<std::string> left_out;  ///< a sentence for each picture that could not be read
   std::string key;                    ///< of what a folder had; empty where they are no folder's
 

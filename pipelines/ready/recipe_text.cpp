@@ -488,7 +488,7 @@ recipe parse_recipe(std::string_view text, recipe_format format, std::string con
 }
 
 std::vector<std::pair<std::string, setting_value>> parse_settings(std::string_view text,
-                                                               std::string const& source) {
+                                                                  std::string const& source) {
   json all;
   try {
     all = parse_toml(text, source);
@@ -499,10 +499,10 @@ std::vector<std::pair<std::string, setting_value>> parse_settings(std::string_vi
   for (auto const& [key, value] : all.items()) {
     auto const expect = [&](bool fits) {
       if (!fits)
-        throw error(fmt::format("'{}': {} is {}; expected a number, true or false, a text, or a "
-                                "list of numbers",
-                                source, shown(key),
-                                value.is_array() ? "a list of other things" : type_of(value)));
+        throw error(fmt::format(
+            "'{}': {} is {}; expected a number, true or false, a text, or a "
+            "list of numbers",
+            source, shown(key), value.is_array() ? "a list of other things" : type_of(value)));
     };
     if (value.is_array()) {
       std::vector<double> numbers;

@@ -15,6 +15,6 @@ using setting_value = std::variant<double, bool, std::string, std::vector<double
 /// The settings by their names. Throws tweedie::error, a sentence that begins with `source` in
 /// quotes, where the text is no TOML or a value is of another kind.
 std::vector<std::pair<std::string, setting_value>> parse_settings(std::string_view text,
-                                                               std::string const& source);
+                                                                  std::string const& source);
 
 }  // namespace tweedie::ready

@@ -47,6 +47,7 @@ OTHERS = {
     r"nlohmann/": ["io/safetensors.cpp", "networks/unet_file.cpp", "pipelines/ready/recipe_text.cpp", "tools/plot.cpp"],
     r"toml\+\+/": ["pipelines/ready/recipe_text.cpp"],
     r"png\.h": ["io/png.cpp"],
+    r"jpeglib\.h|jerror\.h": ["io/jpeg.cpp"],
     r"zlib\.h": ["io/gzip.cpp", "io/png.cpp", "io/safetensors.cpp"],
     r"CLI/": ["tools/"],
     r"fmt/(?!format\.h|ranges\.h)": [],
