@@ -48,6 +48,7 @@ OTHERS = {
     r"openvino/": ["networks/onnx_openvino.cpp"],
     r"toml\+\+/": ["io/document.cpp"],
     r"png\.h": ["io/png.cpp"],
+    r"jpeglib\.h|jerror\.h": ["io/jpeg.cpp"],
     r"zlib\.h": ["io/gzip.cpp", "io/png.cpp", "io/safetensors.cpp"],
     r"CLI/": ["tools/"],
     r"fmt/(?!format\.h|ranges\.h)": [],
