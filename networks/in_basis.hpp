@@ -77,6 +77,7 @@ struct channel_basis {
 /// channels.
 template <class Network> struct in_basis {
   using kind = kinds::network;
+  using prediction = typename tweedie::detail::prediction_of<Network>::type;
   static constexpr bool floats = !requires { typename Network::input; }
   &&!requires { typename Network::output; };
   static_assert(floats, "in_basis takes a network that reads and writes floats");
@@ -152,7 +153,3 @@ template <class Images> Images rotate_channels_back(Images pictures, channel_bas
 }
 
 }  // namespace tweedie::networks
-
-template <class Network>
-struct tweedie::detail::prediction_of<tweedie::networks::in_basis<Network>>
-    : prediction_of<Network> {};

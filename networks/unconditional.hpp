@@ -18,6 +18,7 @@ template <class Network> struct unconditional {
   using kind = kinds::network;
   /// A network that says so takes part in no guidance of two branches.
   static constexpr bool is_conditional = false;
+  using prediction = typename tweedie::detail::prediction_of<Network>::type;
   Network network;
   friend bool operator==(unconditional const& a, unconditional const& b) requires(
       tweedie::detail::can_be_compared<Network>) {
@@ -40,7 +41,3 @@ template <class Network> struct unconditional {
 template <class Network> unconditional(Network) -> unconditional<Network>;
 
 }  // namespace tweedie::networks
-
-template <class Network>
-struct tweedie::detail::prediction_of<tweedie::networks::unconditional<Network>>
-    : prediction_of<Network> {};

@@ -169,10 +169,11 @@ struct said_by_values {
 numbered_program assembled(lowering::ir& p, any_buffers const& buffers) {
   numbered_program r;
   auto const value = assemble(p, [&](double c) { r.numbers.push_back(c); });
-  if (value.full)
+  if (value.exceeded != lowering::limit::none) {
+    auto const& [most, what] = lowering::capacity_of(value.exceeded);
     throw error(
-        "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols and "
-        "1000 parameters of functions are the most");
+        fmt::format("an evaluation has more in it than fits: {} {} are the most", most, what));
+  }
   if (value.assigns_twice)
     throw error(fmt::format("a step assigns each symbol once, this one assigns {} twice",
                             name_of(value.twice)));
@@ -370,7 +371,7 @@ class plan_builder {
                   next);
     };
     lower(guided);
-    if (!ir_->full())  // if it is, `assembled` below throws
+    if (ir_->exceeded() == lowering::limit::none)  // if it is, `assembled` below throws
       detail::check_share(*ir_, stages_, t, s,
                           guided ? std::function([&] { lower(false); }) : nullptr);
     auto made = assembled(*ir_, stages_.buffers);
