@@ -235,4 +235,5 @@ if(TWEEDIE_TORCH_USED)
   add_library(tweedie::unet_file ALIAS tweedie_unet_file)
   target_link_libraries(tweedie_unet_file PUBLIC tweedie_unet tweedie_io
                         PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
+  include(tweedie_onnx_export)
 endif()

@@ -44,6 +44,7 @@ OTHERS = {
     r"omp\.h|tbb/": ["dsl/device/backends/thrust.cpp"],
     r"immintrin\.h|arm_neon\.h": ["dsl/kernel/noise_"],
     r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
+    r"onnx/|google/": ["networks/unet_onnx.cpp"],
     r"nlohmann/": ["io/safetensors.cpp", "networks/unet_file.cpp", "pipelines/ready/recipe_text.cpp", "tools/plot.cpp"],
     r"toml\+\+/": ["pipelines/ready/recipe_text.cpp"],
     r"png\.h": ["io/png.cpp"],
