@@ -318,8 +318,10 @@ class writer {
   }
 
   /// GroupNormalization is opset 18's, with a scale a group, and 21's: of older engines too, groups
-  /// are the channels of an instance norm.
-  std::string norm(std::string const& at, std::string const& x, int size) {
+  /// are the channels of an instance norm. The answer is {N, channels, pixels}, and so is what one
+  /// number a channel is done to: engines have no use for rows of pixels, and OpenVINO's kernels for
+  /// any N are slow on short ones.
+  std::string norm(std::string const& at, std::string const& x) {
     auto const channels = tensor(at + ".weight").shape[0];
     if (constants_.insert("groups").second) {
       std::vector<float> const ones(static_cast<std::size_t>(config_.groups), 1.0f);
@@ -330,44 +332,48 @@ class writer {
     auto h = node(at + ".groups", "Reshape", {x, shape({0, config_.groups, -1})});
     h = node(at + ".normal", "InstanceNormalization", {h, "groups.ones", "groups.zeros"},
              {{"epsilon", 1e-5f}});
-    h = node(at + ".channels", "Reshape", {h, shape({0, channels, size, size})});
-    h = node(at + ".scaled", "Mul", {h, vector(at + ".weight", {channels, 1, 1})});
-    return node(at, "Add", {h, vector(at + ".bias", {channels, 1, 1})});
+    h = node(at + ".channels", "Reshape", {h, shape({0, channels, -1})});
+    h = node(at + ".scaled", "Mul", {h, vector(at + ".weight", {channels, 1})});
+    return node(at, "Add", {h, vector(at + ".bias", {channels, 1})});
   }
 
   std::string silu(std::string const& at, std::string const& x) {
     return node(at + ".silu", "Mul", {x, node(at + ".sigmoid", "Sigmoid", {x})});
   }
 
+  /// SiLU of a norm, a picture again.
+  std::string active(std::string const& at, std::string const& x, int size) {
+    return node(at + ".picture", "Reshape",
+                {silu(at, x), shape({0, tensor(at + ".weight").shape[0], size, size})});
+  }
+
   std::string block(std::string const& at, std::string const& x, std::string const& embedding,
                     int size) {
     auto const channels = tensor(at + ".conv1.bias").shape[0];
-    auto h = silu(at + ".norm1", norm(at + ".norm1", x, size));
+    auto h = active(at + ".norm1", norm(at + ".norm1", x), size);
     h = conv(at + ".conv1", h);
     auto e = linear(at + ".embedding", embedding);
-    e = node(at + ".embedding.picture", "Unsqueeze", {e, shape({2, 3})});
     if (config_.scale_shift) {
+      e = node(at + ".embedding.channels", "Unsqueeze", {e, shape({2})});
       auto const parts = node(at + ".embedding.parts", "Split", {e, shape({channels, channels})},
                               {{"axis", std::int64_t{1}}}, 2);
       if (constants_.insert("one").second) number("one", 1);
       auto const scale = node(at + ".scale", "Add", {part(parts, 0), "one"});
-      h = node(at + ".scaled", "Mul", {norm(at + ".norm2", h, size), scale});
+      h = node(at + ".scaled", "Mul", {norm(at + ".norm2", h), scale});
       h = node(at + ".shifted", "Add", {h, part(parts, 1)});
     } else {
-      h = norm(at + ".norm2", node(at + ".embedded", "Add", {h, e}), size);
+      e = node(at + ".embedding.picture", "Unsqueeze", {e, shape({2, 3})});
+      h = norm(at + ".norm2", node(at + ".embedded", "Add", {h, e}));
     }
-    h = conv(at + ".conv2", silu(at + ".norm2", h));
+    h = conv(at + ".conv2", active(at + ".norm2", h, size));
     bool const widens = tensor(at + ".norm1.weight").shape[0] != channels;
     return node(at, "Add", {h, widens ? conv(at + ".skip", x) : x});
   }
 
   std::string attention(std::string const& at, std::string const& x, int size) {
     auto const channels = tensor(at + ".norm.weight").shape[0];
-    std::int64_t const pixels = std::int64_t{size} * size;
     auto const turned = numbers_of_shape{0, 2, 1};
-    auto h = norm(at + ".norm", x, size);
-    h = node(at + ".rows", "Reshape", {h, shape({0, channels, pixels})});
-    h = node(at + ".tokens", "Transpose", {h}, {{"perm", turned}});
+    auto h = node(at + ".tokens", "Transpose", {norm(at + ".norm", x)}, {{"perm", turned}});
     auto const parts =
         node(at + ".parts", "Split",
              {linear_of_tokens(at + ".qkv", h), shape({channels, channels, channels})},
@@ -452,7 +458,7 @@ class writer {
       // The smallest size's is in the middle.
       if (i + 1 < count && attends(size)) h = attention(at + ".attention", h, size);
     }
-    h = silu("last.norm", norm("last.norm", h, size));
+    h = active("last.norm", norm("last.norm", h), size);
     node("out", "Identity", {conv("last", h)});
   }
 };
