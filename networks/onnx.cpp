@@ -1,6 +1,6 @@
-#include <tweedie/networks/onnx.hpp>
-
 #include <dlfcn.h>
+
+#include <tweedie/networks/onnx.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#if defined(TWEEDIE_ENGINE_LIBRARY)
 /// The engine's library: beside the program, where it was built, or else wherever the system looks.
 decltype(tweedie_open_engine)* engine_library() {
   static auto* const open = [] {
@@ -40,6 +41,13 @@ decltype(tweedie_open_engine)* engine_library() {
   }();
   return open;
 }
+#else
+decltype(tweedie_open_engine)* engine_library() {
+  throw error(
+      "onnx: this build has no engine for ONNX files; expected OpenVINO when it is configured "
+      "(`make deps` unpacks it, or -DOpenVINO_DIR= names it)");
+}
+#endif
 
 std::string shape_in_words(std::span<std::int64_t const> shape) {
   std::vector<std::string> r;

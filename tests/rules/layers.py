@@ -51,6 +51,7 @@ OTHERS = {
     r"omp\.h|tbb/": ["dsl/device/backends/thrust.cpp"],
     r"immintrin\.h|arm_neon\.h": ["dsl/kernel/noise_"],
     r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
+    r"onnx/|google/": ["networks/unet_onnx.cpp"],
     r"nlohmann/": [
         "io/safetensors.cpp", "io/document.hpp", "networks/unet_file.cpp", "tools/plot.cpp"
     ],
