@@ -95,6 +95,9 @@ template <class Network> struct in_basis {
     basis.check();
   }
 
+  void check_arrays(std::span<named_array const> arrays) const {
+    tweedie::detail::check_arrays(network, arrays);
+  }
   /// Asked by a plan before anything is drawn; `shape` begins with the number of samples.
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     if (shape.size() < 2 || shape[1] != basis.channels())

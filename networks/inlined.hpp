@@ -210,6 +210,11 @@ template <class Function, class Door = door> struct inlined {
           "const> shape, std::span<int const> labels, int branches) const");
   }
 
+  /// A row has a label and no other condition.
+  void check_arrays(std::span<named_array const> arrays) const {
+    tweedie::detail::refuse_arrays("inlined", arrays);
+  }
+
   void operator()(batch const& b) const {
     auto rows = detail::rows_of(function, b);
 #if defined(__CUDACC__)

@@ -13,7 +13,7 @@
 
 namespace tweedie::networks {
 
-/// `networks::unconditional{network}`: the labels are for others, such as a classifier's gradient.
+/// `networks::unconditional{network}`: the labels and other conditions are for others, such as a classifier's gradient.
 template <class Network> struct unconditional {
   using kind = kinds::network;
   /// A network that says so takes part in no guidance of two branches.
@@ -34,6 +34,7 @@ template <class Network> struct unconditional {
   }
   void operator()(batch b) const {
     b.labels = b.device_labels = nullptr;
+    b.arrays = {};
     network(std::as_const(b));
   }
 };

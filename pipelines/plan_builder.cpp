@@ -87,10 +87,12 @@ std::shared_ptr<plan_calls const> calls_of(any_stages const& s, any_network cons
   if (network.use) c.network_use = network.use;
   if (s.guidance.evaluates) c.extras_use = s.guidance.evaluates;
   if (s.draws) c.noise_use = s.draws;
-  if (network.check || s.guidance.check_request)
-    c.check = [network = network.check, guidance = s.guidance.check_request,
-               branches = s.guidance.branches](auto shape, auto given) {
+  if (network.check || network.check_arrays || s.guidance.check_request)
+    c.check = [network = network.check, of_arrays = network.check_arrays,
+               guidance = s.guidance.check_request,
+               branches = s.guidance.branches](auto shape, auto given, auto arrays) {
       if (network) network(shape, given, branches);
+      if (of_arrays) of_arrays(arrays);
       if (guidance) guidance(shape, given);
     };
   return calls;

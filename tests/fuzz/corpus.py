@@ -11,6 +11,8 @@ import struct
 import sys
 import zlib
 
+from jpeg_by_hand import jpeg as jpeg_of
+
 
 def safetensors():
     sizes = {
@@ -199,8 +201,23 @@ def png():
     yield "no_zlib_header", file(1, 1, 8, 2, b"\x00\x80\x80\x80", before=chunk(b"CgBI", bytes(4)))
 
 
+def jpeg():
+    exif = b"\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06" + bytes(6)
+    two, rgb = [(10,), (200,)], [(200, 30, 90), (0, 255, 128)]
+    yield "gray", jpeg_of(16, 8, two)
+    yield "rgb", jpeg_of(16, 8, rgb)
+    yield "ycc", jpeg_of(16, 8, rgb, transform=1)
+    yield "cmyk", jpeg_of(8, 8, [(1, 2, 3, 4)])
+    yield "turned", jpeg_of(16, 8, two, before=exif)
+    yield "progressive", jpeg_of(16, 8, two, frame=0xC2)
+    yield "arithmetic", jpeg_of(16, 8, two, frame=0xC9)
+    yield "comment", jpeg_of(9, 3, two, before=b"\xff\xfe\x00\x04ab")
+    yield "huge", jpeg_of(8000, 8000, two)
+    yield "large", jpeg_of(256, 256, [(i % 256,) for i in range(1024)])
+
+
 def main():
-    for function in (safetensors, recipe, npy, idx, gzip, png):
+    for function in (safetensors, recipe, npy, idx, gzip, png, jpeg):
         folder = os.path.join(sys.argv[1], function.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, content in function():

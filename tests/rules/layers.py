@@ -51,12 +51,14 @@ OTHERS = {
     r"omp\.h|tbb/": ["dsl/device/backends/thrust.cpp"],
     r"immintrin\.h|arm_neon\.h": ["dsl/kernel/noise_"],
     r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
+    r"onnx/|google/": ["networks/unet_onnx.cpp"],
     r"nlohmann/": [
-        "io/safetensors.cpp", "networks/unet_file.cpp", "pipelines/ready/recipe_text.cpp",
-        "tools/plot.cpp"
+        "io/safetensors.cpp", "io/document.hpp", "networks/unet_file.cpp", "tools/plot.cpp"
     ],
-    r"toml\+\+/": ["pipelines/ready/recipe_text.cpp"],
+    r"openvino/": ["networks/onnx_openvino.cpp"],
+    r"toml\+\+/": ["io/document.cpp"],
     r"png\.h": ["io/png.cpp"],
+    r"jpeglib\.h|jerror\.h": ["io/jpeg.cpp"],
     r"zlib\.h": ["io/gzip.cpp", "io/png.cpp", "io/safetensors.cpp"],
     r"CLI/": ["tools/"],
     r"fmt/(?!format\.h|ranges\.h)": [],

@@ -1,0 +1,70 @@
+"""tweedie export on small trained models: the file and its card are there, what is refused leaves all as it was."""
+import os
+
+from _tool import content, files, fresh, pictures, refused, run
+
+folder = fresh("work")
+pictures(os.path.join(folder, "pictures"))
+train = ("train", "--data", "pictures", "--config", "tiny", "--steps", "3", "--batch", "8")
+done = run(*train, "--out", "v.safetensors", cwd=folder)
+assert done.returncode == 0, done.stderr
+
+line = ("export", "--model", "v.safetensors")
+done = run(*line, "--out", "net.onnx", cwd=folder)
+if "this build cannot write ONNX" in done.stderr:
+    refused("Debian: libonnx-dev and libprotobuf-dev", *line, "--out", "net.onnx", cwd=folder)
+    print("skipped: built without ONNX's library")
+    raise SystemExit(77)
+assert done.returncode == 0, done.stderr
+whole = content(os.path.join(folder, "net.onnx"))
+for word in ["'net.onnx': %d bytes" % len(whole), "y int64 {N} from 0 to 9, 10 without a label", "predicts v",
+             "cosine", "t from 0 to 1000"]:
+    assert word in done.stdout, (word, done.stdout)
+card = b"""predicts = "v"
+schedule = { name = "cosine", s = 0.008, beta_cap = 0.999, steps = 1000 }
+time = "t"
+range = [-1.0, 1.0]
+
+[inputs]
+x = "x"
+time = "t"
+labels = "y"
+
+[outputs]
+prediction = "out"
+
+[labels]
+names = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+null = 10
+"""
+assert card in whole
+
+# The same bytes again, over a file that was there; half of them in 16 bits.
+done = run(*line, "--out", "net.onnx", cwd=folder)
+assert done.returncode == 0 and content(os.path.join(folder, "net.onnx")) == whole, done.stderr
+for kind in ["f16", "bf16"]:
+    done = run(*line, "--out", kind + ".onnx", "--type", kind, cwd=folder)
+    assert done.returncode == 0 and kind in done.stdout, done.stderr
+    assert len(content(os.path.join(folder, kind + ".onnx"))) < 0.8 * len(whole)
+
+
+def no(expected, *words, **more):
+    refused(expected, *words, cwd=folder, **more)
+    assert content(os.path.join(folder, "net.onnx")) == whole
+
+
+no(["--out 'net.pt'", "ends in .onnx"], *line, "--out", "net.pt")
+no(["--type 'f61'", "did you mean f16"], *line, "--out", "net.onnx", "--type", "f61")
+no("there is no folder 'none'", *line, "--out", "none/net.onnx")
+no("did you mean 'v.safetensors'", "export", "--model", "w.safetensors", "--out", "other.onnx")
+no("'net.onnx'", "export", "--model", "net.onnx", "--out", "other.onnx")
+no("expected another name", "export", "--model", "net.onnx", "--out", "net.onnx")
+no("--out", "export", "--model", "v.safetensors")
+no("expected room for", *line, "--out", "net.onnx", largest_file=10000)
+
+# A model whose schedule nobody knows has no card that can be read.
+made = content(os.path.join(folder, "v.safetensors"))
+with open(os.path.join(folder, "strange.safetensors"), "wb") as f:
+    f.write(made.replace(b'{\\"name\\":\\"cosine\\"', b'{\\"name\\":\\"cosinf\\"'))
+no(["'strange.safetensors': schedule", "did you mean cosine"], "export", "--model", "strange.safetensors", "--out", "net.onnx")
+assert sorted(f for f in files(folder) if f.endswith(".onnx")) == ["bf16.onnx", "f16.onnx", "net.onnx"]

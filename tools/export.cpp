@@ -1,0 +1,92 @@
+// tweedie export: a model as an ONNX file, for engines that know nothing of LibTorch.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <tweedie/networks/unet_onnx.hpp>
+
+#include "checks.hpp"
+#include "choices.hpp"
+#include "tool.hpp"
+
+namespace tweedie::tool {
+namespace {
+
+struct options {
+  std::string model, out, type = "f32";
+};
+
+using networks::onnx_weights;
+std::initializer_list<named<onnx_weights>> const type_choices{
+    {"f32", onnx_weights::f32}, {"f16", onnx_weights::f16}, {"bf16", onnx_weights::bf16}};
+
+void check_out(options const& o) {
+  if (std::filesystem::path(o.out).extension() != ".onnx")
+    throw error(fmt::format("--out '{}' was given; expected a name that ends in .onnx", o.out));
+  check_writable("--out", o.out);
+  std::error_code missing;
+  if (std::filesystem::equivalent(o.out, o.model, missing))
+    throw error(fmt::format("--out '{}' was given, which is read as '{}'; expected another name",
+                            o.out, o.model));
+}
+
+/// The file beside the model: `network` is one that an engine made of it. Throws where float32's
+/// answers are further apart than the order of sums explains; says what 16 bits cost.
+template <class Network>
+void compare(options const& o, networks::model const& m, any_schedule const& schedule,
+             Network const& network) {
+  constexpr double most = 1e-5;
+  double const end = schedule.end();
+  std::vector<double> times{end / 1000};  // whole ones where the schedule counts to 1000
+  for (int i = 1; i <= 8; ++i) times.push_back(end * i / 8);
+  double const apart = networks::largest_difference(m, times, network);
+  if (!(apart <= most) && o.type == "f32")
+    throw error(fmt::format("'{}': read back it differs from '{}' by {:.2g}; expected at most {}",
+                            o.out, o.model, apart, most));
+  fmt::print("  read back: at most {:.2g} apart from the model\n", apart);
+}
+
+/// Where an engine that reads ONNX files is built in: compare(o, m, schedule, its network of o.out).
+void read_back(options const&, networks::model const&, any_schedule const&) {
+  fmt::print("  not read back: no engine for ONNX files is built in\n");
+}
+
+int run(options const& o) {
+  auto const type = choose("--type", o.type, type_choices);
+  check_out(o);
+  if (auto const* why_not = networks::why_not_onnx())
+    throw error(fmt::format("export: {}", why_not));
+  auto const m = networks::load_model(o.model);
+  auto const schedule = schedule_of(m.schedule, o.model);  // else nobody can read the card
+  prediction_of("'" + o.model + "': predicts", m.predicts);
+  networks::save_onnx(o.out, m, type);
+  auto const& config = m.network->config();
+  fmt::print("'{}': {} bytes, {} weights in {}, opset {}\n", o.out,
+             std::filesystem::file_size(o.out), m.network->parameters().size(), o.type,
+             networks::onnx_opset);
+  fmt::print("  x float32 {{N, {}, {}, {}}}, t float32 {{N}}{} -> out float32 as x\n",
+             config.channels, config.size, config.size,
+             config.classes > 0 ? fmt::format(", y int64 {{N}} from 0 to {}, {} without a label",
+                                              config.classes - 1, config.classes)
+                                : "");
+  fmt::print("  predicts {} on the schedule {}, t from 0 to {}\n", m.predicts, m.schedule.name,
+             schedule.end());
+  read_back(o, m, schedule);
+  return 0;
+}
+
+}  // namespace
+
+action add_export(CLI::App& app, std::string const&) {
+  auto const o = std::make_shared<options>();
+  app.add_option("--model", o->model, "the model file of tweedie train")->required();
+  app.add_option("--out", o->out, "x.onnx")->required();
+  app.add_option("--type", o->type, "of the weights in the file: " + list_of(type_choices))
+      ->capture_default_str();
+  return [o] { return run(*o); };
+}
+
+}  // namespace tweedie::tool
