@@ -1,4 +1,5 @@
-"""tweedie export on small trained models: the file and its card are there, what is refused leaves all as it was."""
+"""tweedie export on small trained models: the file and its card are there, what is refused leaves
+all as it was."""
 import os
 
 from _tool import content, files, fresh, pictures, refused, run
@@ -17,8 +18,10 @@ if "this build cannot write ONNX" in done.stderr:
     raise SystemExit(77)
 assert done.returncode == 0, done.stderr
 whole = content(os.path.join(folder, "net.onnx"))
-for word in ["'net.onnx': %d bytes" % len(whole), "y int64 {N} from 0 to 9, 10 without a label", "predicts v",
-             "cosine", "t from 0 to 1000"]:
+for word in [
+        "'net.onnx': %d bytes" % len(whole), "y int64 {N} from 0 to 9, 10 without a label",
+        "predicts v", "cosine", "t from 0 to 1000"
+]:
     assert word in done.stdout, (word, done.stdout)
 card = b"""predicts = "v"
 schedule = { name = "cosine", s = 0.008, beta_cap = 0.999, steps = 1000 }
@@ -66,5 +69,7 @@ no("expected room for", *line, "--out", "net.onnx", largest_file=10000)
 made = content(os.path.join(folder, "v.safetensors"))
 with open(os.path.join(folder, "strange.safetensors"), "wb") as f:
     f.write(made.replace(b'{\\"name\\":\\"cosine\\"', b'{\\"name\\":\\"cosinf\\"'))
-no(["'strange.safetensors': schedule", "did you mean cosine"], "export", "--model", "strange.safetensors", "--out", "net.onnx")
-assert sorted(f for f in files(folder) if f.endswith(".onnx")) == ["bf16.onnx", "f16.onnx", "net.onnx"]
+no(["'strange.safetensors': schedule", "did you mean cosine"], "export", "--model",
+   "strange.safetensors", "--out", "net.onnx")
+assert sorted(f for f in files(folder)
+              if f.endswith(".onnx")) == ["bf16.onnx", "f16.onnx", "net.onnx"]
