@@ -300,8 +300,11 @@ void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows 
         if (p) r.on.memory->check_pointer(p, "the keys or the rows meant");
       return launch(step, detail::of_device<bound>{where, *r.on.memory}, r);
     }
+  // Said once: what has buffers of a device was called from here.
+  constexpr bool whole =
+      detail::is_checked<bound> || !lowering::gathered<std::tuple<Statements...>>::found.answered;
   static_assert(
-      !lowering::gathered<std::tuple<Statements...>>::found.answered,
+      whole,
       "launch(step(...)) is without a pipeline, whose stages say what raw, x0, eps, score, "
       "v, velocity, branch_x0<i> and branch_eps<i> are: write its formula over x, known, "
       "noise and others that you bind");
