@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/networks/unet.hpp>
 
 namespace tweedie::networks {

@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
+#include <tweedie/networks/onnx.hpp>
 #include <tweedie/networks/unet_onnx.hpp>
 
 #include "checks.hpp"
 #include "choices.hpp"
+#include "loaded_model.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
@@ -49,9 +51,10 @@ void compare(options const& o, networks::model const& m, any_schedule const& sch
   fmt::print("  read back: at most {:.2g} apart from the model\n", apart);
 }
 
-/// Where an engine that reads ONNX files is built in: compare(o, m, schedule, its network of o.out).
-void read_back(options const&, networks::model const&, any_schedule const&) {
-  fmt::print("  not read back: no engine for ONNX files is built in\n");
+/// By the engine, if one is built in.
+void read_back(options const& o, networks::model const& m, any_schedule const& schedule) {
+  if (networks::has_onnx_engine()) compare(o, m, schedule, networks::onnx{o.out});
+  else fmt::print("  not read back: no engine for ONNX files is built in\n");
 }
 
 int run(options const& o) {
@@ -59,7 +62,7 @@ int run(options const& o) {
   check_out(o);
   if (auto const* why_not = networks::why_not_onnx())
     throw error(fmt::format("export: {}", why_not));
-  auto const m = networks::load_model(o.model);
+  auto const m = load_unet(o.model, "an export needs its weights");
   auto const schedule = schedule_of(m.schedule, o.model);  // else nobody can read the card
   prediction_of("'" + o.model + "': predicts", m.predicts);
   networks::save_onnx(o.out, m, type);
