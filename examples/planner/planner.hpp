@@ -14,10 +14,10 @@
 namespace planner {
 
 struct settings {
-  int steps = 8;         ///< evaluations of the network from noise
-  int warm_steps = 3;    ///< of a plan that starts from the last one; at most `steps`
-  double guidance = 1;   ///< what is pushed away of how deep a path is in an obstacle; 0: nothing
-  float margin = 0.15f;  ///< metres that an obstacle is taken for larger
+  int steps = 8;        ///< evaluations of the network from noise
+  int warm_steps = 3;   ///< of a plan that starts from the last one; at most `steps`
+  double guidance = 1;  ///< what is pushed away of how deep a path is in an obstacle; 0: nothing
+  float margin = 0.1f;  ///< metres that an obstacle is taken for larger
 };
 
 /// One planner is one thread's: it keeps the scenes of its last call.

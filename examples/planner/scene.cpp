@@ -124,6 +124,22 @@ float length(path const& p) {
   return sum;
 }
 
+path after(path const& p, float metres) {
+  float const whole = length(p), left = std::max(whole - metres, 0.0f);
+  path rest;
+  rest.fill(p.back());
+  std::size_t leg = 1;
+  float before = 0;  // the length of the legs before this one
+  for (std::size_t i = 0; i + 1 < waypoints; ++i) {
+    float const at = whole - left + left * static_cast<float>(i) / (waypoints - 1);
+    auto const here = [&] { return norm(p[leg] - p[leg - 1]); };
+    while (leg + 1 < waypoints && before + here() < at) before += here(), ++leg;
+    float const share = here() > 0 ? std::clamp((at - before) / here(), 0.0f, 1.0f) : 0;
+    rest[i] = p[leg - 1] + share * (p[leg] - p[leg - 1]);
+  }
+  return rest;
+}
+
 verdict judge(path const& p, scene const& s) {
   float const way = norm(s.goal - s.start), close = 1e-4f * way;
   bool reaches = norm(p.front() - s.start) <= close && norm(p.back() - s.goal) <= close;

@@ -61,6 +61,9 @@ float clearance(point a, point b, std::span<disc const> obstacles);
 /// Of the whole path.
 float clearance(path const& p, std::span<disc const> obstacles);
 float length(path const& p);
+/// What is left of a path after so many metres, as waypoints that are evenly apart; of a path that
+/// is not as long, its end.
+path after(path const& p, float metres);
 
 struct verdict {
   bool clear = false;    ///< no point of the path, between its waypoints either, is inside a disc

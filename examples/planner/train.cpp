@@ -2,7 +2,7 @@
 //
 //   build/examples/planner_train examples/planner/planner.safetensors
 //
-// 30,000 scenes, some 150,000 paths, each also as its mirror image; Algorithm 1 of DDPM on the
+// 40,000 scenes, some 380,000 paths with their mirror images; Algorithm 1 of DDPM on the
 // noise levels and with the weights of Karras et al. 2022. Some ten minutes on one core.
 #include <algorithm>
 #include <charconv>
@@ -71,8 +71,8 @@ int main(int argc, char** argv) try {
     fmt::print("usage: planner_train FILE [STEPS [SCENES]]\n");
     return 2;
   }
-  unsigned const steps = argc > 2 ? number(argv[2]) : 60000,
-                 scenes = argc > 3 ? number(argv[3]) : 30000;
+  unsigned const steps = argc > 2 ? number(argv[2]) : 100000,
+                 scenes = argc > 3 ? number(argv[3]) : 40000;
   examples data;
   std::size_t without = 0;
   for (unsigned n = 0; n < scenes; ++n) {
