@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <optional>
-#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,27 +14,13 @@
 #include <tweedie/schedules/edm.hpp>
 
 #include "cost.hpp"
+#include "down_the_cost.hpp"
 #include "field.hpp"
 
 namespace planner {
 namespace {
 
-using namespace tweedie::symbols;
-
 constexpr double sigma_data = 0.5;  // of predicts::edm, as it was trained
-
-// x0 <- x0 - s grad J(x0), where a network's second branch answers with grad J at the first one's
-// x0. That is the classifier guidance of Dhariwal & Nichol 2021 for p(y | x_t) ~ exp(-J(x0(x_t))),
-// the Jacobian of x0 in x_t taken for a multiple of the identity, in the units of x0: a push of
-// s times the depth at every noise level.
-struct down_the_cost {
-  using kind = tweedie::kinds::guidance;
-  static constexpr char const* name = "down_the_cost";
-  static constexpr int branches = 2;
-  double s = 1;
-  static constexpr auto fields = std::tuple{tweedie::field{"s", &down_the_cost::s}};
-  auto x0_of(tweedie::level) const { return branch_x0<0> - s * out<1>; }
-};
 
 // What is made of a scene once, before the steps.
 struct seen_scene {

@@ -38,8 +38,8 @@ struct scene {
 /// line and none comes closer than 0.4 m to the start or the goal.
 scene random_scene(std::uint64_t seed, std::uint64_t number);
 
-/// Throws tweedie::error where a number is not finite, a radius is not above 0, start and goal
-/// coincide, or one of them lies in a disc.
+/// Throws tweedie::error where a number is not finite or beyond 1000 km, a radius is not above 0,
+/// start and goal coincide, or one of them lies in a disc.
 void check(scene const& s);
 
 /// From the plane to the frame in which the start is (-1, 0) and the goal (1, 0), and back.
