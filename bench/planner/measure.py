@@ -125,12 +125,12 @@ class Peer:
         with torch.inference_mode():
             for _ in range(3):
                 self.make(0, batch, self.sigmas[0] * torch.randn(batch, 32), torch.randn(batch, self.steps, 4))
-            start, done = time.perf_counter(), 0
+            start, core, done = time.perf_counter(), time.process_time(), 0
             while (now := time.perf_counter()) - start < seconds:
                 first = done % (len(self.inputs["fields"]) - batch + 1)
                 self.make(first, batch, self.sigmas[0] * torch.randn(batch, 32), torch.randn(batch, self.steps, 4))
                 done += batch
-        return done / (now - start)
+        return done / (now - start), done / (time.process_time() - core)
 
 
 def serve(pipe, weights, inputs, steps, compiled):
@@ -194,19 +194,24 @@ def main():
             sys.exit("bench/planner: expected the same plans, to the rounding of floats")
 
     print(f"load average before: {os.getloadavg()[0]:.2f}; torch {torch.__version__}; {args.steps} evaluations")
-    print("| cores | batch | Tweedie | eager | times | compiled | times |\n|---|---|---|---|---|---|---|")
+    lines = {"plans a second": [], "plans in a second of a core's time": []}
     for cores in (1, 2):
         for batch in (1, 64):
             rates = {name: [] for name in ("Tweedie", *peers)}
             for _ in range(args.turns):
-                rates["Tweedie"].append(float(ask("run", batch, cores, args.seconds, args.steps)))
+                rates["Tweedie"].append(tuple(map(float, ask("run", batch, cores, args.seconds, args.steps).split())))
                 for name, workers in peers.items():
-                    rates[name].append(sum(workers.ask(cores, "run", batch, args.seconds)))
-            own, eager, compiled = (median(rates[n]) for n in ("Tweedie", "eager", "compiled"))
-            print(f"| {cores} | {batch} | {own:,.0f} | {eager:,.0f} | {own / eager:.1f} | {compiled:,.0f} | "
-                  f"{own / compiled:.1f} |")
-            spread = ", ".join(f"{n} {min(r):,.0f} to {max(r):,.0f}" for n, r in rates.items())
-            print(f"  {spread}", file=sys.stderr)
+                    both = workers.ask(cores, "run", batch, args.seconds)
+                    rates[name].append((sum(w for w, _ in both), sum(c for _, c in both) / cores))
+            for k, table in enumerate(lines.values()):
+                own, eager, compiled = (median(r[k] for r in rates[n]) for n in ("Tweedie", "eager", "compiled"))
+                spread = "; ".join(f"{min(r[k] for r in rates[n]):,.0f} to {max(r[k] for r in rates[n]):,.0f}" for n in rates)
+                table.append(f"| {cores} | {batch} | {own:,.0f} | {eager:,.0f} | {own / eager:.1f} | {compiled:,.0f} | "
+                             f"{own / compiled:.1f} | {spread} |")
+    for name, table in lines.items():
+        print(f"\n{name}, the median of {args.turns} turns, and from the least to the most of the three:\n")
+        print("| cores | batch | Tweedie | eager | times | compiled | times | spread |\n|---|---|---|---|---|---|---|---|")
+        print("\n".join(table))
     print(f"load average after: {os.getloadavg()[0]:.2f}, of which the run itself is up to 2")
     for workers in peers.values():
         workers.end()

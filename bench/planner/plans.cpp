@@ -1,7 +1,10 @@
 // The planner's side of measure.py, which asks on standard input, one line a question:
 //
 //   dump COUNT STEPS FILE   the network's inputs for COUNT scenes, all noise, and the plans
-//   run BATCH THREADS SECONDS STEPS   plans a second, each thread with a planner of its own
+//   run BATCH THREADS SECONDS STEPS   plans a second, and plans in a second of a core's time; each
+//                                     thread has a planner of its own
+#include <time.h>
+
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -73,12 +76,24 @@ void dump(mlp const& network, std::size_t count, int steps, std::string const& f
   tweedie::io::write_safetensors(file, to);
 }
 
-double run(mlp const& network, std::size_t batch, int threads, double seconds, int steps) {
+// Of this thread: on a machine that others use too, what it got of it.
+double seconds_of_core() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+struct rates {
+  double per_second, per_core_second;
+};
+
+rates run(mlp const& network, std::size_t batch, int threads, double seconds, int steps) {
   using clock = std::chrono::steady_clock;
   std::vector<scene> scenes;
   for (std::size_t n = 0; n < 512; ++n) scenes.push_back(random_scene(2, n));
   std::atomic<bool> begins = false, ends = false;
   std::atomic<std::size_t> plans = 0;
+  std::atomic<double> of_cores = 0;
   std::vector<std::jthread> workers;
   for (int k = 0; k < threads; ++k)
     workers.emplace_back([&, k] {
@@ -86,12 +101,14 @@ double run(mlp const& network, std::size_t batch, int threads, double seconds, i
       std::size_t done = 0, at = static_cast<std::size_t>(k) * batch;
       maker.plan({&scenes[0], batch}, seed);
       while (!begins) std::this_thread::yield();
+      double const before = seconds_of_core();
       while (!ends) {
         if (at + batch > scenes.size()) at = 0;
         maker.plan({&scenes[at], batch}, seed, done);
         at += batch;
         done += batch;
       }
+      of_cores += seconds_of_core() - before;
       plans += done;
     });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -100,7 +117,8 @@ double run(mlp const& network, std::size_t batch, int threads, double seconds, i
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
   ends = true;
   workers.clear();
-  return static_cast<double>(plans) / std::chrono::duration<double>(clock::now() - start).count();
+  double const all = static_cast<double>(plans);
+  return {all / std::chrono::duration<double>(clock::now() - start).count(), all / of_cores};
 }
 
 }  // namespace
@@ -122,7 +140,8 @@ int main(int argc, char** argv) try {
       dump(network, count, steps, file);
       fmt::print("done\n");
     } else if (what == "run" && words >> number >> seconds >> steps && count > 0 && count <= 512) {
-      fmt::print("{}\n", run(network, count, number, seconds, steps));
+      auto const [per_second, per_core_second] = run(network, count, number, seconds, steps);
+      fmt::print("{} {}\n", per_second, per_core_second);
     } else {
       throw tweedie::error("'" + line + "' was asked, expected dump or run as plans.cpp has them");
     }

@@ -1,4 +1,4 @@
-// The network of the planner, 102,176 weights: two residual layers of 192 units between a first one
+// The network of the planner, 101,984 weights: two residual layers of 192 units between a first one
 // that sees the noisy path, the noise level and the scene's field, and a last one.
 //
 //   h = silu(x A + times(rho) T + field F + b)
