@@ -55,7 +55,7 @@ void dump(mlp const& network, std::size_t count, int steps, std::string const& f
       ends.insert(ends.end(), {first.v[0], first.v[1], last.v[2], last.v[3]});
     }
   }
-  plan_maker const maker(network, set);
+  plan_maker maker(network, set);
   auto const made = maker.plan(scenes, seed);
   for (std::size_t n = 0; n < count; ++n)
     for (point const& p : made[n]) {
@@ -97,7 +97,7 @@ rates run(mlp const& network, std::size_t batch, int threads, double seconds, in
   std::vector<std::jthread> workers;
   for (int k = 0; k < threads; ++k)
     workers.emplace_back([&, k] {
-      plan_maker const maker(network, {.steps = steps, .warm_steps = 1});
+      plan_maker maker(network, {.steps = steps, .warm_steps = 1});
       std::size_t done = 0, at = static_cast<std::size_t>(k) * batch;
       maker.plan({&scenes[0], batch}, seed);
       while (!begins) std::this_thread::yield();

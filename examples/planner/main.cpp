@@ -75,7 +75,7 @@ void judge_plans(mlp const& network, std::size_t count) {
   for (int steps : {5, 10})
     print_line(fmt::format("with the cost's gradient, {} evaluations", steps),
                plan_maker(network, {.steps = steps}).plan(scenes, 7), scenes);
-  plan_maker const maker(network);
+  plan_maker maker(network);
   auto const plans = maker.plan(scenes, 7);
   print_line("with the cost's gradient, 8 evaluations", plans, scenes);
   // A moment later: what is left of a plan is the start of the next one.
@@ -110,7 +110,7 @@ void write(std::filesystem::path const& file, std::string const& text) {
 
 // Six scenes, eight plans each.
 void write_scenes(mlp const& network, std::filesystem::path const& folder) {
-  plan_maker const maker(network);
+  plan_maker maker(network);
   std::string discs, plans, best, ends;
   auto const scenes = judged_scenes(40);
   for (std::size_t i = 34; i < scenes.size(); ++i) {
@@ -132,7 +132,7 @@ void write_scenes(mlp const& network, std::filesystem::path const& folder) {
 // A walk through discs that move: at each moment four plans from the last one and four from noise,
 // of which the best is followed for a moment.
 void write_walk(mlp const& network, std::filesystem::path const& folder) {
-  plan_maker const maker(network, {.margin = 0.3f});
+  plan_maker maker(network, {.margin = 0.3f});
   scene s{{1, 4.5f}, {17, 4.5f}, {}};
   std::vector<point> speeds;
   std::mt19937_64 random(5);

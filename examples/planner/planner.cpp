@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/predicts/edm.hpp>
@@ -45,7 +46,10 @@ struct steered_network {
 
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int) const {
     if (shape.size() != 3 || shape[1] != waypoints || shape[2] != 2)
-      throw tweedie::error("planner: expected samples of shape {16, 2}");
+      throw tweedie::error(
+          fmt::format("planner: samples of shape {{{}}} were given, expected "
+                      "{{16, 2}}",
+                      fmt::join(shape.empty() ? shape : shape.subspan(1), ", ")));
     for (int label : labels)
       if (label < 0 || static_cast<std::size_t>(label) >= scenes->size())
         throw tweedie::error(
@@ -160,13 +164,13 @@ plan_maker& plan_maker::operator=(plan_maker&&) noexcept = default;
 plan_maker::~plan_maker() = default;
 
 std::vector<path> plan_maker::plan(std::span<scene const> scenes, std::uint64_t seed,
-                                   std::uint64_t first_id) const {
+                                   std::uint64_t first_id) {
   body_->see(scenes, seed, first_id);
   return body_->paths(body_->fresh.sample(body_->request, body_->numbers), scenes);
 }
 
 std::vector<path> plan_maker::replan(std::span<scene const> scenes, std::span<path const> last,
-                                     std::uint64_t seed, std::uint64_t first_id) const {
+                                     std::uint64_t seed, std::uint64_t first_id) {
   if (last.size() != scenes.size())
     throw tweedie::error(
         fmt::format("planner: {} plans were given for {} scenes, expected one for "

@@ -33,11 +33,11 @@ class plan_maker {
   /// place among the scenes: the same bits alone and among others. Throws tweedie::error where a
   /// scene does not hold (`check`).
   std::vector<path> plan(std::span<scene const> scenes, std::uint64_t seed,
-                         std::uint64_t first_id = 0) const;
+                         std::uint64_t first_id = 0);
   /// The same from other plans, one for each scene, which may begin and end elsewhere by now: they
   /// are noised to where `warm_steps` are left, and those are taken.
   std::vector<path> replan(std::span<scene const> scenes, std::span<path const> last,
-                           std::uint64_t seed, std::uint64_t first_id = 0) const;
+                           std::uint64_t seed, std::uint64_t first_id = 0);
 
  private:
   struct body;

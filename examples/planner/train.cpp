@@ -1,12 +1,14 @@
 // Trains the planner's network on paths that a script has found:
 //
-//   build/examples/planner_train examples/planner/planner.safetensors
+//   build/examples/planner/planner_train examples/planner/planner.safetensors
 //
-// 40,000 scenes, some 380,000 paths with their mirror images; Algorithm 1 of DDPM on the
-// noise levels and with the weights of Karras et al. 2022. Some ten minutes on one core.
+// 40,000 scenes, some 380,000 paths with their mirror images; Algorithm 1 of DDPM on the noise
+// levels and with the weights of Karras et al. 2022. Some ten minutes on one core. FILE may be
+// followed by the number of steps and that of scenes.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <numbers>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tweedie/io/file.hpp>
 #include <tweedie/tweedie.hpp>
 
 #include "field.hpp"
@@ -73,6 +76,7 @@ int main(int argc, char** argv) try {
   }
   unsigned const steps = argc > 2 ? number(argv[2]) : 100000,
                  scenes = argc > 3 ? number(argv[3]) : 40000;
+  tweedie::io::expect_writable(argv[1]);
   examples data;
   std::size_t without = 0;
   for (unsigned n = 0; n < scenes; ++n) {
@@ -122,7 +126,7 @@ int main(int argc, char** argv) try {
     tweedie::average_weights(average.data(), latest.data(), average.size(),
                              std::min(0.999, 1 - 10.0 / (step + 10.0)));
     if ((step + 1) % std::max(1u, steps / 20) == 0)
-      fmt::print("step {}: loss {:.4f}\n", step + 1, loss);
+      fmt::print("step {}: loss {:.4f}\n", step + 1, loss), std::fflush(stdout);
   }
 
   weight_list list;

@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(plans_through_unseen_scenes_are_clear_and_reach_the_goal) {
 
 BOOST_AUTO_TEST_CASE(a_plan_is_the_same_alone_and_among_others) {
   auto const& scenes = unseen_scenes();
-  plan_maker const maker(network());
+  plan_maker maker(network());
   auto const plans = maker.plan({scenes.data(), 7}, 5);
   auto const again = maker.replan({scenes.data(), 7}, plans, 6);
   for (std::size_t i = 0; i < 7; ++i) {
@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE(a_plan_is_the_same_alone_and_among_others) {
 
 BOOST_AUTO_TEST_CASE(a_warm_start_keeps_to_the_last_plan) {
   auto const& scenes = unseen_scenes();
-  plan_maker const maker(network());
+  plan_maker maker(network());
   auto const last = maker.plan(scenes, 1), warm = maker.replan(scenes, last, 2),
              fresh = maker.plan(scenes, 2);
   BOOST_CHECK_GE(good_of(warm, scenes), 45u);
@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(a_warm_start_keeps_to_the_last_plan) {
 
 BOOST_AUTO_TEST_CASE(a_scene_may_be_anywhere_and_of_any_size) {
   scene const s = simple();
-  plan_maker const maker(network(), {.margin = 0});
+  plan_maker maker(network(), {.margin = 0});
   auto const plan = maker.plan({&s, 1}, 3)[0];
   BOOST_CHECK(judge(plan, s).good());
   scene moved{{100, -50}, {100, -44}, {{99.8f, -47, 1}}};  // turned to the left by a quarter
@@ -249,7 +249,7 @@ BOOST_AUTO_TEST_CASE(the_judge_sees_what_is_wrong) {
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_planned_is_refused) {
-  plan_maker const maker(network());
+  plan_maker maker(network());
   auto const plan = [&](scene const& s) { return [&maker, s] { maker.plan({&s, 1}, 0); }; };
   scene s = simple();
   s.goal.x = std::numeric_limits<float>::infinity();
