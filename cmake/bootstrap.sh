@@ -33,7 +33,10 @@ done
 disassembler=  # what reads machine code, where there is nvcc to emit it
 if [ "${1:-all}" = all ] && [ -n "$toolkit" ] && ! command -v nvdisasm >/dev/null &&
    ! [ -e .deps/nvdisasm/nvidia/cu13/bin/nvdisasm ]; then disassembler=1; fi
-[ -z "$wheel$disassembler" ] || packages+=(python3-pip)
+engine=  # what runs ONNX files: a wheel for Debian 12's Python, of this version
+if [ "$(uname -m)" = x86_64 ] && [ -z "${OpenVINO_DIR:-}" ] &&
+   ! cmp -s cmake/openvino.txt .deps/openvino/pinned.txt; then engine=1; fi
+[ -z "$wheel$disassembler$engine" ] || packages+=(python3-pip)
 
 # is_installed PACKAGE ARCHITECTURE: it may be there for another one too.
 is_installed() {
@@ -105,6 +108,13 @@ PYTHON
 if [ -n "$wheel" ]; then
   echo "bootstrap: fetching Thrust (CCCL 3.0, the wheel nvidia-cuda-cccl) into .deps/"
   fetch cmake/cccl.txt cccl
+fi
+
+# Networks in ONNX files; without it the library and the tool do without them.
+if [ -n "$engine" ]; then
+  echo "bootstrap: fetching OpenVINO (its wheel, 59 MB) into .deps/"
+  (fetch cmake/openvino.txt openvino && cp cmake/openvino.txt .deps/openvino/pinned.txt) ||
+    echo "bootstrap: without OpenVINO networks in ONNX files are left out" >&2
 fi
 
 # The tests do without.
