@@ -282,9 +282,9 @@ class writer {
   }
 
   /// GroupNormalization is opset 18's, with a scale a group, and 21's: of older engines too, groups
-  /// are the channels of an instance norm. The answer is {N, channels, pixels}, and so is what one
-  /// number a channel is done to: engines have no use for rows of pixels, and OpenVINO's kernels for
-  /// any N are slow on short ones.
+  /// are the channels of an instance norm. The answer is {N, channels, pixels}, and so is what is
+  /// done to it with one number a channel: OpenVINO's kernels for any N are slow on the short rows
+  /// of a picture.
   std::string norm(std::string const& at, std::string const& x) {
     auto const channels = tensor(at + ".weight").shape[0];
     if (constants_.insert("groups").second) {

@@ -41,7 +41,7 @@ def no(expected, *words, **more):
 
 
 no(["--out 'net.pt'", "ends in .onnx"], *line, "--out", "net.pt")
-no(["--type 'f61'", "did you mean f16"], *line, "--out", "net.onnx", "--type", "f61")
+no(["--type 'f61'", "expected one of: f32, f16, bf16"], *line, "--out", "net.onnx", "--type", "f61")
 no("there is no folder 'none'", *line, "--out", "none/net.onnx")
 no("did you mean 'v.safetensors'", "export", "--model", "w.safetensors", "--out", "other.onnx")
 no("'net.onnx'", "export", "--model", "net.onnx", "--out", "other.onnx")

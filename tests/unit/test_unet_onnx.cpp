@@ -456,7 +456,7 @@ BOOST_AUTO_TEST_CASE(onnx_itself_takes_the_file) {
       BOOST_TEST_CONTEXT(name) {
         auto file = file_of(to_onnx(make_model(config), type));
         BOOST_CHECK_NO_THROW(onnx::checker::check_model(file));
-        // Shapes follow from the inputs' for any N, without a contradiction, up to what is declared.
+        // Shapes follow from those of the inputs, for any N, to the one that is declared.
         file.mutable_graph()
             ->mutable_output(0)
             ->mutable_type()
@@ -543,7 +543,7 @@ BOOST_AUTO_TEST_CASE(weights_of_16_bits_are_the_network_rounded) {
       auto const rounded = [&]<class T>(onnx_weights type, T, int data_type) {
         auto const bytes = to_onnx(m, type);
         auto n = m;
-        n.network = std::make_shared<unet>(config, 7);
+        n.network = std::make_shared<unet>(m.network->config(), 7);
         std::ranges::copy(std::as_const(*m.network).parameters(), n.network->parameters().begin());
         std::size_t stored = 0;
         for (auto const& t : n.network->tensors()) {
