@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
 #   cmake/bootstrap.sh demo    what the library and the tool need
-#   cmake/bootstrap.sh all     and what the tests, the measurements, training and plots need
+#   cmake/bootstrap.sh all     and what the tests, the measurements, training, export and plots need
 #   cmake/bootstrap.sh peers   as demo, and PyTorch and diffusers below .deps/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libpng-dev zlib1g-dev
+demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
       libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
-rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
+rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist
+      libonnx-dev libprotobuf-dev)
 peers=(python3-dev python3-venv)  # torch.compile compiles against Python's headers
 
 case "${1:-all}" in
@@ -69,7 +70,7 @@ fi
 # For the tests on ARM: the cross compiler, qemu and arm64's libraries. Where the mirror has none of them, cmake/test.py
 # says that it leaves them out.
 arm=(g++-aarch64-linux-gnu qemu-user libfmt-dev:arm64 libboost-test1.74-dev:arm64 zlib1g-dev:arm64
-     libpng-dev:arm64)
+     libpng-dev:arm64 libjpeg62-turbo-dev:arm64)
 if [ "${1:-all}" = all ] && [ "$native" = amd64 ]; then
   missing=()
   for package in "${arm[@]}"; do

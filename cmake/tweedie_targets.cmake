@@ -20,6 +20,7 @@ if(TWEEDIE_STATIC)  # Debian's fmt is a shared library, or headers
   set(TWEEDIE_FMT fmt::fmt-header-only)
   set(ZLIB_USE_STATIC_LIBS ON)
   find_library(PNG_LIBRARY_RELEASE libpng.a)
+  find_library(JPEG_LIBRARY_RELEASE libjpeg.a)
   add_link_options(-static-libstdc++ -static-libgcc)
 endif()
 find_package(Threads REQUIRED)
@@ -170,6 +171,13 @@ if(sources)
   if(TWEEDIE_TOML_INCLUDE)
     target_include_directories(tweedie_io SYSTEM PRIVATE ${TWEEDIE_TOML_INCLUDE})
   endif()
+  if(TWEEDIE_JPEG)  # without it a JPEG is refused by a sentence
+    find_package(JPEG QUIET)
+    if(JPEG_FOUND)
+      target_compile_definitions(tweedie_io PRIVATE TWEEDIE_JPEG)
+      target_link_libraries(tweedie_io PRIVATE JPEG::JPEG)
+    endif()
+  endif()
 endif()
 
 # States as files, over io.
@@ -250,16 +258,21 @@ if(TWEEDIE_TOML_INCLUDE AND TARGET tweedie_io)
 endif()
 
 # Networks from files: what their numbers mean, and an engine that runs them, in a library that is loaded with the first
-# file. TWEEDIE_OPENVINO names the folder of OpenVINOConfig.cmake where it is not the one that cmake/bootstrap.sh unpacked.
+# file. OpenVINO_DIR names the folder of OpenVINOConfig.cmake where it is not the one that cmake/bootstrap.sh unpacked.
+set(TWEEDIE_OPENVINO_USED OFF)
 if(TARGET tweedie_recipes)
-  if(TWEEDIE_OPENVINO)
-    set(hint ${PROJECT_SOURCE_DIR}/.deps/openvino/openvino/cmake)
-    find_package(OpenVINO QUIET COMPONENTS Runtime HINTS ${OpenVINO_DIR} $ENV{OPENVINO_DIR} ${hint})
+  if(TWEEDIE_OPENVINO AND NOT TWEEDIE_STATIC)
+    find_package(OpenVINO QUIET COMPONENTS Runtime
+                 HINTS ${OpenVINO_DIR} $ENV{OPENVINO_DIR} ${PROJECT_SOURCE_DIR}/.deps/openvino/openvino/cmake)
     if(NOT OpenVINO_FOUND AND TWEEDIE_OPENVINO STREQUAL "ON")
       message(FATAL_ERROR "TWEEDIE_OPENVINO is ON, but OpenVINO was not found: name the folder of its OpenVINOConfig.cmake by "
                           "-DOpenVINO_DIR= (`make deps` unpacks it into .deps/)")
     endif()
   endif()
+  add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/onnx.cpp ${PROJECT_SOURCE_DIR}/networks/card.cpp)
+  add_library(tweedie::onnx ALIAS tweedie_onnx)
+  target_link_libraries(tweedie_onnx PUBLIC tweedie_headers tweedie_io ${CMAKE_DL_LIBS}
+                        PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   if(OpenVINO_FOUND AND NOT TWEEDIE_STATIC)
     set(TWEEDIE_OPENVINO_USED ${OpenVINO_VERSION})
     add_library(tweedie_openvino MODULE ${PROJECT_SOURCE_DIR}/networks/onnx_openvino.cpp)
@@ -270,14 +283,20 @@ if(TARGET tweedie_recipes)
     target_include_directories(tweedie_openvino PRIVATE ${TWEEDIE_INCLUDE})
     target_link_libraries(tweedie_openvino PRIVATE $<TARGET_FILE:openvino::runtime> ${TWEEDIE_FMT} tweedie_arithmetic
                           tweedie_warnings)
+<<<<<<< HEAD
     add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/onnx.cpp)
     add_library(tweedie::onnx ALIAS tweedie_onnx)
+=======
+>>>>>>> main
     add_dependencies(tweedie_onnx tweedie_openvino)
     target_compile_definitions(tweedie_onnx PRIVATE
       TWEEDIE_ENGINE_FOLDER="$<TARGET_FILE_DIR:tweedie_openvino>"
       TWEEDIE_ENGINE_LIBRARY="$<TARGET_FILE_NAME:tweedie_openvino>")
+<<<<<<< HEAD
     target_link_libraries(tweedie_onnx PUBLIC tweedie_card tweedie_headers tweedie_io ${CMAKE_DL_LIBS}
                           PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
+=======
+>>>>>>> main
     target_link_options(tweedie_onnx INTERFACE
       $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
   endif()

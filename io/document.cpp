@@ -260,4 +260,32 @@ json parse_document(std::string_view text, document_format format, std::string c
   return format == document_format::toml ? parse_toml(text, source) : parse_json(text, source);
 }
 
+std::vector<std::pair<std::string, setting_value>> parse_settings(std::string_view text,
+                                                                  std::string const& source) {
+  tree const all = parse_document(text, document_format::toml, fmt::format("'{}'", source));
+  std::vector<std::pair<std::string, setting_value>> settings;
+  for (auto const& [key, value] : all.items()) {
+    auto const expect = [&](bool fits) {
+      if (!fits)
+        throw error(fmt::format(
+            "'{}': {} is {}; expected a number, true or false, a text, or a list of numbers",
+            source, shown(key), value.is_array() ? "a list of other things" : "a table"));
+    };
+    if (value.is_array()) {
+      std::vector<double> numbers;
+      for (auto const& one : value) {
+        expect(one.is_binary());
+        numbers.push_back(value_of(one));
+      }
+      settings.emplace_back(key, std::move(numbers));
+      continue;
+    }
+    expect(value.is_binary() || value.is_boolean() || value.is_string());
+    if (value.is_binary()) settings.emplace_back(key, value_of(value));
+    else if (value.is_boolean()) settings.emplace_back(key, value.get<bool>());
+    else settings.emplace_back(key, value.get<std::string>());
+  }
+  return settings;
+}
+
 }  // namespace tweedie::io

@@ -132,6 +132,19 @@ card::of_labels labels_in(json const& j, std::string const& where) {
   return r;
 }
 
+card::of_array condition_in(std::string name, json const& j, std::string const& where) {
+  table given(j, where);
+  card::of_array r{std::move(name), {}, {}, {}};
+  if (!given.text("input", r.input)) given.missing("input", "the name that it has in the file");
+  if (json const* const null = given.find("null")) {
+    double number = 0;
+    if (null->is_string()) given.text("null", r.negative);
+    else if (given.number("null", number)) r.null = number;
+  }
+  given.expect_no_more();
+  return r;
+}
+
 std::string quoted(std::string const& text) { return json(text).dump(); }
 std::string toml_number(double value) {
   std::string const r = fmt::format("{}", value);
@@ -192,6 +205,13 @@ card parse_card(std::string_view toml, std::string const& source) {
         fmt::format("{} was given without a table labels; expected how many there are, "
                     "such as [labels] count = 10",
                     given.at("inputs.labels")));
+  if (json const* const conditions = given.find("conditions")) {
+    if (!conditions->is_object())
+      refuse(given.at("conditions"), *conditions, "a table for each, [conditions.NAME]");
+    for (auto const& [name, value] : conditions->items())
+      r.conditions.push_back(
+          condition_in(name, value, fmt::format("{}: conditions.{}", source, shown(name))));
+  }
   given.expect_no_more();
   return r;
 }
@@ -236,6 +256,12 @@ std::string to_toml(card const& c) {
     if (c.labels->first != 0) line("first", toml_number(c.labels->first));
     if (c.labels->step != 1) line("step", toml_number(c.labels->step));
     if (c.labels->null) line("null", toml_number(*c.labels->null));
+  }
+  for (auto const& one : c.conditions) {
+    text += fmt::format("\n[conditions.{}]\n", quoted(one.name));
+    line("input", quoted(one.input));
+    if (one.null) line("null", toml_number(*one.null));
+    if (!one.negative.empty()) line("null", quoted(one.negative));
   }
   return text;
 }

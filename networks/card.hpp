@@ -20,6 +20,11 @@
 //   first = 0.0                     # label k is told as first + k * step
 //   step = 1.0
 //
+//   [conditions.text]               # whatever else it takes: conditions{}.with("text", numbers)
+//   input = "encoder_hidden_states"
+//   null = "negative"               # what it is without: another such name, or a number; else there
+//                                   # is no guidance
+//
 // Only `predicts` and `schedule` have to be there.
 #pragma once
 
@@ -70,6 +75,12 @@ struct card {
     std::optional<double> null;      ///< how "no label" is told
   };
   std::optional<of_labels> labels;  ///< none: a network without labels
+  struct of_array {
+    std::string name, input;     ///< as it is given, and in the file
+    std::optional<double> null;  ///< how "none" is told
+    std::string negative;        ///< or the name of the condition that is taken in its place
+  };
+  std::vector<of_array> conditions;
 };
 
 /// Throws tweedie::error, a sentence that begins with `source`, if a key is missing, not known or

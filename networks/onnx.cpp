@@ -1,6 +1,6 @@
-#include <tweedie/networks/onnx.hpp>
-
 #include <dlfcn.h>
+
+#include <tweedie/networks/onnx.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#if defined(TWEEDIE_ENGINE_LIBRARY)
 /// The engine's library: beside the program, where it was built, or else wherever the system looks.
 decltype(tweedie_open_engine)* engine_library() {
   static auto* const open = [] {
@@ -40,6 +41,13 @@ decltype(tweedie_open_engine)* engine_library() {
   }();
   return open;
 }
+#else
+decltype(tweedie_open_engine)* engine_library() {
+  throw error(
+      "onnx: this build has no engine for ONNX files; expected OpenVINO when it is configured "
+      "(`make deps` unpacks it, or -DOpenVINO_DIR= names it)");
+}
+#endif
 
 std::string shape_in_words(std::span<std::int64_t const> shape) {
   std::vector<std::string> r;
@@ -117,6 +125,7 @@ struct onnx::file {
   std::unique_ptr<networks::engine> engine;
   networks::card card;
   std::size_t x = 0, time = 0, labels = 0, prediction = 0;  // of the ports
+  std::vector<std::size_t> conditions;                      // of card.conditions
   bool has_time = false, has_labels = false, one_time = false;
   std::vector<std::size_t> shape;  // of a sample, channels first; 0: any
   std::size_t fixed_rows = 0;      // 0: any number
@@ -154,11 +163,15 @@ struct onnx::file {
       time = place_of(card.ports.time, "inputs.time", in, source);
       has_time = true;
     }
+    for (auto const& c : card.conditions)
+      conditions.push_back(place_of(c.input, "input", in, source));
     // x: the input of most dimensions that is not named as another.
     if (!card.ports.x.empty()) x = place_of(card.ports.x, "inputs.x", in, source);
     else {
       auto const rank = [&](port const& p) {
-        bool const is_other = (has_time && &p == &in[time]) || (has_labels && &p == &in[labels]);
+        auto const at = static_cast<std::size_t>(&p - in.data());
+        bool const is_other = (has_time && at == time) || (has_labels && at == labels) ||
+                              std::ranges::find(conditions, at) != conditions.end();
         return p.type == "f32" && !is_other ? p.shape.size() : 0;
       };
       auto const most = std::ranges::max_element(in, {}, rank);
@@ -180,10 +193,19 @@ struct onnx::file {
       contradict(fmt::format("inputs.time and inputs.labels are both '{}'", in[time].name));
     if ((has_time && time == x) || (has_labels && labels == x))
       contradict(fmt::format("inputs.x and another input are both '{}'", in[x].name));
+    for (std::size_t k = 0; k < conditions.size(); ++k)
+      if (conditions[k] == x || (has_time && conditions[k] == time) ||
+          (has_labels && conditions[k] == labels) ||
+          std::find(conditions.begin(), conditions.begin() + static_cast<std::ptrdiff_t>(k),
+                    conditions[k]) != conditions.begin() + static_cast<std::ptrdiff_t>(k))
+        contradict(fmt::format("the input '{}' of conditions.{} has another meaning too",
+                               in[conditions[k]].name, card.conditions[k].name));
     // What is left can be told if it is one: the time first, since a network without is rare.
     std::vector<std::size_t> left;
     for (std::size_t i = 0; i < in.size(); ++i)
-      if (i != x && !(has_time && i == time) && !(has_labels && i == labels)) left.push_back(i);
+      if (i != x && !(has_time && i == time) && !(has_labels && i == labels) &&
+          std::ranges::find(conditions, i) == conditions.end())
+        left.push_back(i);
     if (!has_time && left.size() == 1 && !(card.labels && !has_labels) && is_time(in[left[0]])) {
       time = left[0];
       has_time = true;
@@ -203,7 +225,7 @@ struct onnx::file {
       for (std::size_t i : left) names.push_back(fmt::format("'{}'", in[i].name));
       throw error(
           fmt::format("'{}' has the input{} {}, of which its card says nothing; expected "
-                      "inputs.time or inputs.labels to name it",
+                      "inputs.time, inputs.labels or a table [conditions.NAME] to name it",
                       source, names.size() == 1 ? "" : "s", fmt::join(names, ", ")));
     }
   }
@@ -249,6 +271,13 @@ struct onnx::file {
         contradict(
             "the labels are whole numbers in the file, and labels.first, step or null is none");
     }
+    for (std::size_t at : conditions)
+      if (port const& p = engine->inputs[at];
+          (p.type != "f32" && p.type != "i64" && p.type != "i32") || p.shape.empty())
+        contradict(
+            fmt::format("a condition, '{}', is {}; expected f32, i32 or i64, a row for each "
+                        "sample",
+                        p.name, in_words(p)));
     auto const& of_out = engine->outputs[prediction];
     std::vector<std::int64_t> expected = of_x.shape;
     std::size_t const channels = card.channels_last ? expected.size() - 1 : 1;
@@ -291,12 +320,18 @@ void onnx::check(std::span<std::size_t const> shape, std::span<int const> labels
     throw error(fmt::format("'{}': the shape {{{}}} was given, expected {{{}}}", f.source,
                             fmt::join(shape, ", "), fmt::join(expected, ", ")));
   }
-  if (!conditional()) {
-    if (branches > 1)
+  if (branches > 1 && !conditional())
+    throw error(
+        fmt::format("'{}': a guidance with {} branches was given, but its network takes no "
+                    "conditions; use guidance::none",
+                    f.source, branches));
+  for (auto const& c : card().conditions)
+    if (branches > 1 && !c.null && c.negative.empty())
       throw error(
-          fmt::format("'{}': a guidance with {} branches was given, but its network takes no "
-                      "labels; use guidance::none",
-                      f.source, branches));
+          fmt::format("'{}': a guidance with {} branches was given, but its card does not say what "
+                      "the condition '{}' is without (conditions.{}.null); use guidance::none",
+                      f.source, branches, c.name, c.name));
+  if (!card().labels) {
     for (int label : labels)
       if (label != no_label)
         throw error(
@@ -310,7 +345,7 @@ void onnx::check(std::span<std::size_t const> shape, std::span<int const> labels
                     "how \"no label\" is told (labels.null); use guidance::none",
                     f.source, branches));
   bool const none = std::ranges::all_of(labels, [](int label) { return label == no_label; });
-  if (branches > 1 && none)
+  if (branches > 1 && none && card().conditions.empty())
     throw error(
         fmt::format("'{}': a guidance with {} branches was given and no label, so that its "
                     "branches are the same; give labels, or use guidance::none",
@@ -326,6 +361,41 @@ void onnx::check(std::span<std::size_t const> shape, std::span<int const> labels
       throw error(fmt::format("'{}': label {} was given, expected 0 {}", f.source, label,
                               l.count > 0 ? fmt::format("to {}", l.count - 1) : "or more"));
   }
+}
+
+void onnx::check_arrays(std::span<named_array const> arrays) const {
+  auto const& f = *file_;
+  std::vector<std::string_view> known;
+  auto const expect = [&](std::string const& called, std::size_t at, bool needed) {
+    known.push_back(called);
+    auto const found = std::ranges::find(arrays, called, &named_array::name);
+    if (found == arrays.end()) {
+      if (!needed) return;
+      throw error(fmt::format(
+          "'{}': the condition '{}' is missing; expected conditions{{}}.with(\"{}\", "
+          "...), numbers for its input '{}', {}",
+          f.source, called, called, f.engine->inputs[at].name, in_words(f.engine->inputs[at])));
+    }
+    auto const& of = f.engine->inputs[at].shape;
+    bool fits = of.size() == found->shape.size() + 1;
+    for (std::size_t i = 1; fits && i < of.size(); ++i)
+      fits = of[i] < 0 || static_cast<std::size_t>(of[i]) == found->shape[i - 1];
+    if (!fits)
+      throw error(fmt::format(
+          "'{}': the condition '{}' of shape {{{}}} was given for each sample; expected that of "
+          "its input '{}', {}, without the first extent",
+          f.source, called, fmt::join(found->shape, ", "), f.engine->inputs[at].name,
+          in_words(f.engine->inputs[at])));
+  };
+  auto const& all = card().conditions;
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    expect(all[k].name, f.conditions[k], true);
+    if (!all[k].negative.empty()) expect(all[k].negative, f.conditions[k], false);
+  }
+  for (named_array const& a : arrays)
+    if (std::ranges::find(known, a.name) == known.end())
+      throw error(fmt::format("'{}': a condition '{}' was given; {}", f.source, a.name,
+                              io::expected_names(a.name, known)));
 }
 
 void onnx::operator()(batch const& b) const {
@@ -408,7 +478,35 @@ void onnx::operator()(batch const& b) const {
              : in[at].shape.size() == 2 ? std::vector<std::size_t>{n, 1}
                                         : std::vector<std::size_t>{n};
     };
+    std::vector<column> of_conditions;
+    std::vector<std::vector<std::size_t>> shapes_of_conditions;
+    for (std::size_t k = 0; k < f.conditions.size(); ++k) {
+      auto const& c = card().conditions[k];
+      auto const find = [&](std::string const& called) {
+        auto const found = std::ranges::find(b.arrays, called, &named_array::name);
+        return found == b.arrays.end() ? nullptr : &*found;
+      };
+      named_array const* const with = find(c.name);
+      named_array const* const without = c.negative.empty() ? nullptr : find(c.negative);
+      if (!with || (!c.negative.empty() && b.branches > b.conditions && !without))
+        throw error(fmt::format("'{}': the condition '{}' is missing", f.source,
+                                with ? c.negative : c.name));
+      std::vector<double> values;
+      for (std::size_t i = 0; i < rows; ++i) {
+        std::size_t const row = source_of(i);
+        named_array const* const a = b.has_condition(row) ? with : without;
+        for (std::size_t e = 0; e < with->elements; ++e)
+          values.push_back(a ? double{a->data[row % b.samples * a->elements + e]}
+                             : c.null.value_or(0));
+      }
+      of_conditions.push_back(put(in[f.conditions[k]].type, values));
+      shapes_of_conditions.push_back({rows});
+      shapes_of_conditions.back().insert(shapes_of_conditions.back().end(), with->shape.begin(),
+                                         with->shape.end());
+    }
     std::vector<engine::given> given(in.size());
+    for (std::size_t k = 0; k < f.conditions.size(); ++k)
+      given[f.conditions[k]] = {of_conditions[k].data, shapes_of_conditions[k]};
     given[f.x] = {x, shape};
     if (f.has_time) given[f.time] = {t.data, shape_of_rows(f.time, of_time.size())};
     if (f.has_labels) given[f.labels] = {y.data, shape_of_rows(f.labels, rows)};

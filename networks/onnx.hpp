@@ -42,13 +42,15 @@ class onnx {
   std::vector<std::size_t> const& shape() const;
   /// "OpenVINO 2026.4.1"
   std::string const& engine_name() const;
-  bool conditional() const { return card().labels.has_value(); }
-  /// Whether it knows "no label", and so can be guided.
-  bool knows_no_label() const { return conditional() && card().labels->null.has_value(); }
+  bool conditional() const { return card().labels.has_value() || !card().conditions.empty(); }
 
   /// Asked by a plan before anything is drawn. `shape` begins with the number of samples. Throws
   /// tweedie::error if the samples, a label or the branches do not fit the network.
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const;
+
+  /// As `check`, of the conditions that are no labels: those of the card have to be there, in the
+  /// shapes of the file's inputs.
+  void check_arrays(std::span<named_array const> arrays) const;
 
   /// Throws tweedie::error if the engine fails, or if a value that it writes is not finite.
   void operator()(batch const& b) const;

@@ -56,6 +56,10 @@ struct unet_network {
                                    : "but the network is unconditional"));
   }
 
+  void check_arrays(std::span<named_array const> arrays) const {
+    detail::refuse_arrays("unet", arrays);
+  }
+
   /// It can be on the devices that its LibTorch has. What was recorded would go on in memory that
   /// LibTorch has given to others since.
   device_use on_devices() const {

@@ -203,13 +203,4 @@ inline std::vector<named<any_times>> const times_choices{
     {times::logit_normal::name, {times::logit_normal{}, false}},
     {times::by_loss::name, {times::by_loss{}, false}}};
 
-/// Networks by name.
-inline networks::unet_config tiny_config() {
-  auto config = networks::unet_config::tiny();
-  config.size = 28;
-  return config;
-}
-inline std::initializer_list<named<networks::unet_config>> const config_choices{
-    {"small", networks::unet_config{}}, {"tiny", tiny_config()}};
-
 }  // namespace tweedie::tool

@@ -9,6 +9,8 @@
 #include <cmath>
 
 #include <tweedie/io/fashion_mnist.hpp>
+#include <tweedie/io/file.hpp>
+#include <tweedie/io/jpeg.hpp>
 #include <tweedie/io/npy.hpp>
 #include <tweedie/io/png.hpp>
 
@@ -194,9 +196,14 @@ std::vector<float> gray_of(char const* option, std::string const& path, io::pict
   return r;
 }
 
-/// A PNG as a network of so many channels takes it: RGB that is gray as one, gray as three alike.
-images pictures_of_png(char const* option, std::string const& path, std::size_t channels) {
-  auto picture = io::read_png(path);
+bool is_jpeg_name(std::string const& ending) { return ending == ".jpg" || ending == ".jpeg"; }
+
+/// A PNG or a JPEG as a network of so many channels takes it: RGB that is gray as one, gray as three
+/// alike.
+images picture_of(char const* option, std::string const& path, std::size_t channels) {
+  auto picture = is_jpeg_name(fs::path(path).extension().string())
+                     ? io::parse_jpeg(io::read_file(path), path)
+                     : io::read_png(path);
   auto const& [count, given, height, width] = picture.shape;
   if (given == 3 && channels == 1) return {{1, 1, height, width}, gray_of(option, path, picture)};
   images r{{1, given, height, width}, picture.values};
@@ -291,11 +298,12 @@ images read_pictures(char const* option, std::string const& text, networks::unet
     r = test_pictures(option, text.substr(5));
   } else if (ending == ".npy") {
     r = pictures_of_npy(option, text);
-  } else if (ending == ".png") {
-    r = pictures_of_png(option, text, static_cast<std::size_t>(c.channels));
+  } else if (ending == ".png" || is_jpeg_name(ending)) {
+    r = picture_of(option, text, static_cast<std::size_t>(c.channels));
   } else {
     throw error(fmt::format(
-        "{} '{}' was given; expected a name that ends in .png or .npy, or test:0,1", option, text));
+        "{} '{}' was given; expected a name that ends in .png, .jpg or .npy, or test:0,1", option,
+        text));
   }
   check_pictures(option, text, r, c);
   return r;

@@ -57,7 +57,7 @@ std::string read_back(options const& o, networks::model const& m, any_schedule c
   io::write_file(file.path, bytes);
   auto const network = read_network_of(file.path);
   if (!network) return "not read back, no engine for ONNX files is built in";
-  constexpr double most = 1e-5;
+  constexpr double most = 1e-4;  // the shipped models: 3e-6; a wrong layer: 0.1
   double const end = schedule.end();
   std::vector<double> times{end / 1000};  // whole ones where the schedule counts to 1000
   for (int i = 1; i <= 8; ++i) times.push_back(end * i / 8);

@@ -169,7 +169,7 @@ action add_sample(CLI::App& app, std::string const&) {
       "--inpaint", o->inpaint,
       "mask.png or .npy: white where --known is kept, black where it is drawn anew, by RePaint");
   app.add_option("--known", o->known,
-                 "x.png, x.npy or test:3,7 (pictures of the test set), over and over");
+                 "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set), over and over");
   add_whole(app, "--resamplings", o->resamplings, 1, 1000, "of RePaint: times each step is done")
       ->needs(inpaint);
   app.add_option("--from", o->from,

@@ -1,5 +1,6 @@
 """tweedie export on small trained models: the file and its card are there, what is refused leaves all as it was."""
 import os
+import re
 
 from _tool import content, files, fresh, pictures, refused, run
 
@@ -25,6 +26,15 @@ for line_of_card in [b'predicts = "v"\n', b'name = "cosine", s = 0.008', b'time 
     assert line_of_card in whole, line_of_card
 assert "read back by " in done.stdout or "not read back, no engine" in done.stdout, done.stdout
 assert files(folder).count("net.onnx") == 1 and not [f for f in files(folder) if f.startswith(".tweedie")]
+
+# The models that come with the library, to 1e-5, where an engine says so.
+for name in ["fashion-v", "fashion-epsilon"]:
+    model = os.path.join(os.environ["TWEEDIE_SOURCE_DIR"], "models", name + ".safetensors")
+    done = run("export", "--model", model, "--out", "shipped.onnx", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    apart = re.search(r"read back by .*: at most (\S+) from", done.stdout)
+    assert apart is None or float(apart.group(1)) <= 1e-5, done.stdout
+os.remove(os.path.join(folder, "shipped.onnx"))
 
 # The same bytes again, over a file that was there; half of them in 16 bits.
 done = run(*line, "--out", "net.onnx", cwd=folder)

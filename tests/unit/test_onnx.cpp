@@ -253,6 +253,35 @@ BOOST_AUTO_TEST_CASE(requests_that_do_not_fit) {
                       "a sample without a label was given"));
 }
 
+BOOST_AUTO_TEST_CASE(other_conditions_by_their_names) {
+  folder const in;
+  std::string const card =
+      "predicts = \"x0\"\nschedule = \"edm\"\ntime = \"rho\"\n[inputs]\nx = \"x\"\ntime = \"rho\"\n"
+      "[conditions.mean]\ninput = \"m\"\nnull = \"negative\"\n";
+  auto const network = written(in("net.onnx"), onnx_file::gaussian(), card);
+  auto const pipeline = schedules::edm{} | predicts::x0{} | guidance::classifier_free{.w = 0.5} |
+                        samplers::heun_in_rho{} | network;
+  request const seven{.shape = {7, 2}, .steps = 8, .seed = 5};
+  images means{{7, 1}, {}};
+  for (std::size_t i = 0; i < 7; ++i)
+    means.data.push_back(-0.5f + 0.5f * static_cast<float>(i % 3));
+  auto const with = conditions{}.with("mean", means);
+  expect_near(pipeline.sample(seven, with.with("negative", {{1, 1}, {0.25f}})), drawn(twin{}),
+              1e-5);
+  auto const said = [&](conditions const& c) {
+    return sentence([&] { pipeline.sample(seven, c); });
+  };
+  BOOST_TEST(contains(said({}),
+                      "the condition 'mean' is missing; expected conditions{}.with(\"mean\", "
+                      "...), numbers for its input 'm', f32 {any, 1}"));
+  BOOST_TEST(contains(said(with), "the condition 'negative' is missing"));
+  BOOST_TEST(contains(said(with.with("means", means)), "did you mean mean?"));
+  BOOST_TEST(contains(said(conditions{}.with("mean", {{1, 2}, {1, 1}})),
+                      "the condition 'mean' of shape {2} was given for each sample"));
+  BOOST_TEST(
+      contains(sentence([&] { pipeline.sample(seven, label{3}); }), "label 3 was given, but"));
+}
+
 BOOST_AUTO_TEST_CASE(files_that_are_none) {
   folder const in;
   auto const said = [&](char const* name) { return sentence([&] { networks::onnx{in(name)}; }); };
@@ -335,7 +364,8 @@ BOOST_AUTO_TEST_CASE(a_card_as_text_comes_back) {
   std::string const all =
       "predicts = \"v\"\nschedule = { name = \"cosine\", s = 0.008 }\ntime = \"ln(rho) / 4\"\n"
       "range = [-1.0, 1.0]\nlayout = \"channels_last\"\nvariance = \"learned\"\n\n[outputs]\n"
-      "prediction = \"o\"\n\n[labels]\nnames = [\"a \\\"b\\\"\",\"c\"]\n";
+      "prediction = \"o\"\n\n[labels]\nnames = [\"a "
+      "\\\"b\\\"\",\"c\"]\n\n[conditions.\"text\"]\ninput = \"e\"\nnull = \"negative\"\n";
   BOOST_TEST(networks::to_toml(networks::parse_card(all, "card")) == all);
 }
 
