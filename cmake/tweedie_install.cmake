@@ -21,11 +21,7 @@ endif()
 # What was not built, as after `make demo`, is built now.
 set(libraries "")
 set(installed tweedie_headers tweedie_arithmetic)
-<<<<<<< HEAD
-foreach(target core_cpp core_omp core_tbb core_spy core_cuda io state_file recipes c card onnx unet unet_file unet_onnx)
-=======
 foreach(target core_cpp core_omp core_tbb core_spy core_cuda io state_file recipes c onnx unet unet_file unet_onnx)
->>>>>>> main
   if(TARGET tweedie_${target})
     list(APPEND installed tweedie_${target})
     list(APPEND libraries tweedie_${target})

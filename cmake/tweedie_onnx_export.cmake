@@ -26,10 +26,10 @@ if(TWEEDIE_ONNX_EXPORT AND NOT TWEEDIE_STATIC)  # Debian has shared ones alone
   endif()
 endif()
 
-if(TARGET tweedie_unet_file AND TARGET tweedie_card)
+if(TARGET tweedie_unet_file AND TARGET tweedie_onnx)
   add_library(tweedie_unet_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/unet_onnx.cpp)
   add_library(tweedie::unet_onnx ALIAS tweedie_unet_onnx)
-  target_link_libraries(tweedie_unet_onnx PUBLIC tweedie_unet_file tweedie_card tweedie_headers
+  target_link_libraries(tweedie_unet_onnx PUBLIC tweedie_unet_file tweedie_onnx tweedie_headers
                         PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   if(TWEEDIE_ONNX_EXPORT_USED)
     target_compile_definitions(tweedie_unet_onnx PRIVATE TWEEDIE_ONNX_EXPORT TWEEDIE_VERSION="${PROJECT_VERSION}")

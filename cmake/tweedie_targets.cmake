@@ -250,13 +250,6 @@ if(TWEEDIE_TORCH_USED)
                         PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()
 
-# What the numbers of a network's file mean.
-if(TWEEDIE_TOML_INCLUDE AND TARGET tweedie_io)
-  add_library(tweedie_card STATIC ${PROJECT_SOURCE_DIR}/networks/card.cpp)
-  add_library(tweedie::card ALIAS tweedie_card)
-  target_link_libraries(tweedie_card PUBLIC tweedie_headers tweedie_io PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
-endif()
-
 # Networks from files: what their numbers mean, and an engine that runs them, in a library that is loaded with the first
 # file. OpenVINO_DIR names the folder of OpenVINOConfig.cmake where it is not the one that cmake/bootstrap.sh unpacked.
 set(TWEEDIE_OPENVINO_USED OFF)
@@ -283,20 +276,10 @@ if(TARGET tweedie_recipes)
     target_include_directories(tweedie_openvino PRIVATE ${TWEEDIE_INCLUDE})
     target_link_libraries(tweedie_openvino PRIVATE $<TARGET_FILE:openvino::runtime> ${TWEEDIE_FMT} tweedie_arithmetic
                           tweedie_warnings)
-<<<<<<< HEAD
-    add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/onnx.cpp)
-    add_library(tweedie::onnx ALIAS tweedie_onnx)
-=======
->>>>>>> main
     add_dependencies(tweedie_onnx tweedie_openvino)
     target_compile_definitions(tweedie_onnx PRIVATE
       TWEEDIE_ENGINE_FOLDER="$<TARGET_FILE_DIR:tweedie_openvino>"
       TWEEDIE_ENGINE_LIBRARY="$<TARGET_FILE_NAME:tweedie_openvino>")
-<<<<<<< HEAD
-    target_link_libraries(tweedie_onnx PUBLIC tweedie_card tweedie_headers tweedie_io ${CMAKE_DL_LIBS}
-                          PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
-=======
->>>>>>> main
     target_link_options(tweedie_onnx INTERFACE
       $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
   endif()
