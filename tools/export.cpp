@@ -13,16 +13,11 @@
 
 #include "checks.hpp"
 #include "choices.hpp"
+#include "loaded_model.hpp"
 #include "tool.hpp"
 
 namespace tweedie::tool {
 namespace {
-
-#ifdef TWEEDIE_ENGINE
-constexpr bool has_engine = true;
-#else
-constexpr bool has_engine = false;
-#endif
 
 struct options {
   std::string model, out, type = "f32";
@@ -59,7 +54,7 @@ struct draft {
 /// more than the order of sums explains; 16 bits cost what they cost.
 std::string read_back(options const& o, networks::model const& m, any_schedule const& schedule,
                       std::string const& bytes) {
-  if (!has_engine) return "not read back, no engine for ONNX files is built in";
+  if (!networks::has_onnx_engine()) return "not read back, no engine for ONNX files is built in";
   draft const file(o.out);
   io::write_file(file.path, bytes);
   networks::onnx const network(file.path, {.threads = 1});
@@ -82,7 +77,7 @@ int run(options const& o) {
   check_out(o);
   if (auto const* why_not = networks::why_not_onnx())
     throw error(fmt::format("export: {}", why_not));
-  auto const m = networks::load_model(o.model);
+  auto const m = load_unet(o.model, "an export needs its weights");
   auto const schedule = schedule_of(m.schedule, o.model);  // else nobody can read the card
   prediction_of("'" + o.model + "': predicts", m.predicts);
   auto const bytes = networks::to_onnx(m, type);
