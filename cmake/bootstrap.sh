@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
 #   cmake/bootstrap.sh demo    what the library and the tool need
-#   cmake/bootstrap.sh all     and what the tests, the measurements, training and plots need
+#   cmake/bootstrap.sh all     and what the tests, the measurements, training, export and plots need
 #   cmake/bootstrap.sh peers   as demo, and PyTorch and diffusers below .deps/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
       libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
-rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist)
+rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist
+      libonnx-dev libprotobuf-dev)
 peers=(python3-dev python3-venv)  # torch.compile compiles against Python's headers
 
 case "${1:-all}" in

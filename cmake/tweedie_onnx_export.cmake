@@ -26,12 +26,14 @@ if(TWEEDIE_ONNX_EXPORT AND NOT TWEEDIE_STATIC)  # Debian has shared ones alone
   endif()
 endif()
 
-add_library(tweedie_unet_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/unet_onnx.cpp)
-add_library(tweedie::unet_onnx ALIAS tweedie_unet_onnx)
-target_link_libraries(tweedie_unet_onnx PUBLIC tweedie_unet_file tweedie_headers
-                      PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
-if(TWEEDIE_ONNX_EXPORT_USED)
-  target_compile_definitions(tweedie_unet_onnx PRIVATE TWEEDIE_ONNX_EXPORT TWEEDIE_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(tweedie_unet_onnx PRIVATE $<BUILD_INTERFACE:tweedie_onnx_proto>
-    $<INSTALL_INTERFACE:${TWEEDIE_ONNX_PROTO_LIBRARY}> $<INSTALL_INTERFACE:${TWEEDIE_PROTOBUF_LIBRARY}>)
+if(TARGET tweedie_unet_file AND TARGET tweedie_onnx)
+  add_library(tweedie_unet_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/unet_onnx.cpp)
+  add_library(tweedie::unet_onnx ALIAS tweedie_unet_onnx)
+  target_link_libraries(tweedie_unet_onnx PUBLIC tweedie_unet_file tweedie_onnx tweedie_headers
+                        PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
+  if(TWEEDIE_ONNX_EXPORT_USED)
+    target_compile_definitions(tweedie_unet_onnx PRIVATE TWEEDIE_ONNX_EXPORT TWEEDIE_VERSION="${PROJECT_VERSION}")
+    target_link_libraries(tweedie_unet_onnx PRIVATE $<BUILD_INTERFACE:tweedie_onnx_proto>
+      $<INSTALL_INTERFACE:${TWEEDIE_ONNX_PROTO_LIBRARY}> $<INSTALL_INTERFACE:${TWEEDIE_PROTOBUF_LIBRARY}>)
+  endif()
 endif()

@@ -248,7 +248,6 @@ if(TWEEDIE_TORCH_USED)
   add_library(tweedie::unet_file ALIAS tweedie_unet_file)
   target_link_libraries(tweedie_unet_file PUBLIC tweedie_unet tweedie_io
                         PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
-  include(tweedie_onnx_export)
 endif()
 
 # Networks from files: what their numbers mean, and an engine that runs them, in a library that is loaded with the first
@@ -285,3 +284,5 @@ if(TARGET tweedie_recipes)
       $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
   endif()
 endif()
+
+include(tweedie_onnx_export)

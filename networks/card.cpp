@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tweedie/io/document.hpp>
 #include <tweedie/io/file.hpp>
@@ -185,6 +186,15 @@ card parse_card(std::string_view toml, std::string const& source) {
                               given.at("range"), r.range->lo, r.range->hi));
   }
   r.channels_last = given.choice("layout", {"channels_first", "channels_last"}) == "channels_last";
+  if (json const* const shape = given.find("shape")) {
+    bool const fits = shape->is_array() && !shape->empty() && shape->size() <= 8 &&
+                      std::ranges::all_of(*shape, [](json const& j) {
+                        return j.is_binary() && io::value_of(j) >= 1 && io::value_of(j) <= 65536 &&
+                               io::value_of(j) == std::floor(io::value_of(j));
+                      });
+    if (!fits) refuse(given.at("shape"), *shape, "whole numbers such as [1, 64, 64]");
+    for (json const& n : *shape) r.shape.push_back(static_cast<std::size_t>(io::value_of(n)));
+  }
   r.learns_variance = given.choice("variance", {"none", "learned"}) == "learned";
   if (json const* const inputs = given.find("inputs")) {
     table of(*inputs, given.at("inputs"));
@@ -238,6 +248,7 @@ std::string to_toml(card const& c) {
   if (c.range)
     line("range", fmt::format("[{}, {}]", toml_number(c.range->lo), toml_number(c.range->hi)));
   if (c.channels_last) line("layout", "\"channels_last\"");
+  if (!c.shape.empty()) line("shape", fmt::format("[{}]", fmt::join(c.shape, ", ")));
   if (c.learns_variance) line("variance", "\"learned\"");
   auto port = [&, first = std::string()](std::string const& table, char const* key,
                                          std::string const& name) mutable {

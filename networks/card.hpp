@@ -5,6 +5,7 @@
 //   time = "t - 1"                  # how it counts time: see `time_unit`
 //   range = [-1.0, 1.0]             # of the data; without it: any
 //   layout = "channels_first"       # or channels_last
+//   shape = [1, 64, 64]             # of a sample, channels first, where the file takes any
 //   variance = "learned"            # the second half of the output's channels; without it: none
 //
 //   [inputs]                        # names in the file, where there are several
@@ -64,6 +65,7 @@ struct card {
   };
   std::optional<interval> range;  ///< of the data
   bool channels_last = false;
+  std::vector<std::size_t> shape;  ///< of a sample, channels first; empty: the file's
   bool learns_variance = false;
   struct names_of_ports {
     std::string x, time, labels, prediction;  ///< empty: the file has one that can be meant

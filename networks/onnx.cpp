@@ -85,6 +85,14 @@ void to_channels_first(float const* from, float* to, std::size_t channels, std::
 
 }  // namespace
 
+bool has_onnx_engine() {
+#if defined(TWEEDIE_ENGINE_LIBRARY)
+  return true;
+#else
+  return false;
+#endif
+}
+
 std::string in_words(port const& p) {
   return fmt::format("{} {}", p.type, shape_in_words(p.shape));
 }
@@ -145,7 +153,6 @@ struct onnx::file {
     card = *found;
     find_ports();
     check_ports();
-    engine->prepare(options.threads, options.precision);
   }
 
   [[noreturn]] void contradict(std::string const& what) const {
@@ -243,6 +250,15 @@ struct onnx::file {
     std::vector<std::int64_t> sample(of_x.shape.begin() + 1, of_x.shape.end());
     if (card.channels_last) std::ranges::rotate(sample, sample.end() - 1);
     for (auto n : sample) shape.push_back(n < 0 ? 0 : static_cast<std::size_t>(n));
+    if (!card.shape.empty()) {
+      bool fits = card.shape.size() == shape.size();
+      for (std::size_t i = 0; fits && i < shape.size(); ++i)
+        fits = shape[i] == 0 || shape[i] == card.shape[i];
+      if (!fits)
+        contradict(fmt::format("shape = [{}] was given, x is {}{}", fmt::join(card.shape, ", "),
+                               in_words(of_x), card.channels_last ? ", channels last" : ""));
+      shape = card.shape;
+    }
 
     auto const of_rows = [&](std::size_t at, char const* what) {
       port const& p = engine->inputs[at];
@@ -301,8 +317,16 @@ struct onnx::file {
   }
 };
 
-onnx::onnx(fs::path const& path, onnx_options const& options)
-    : file_(std::make_shared<file const>(path, options)) {}
+onnx::onnx(fs::path const& path, onnx_options const& options) {
+  auto const opened = std::make_shared<file>(path, options);
+  opened->engine->prepare(options.threads, options.precision);
+  file_ = opened;
+}
+
+onnx_description describe_onnx(fs::path const& path) {
+  onnx::file const opened(path, {});
+  return {opened.card, opened.shape};
+}
 
 card const& onnx::card() const { return file_->card; }
 std::vector<std::size_t> const& onnx::shape() const { return file_->shape; }

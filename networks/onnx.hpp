@@ -20,6 +20,8 @@
 
 namespace tweedie::networks {
 
+struct onnx_description;
+
 struct onnx_options {
   int threads = 0;  ///< of the engine; 0: as many as there are cores
   /// 16 bits are faster where the processor has instructions for them; the samples differ a little.
@@ -58,9 +60,20 @@ class onnx {
   friend bool operator==(onnx const&, onnx const&) = default;
 
  private:
+  friend onnx_description describe_onnx(std::filesystem::path const& path);
   struct file;
   std::shared_ptr<file const> file_;
 };
+
+/// Whether this build has an engine at all.
+bool has_onnx_engine();
+
+/// What an ONNX file and its card say, without making the engine ready. Throws as `onnx` does.
+struct onnx_description {
+  networks::card card;
+  std::vector<std::size_t> shape;
+};
+onnx_description describe_onnx(std::filesystem::path const& path);
 
 /// The card of a file: net.toml beside net.onnx, else the metadata `tweedie`; none if there is
 /// neither. Throws as `parse_card` does.

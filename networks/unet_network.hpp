@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/networks/unet.hpp>
 
 namespace tweedie::networks {
@@ -57,7 +58,7 @@ struct unet_network {
   }
 
   void check_arrays(std::span<named_array const> arrays) const {
-    detail::refuse_arrays("unet", arrays);
+    tweedie::detail::refuse_arrays("unet", arrays);
   }
 
   /// It can be on the devices that its LibTorch has. What was recorded would go on in memory that

@@ -26,58 +26,21 @@
 #endif
 
 namespace tweedie::networks {
-namespace {
-
-/// A basic string of TOML.
-std::string toml_string(std::string_view text) {
-  std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') (result += '\\') += c;
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      result += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    else result += c;
-  }
-  return result + '"';
-}
-
-/// A key of TOML: in quotes where it needs them.
-std::string toml_key(std::string const& name) {
-  bool const bare = !name.empty() && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  });
-  return bare ? name : toml_string(name);
-}
-
-}  // namespace
-
-std::string onnx_card(model const& m) {
+card card_of(model const& m) {
   auto const& config = m.network->config();
-  std::string schedule = "name = " + toml_string(m.schedule.name);
-  for (auto const& [key, value] : m.schedule.parameters)
-    schedule += fmt::format(", {} = {}", toml_key(key), value);
-  std::string card = fmt::format(
-      "predicts = {}\n"
-      "schedule = {{ {} }}\n"
-      "time = \"t\"\n"
-      "range = [-1.0, 1.0]\n"
-      "\n"
-      "[inputs]\n"
-      "x = \"x\"\n"
-      "time = \"t\"\n"
-      "{}"
-      "\n"
-      "[outputs]\n"
-      "prediction = \"out\"\n",
-      toml_string(m.predicts), schedule, config.classes > 0 ? "labels = \"y\"\n" : "");
-  if (config.classes > 0) {
-    std::string names;
-    for (auto const& name : m.labels) names += (names.empty() ? "" : ", ") + toml_string(name);
-    card += "\n[labels]\n";
-    if (!names.empty()) card += "names = [" + names + "]\n";
-    card += fmt::format("null = {}\n", config.classes);
-  }
-  return card;
+  card c;
+  c.predicts = m.predicts;
+  c.schedule = m.schedule;
+  c.range = {-1, 1};
+  c.ports = {.x = "x", .time = "t", .labels = "", .prediction = "out"};
+  if (config.classes == 0) return c;
+  c.ports.labels = "y";
+  auto const classes = static_cast<std::size_t>(config.classes);
+  if (!m.labels.empty() && m.labels.size() != classes)
+    throw error(fmt::format("the model has {} names for {} classes; expected as many, or none",
+                            m.labels.size(), classes));
+  c.labels = {.count = classes, .names = m.labels, .null = config.classes};
+  return c;
 }
 
 void save_onnx(std::filesystem::path const& path, model const& m, onnx_weights type) {
@@ -152,20 +115,21 @@ struct attribute {
 /// A graph that grows node by node. A node's output has the node's name.
 class writer {
  public:
-  writer(onnx::GraphProto& graph, model const& m, onnx_weights type)
+  writer(::onnx::GraphProto& graph, model const& m, onnx_weights type)
       : graph_(graph), network_(*m.network), config_(m.network->config()), type_(type) {}
 
   void write() {
     std::int64_t const size = config_.size;
-    declare(*graph_.add_input(), "x", onnx::TensorProto::FLOAT, {config_.channels, size, size});
-    declare(*graph_.add_input(), "t", onnx::TensorProto::FLOAT, {});
-    if (config_.classes > 0) declare(*graph_.add_input(), "y", onnx::TensorProto::INT64, {});
-    declare(*graph_.add_output(), "out", onnx::TensorProto::FLOAT, {config_.channels, size, size});
+    declare(*graph_.add_input(), "x", ::onnx::TensorProto::FLOAT, {config_.channels, size, size});
+    declare(*graph_.add_input(), "t", ::onnx::TensorProto::FLOAT, {});
+    if (config_.classes > 0) declare(*graph_.add_input(), "y", ::onnx::TensorProto::INT64, {});
+    declare(*graph_.add_output(), "out", ::onnx::TensorProto::FLOAT,
+            {config_.channels, size, size});
     picture();
   }
 
  private:
-  onnx::GraphProto& graph_;
+  ::onnx::GraphProto& graph_;
   unet const& network_;
   unet_config const& config_;
   onnx_weights type_;
@@ -173,8 +137,8 @@ class writer {
 
   // --- What a graph is made of.
 
-  static void declare(onnx::ValueInfoProto& value, char const* name,
-                      onnx::TensorProto::DataType type, numbers_of_shape const& behind) {
+  static void declare(::onnx::ValueInfoProto& value, char const* name,
+                      ::onnx::TensorProto::DataType type, numbers_of_shape const& behind) {
     value.set_name(name);
     auto& tensor = *value.mutable_type()->mutable_tensor_type();
     tensor.set_elem_type(type);
@@ -194,16 +158,16 @@ class writer {
       auto& to = *added.add_attribute();
       to.set_name(key);
       if (auto const* whole = std::get_if<std::int64_t>(&value)) {
-        to.set_type(onnx::AttributeProto::INT);
+        to.set_type(::onnx::AttributeProto::INT);
         to.set_i(*whole);
       } else if (auto const* real = std::get_if<float>(&value)) {
-        to.set_type(onnx::AttributeProto::FLOAT);
+        to.set_type(::onnx::AttributeProto::FLOAT);
         to.set_f(*real);
       } else if (auto const* text = std::get_if<char const*>(&value)) {
-        to.set_type(onnx::AttributeProto::STRING);
+        to.set_type(::onnx::AttributeProto::STRING);
         to.set_s(*text);
       } else {
-        to.set_type(onnx::AttributeProto::INTS);
+        to.set_type(::onnx::AttributeProto::INTS);
         for (auto n : std::get<numbers_of_shape>(value)) to.add_ints(n);
       }
     }
@@ -212,7 +176,7 @@ class writer {
   static std::string part(std::string const& name, int i) { return fmt::format("{}.{}", name, i); }
 
   template <class T>
-  std::string constant(std::string const& name, onnx::TensorProto::DataType type,
+  std::string constant(std::string const& name, ::onnx::TensorProto::DataType type,
                        numbers_of_shape const& shape, std::span<T const> data) {
     auto& added = *graph_.add_initializer();
     added.set_name(name);
@@ -223,7 +187,7 @@ class writer {
   }
   std::string floats(std::string const& name, numbers_of_shape const& shape,
                      std::span<float const> data) {
-    return constant(name, onnx::TensorProto::FLOAT, shape, data);
+    return constant(name, ::onnx::TensorProto::FLOAT, shape, data);
   }
   std::string number(std::string const& name, float value) {
     return floats(name, {}, std::span(&value, 1));
@@ -233,7 +197,7 @@ class writer {
     std::string name = "shape";
     for (auto n : of) name += fmt::format(".{}", n);
     if (constants_.insert(name).second)
-      constant(name, onnx::TensorProto::INT64, {static_cast<std::int64_t>(of.size())},
+      constant(name, ::onnx::TensorProto::INT64, {static_cast<std::int64_t>(of.size())},
                std::span(of));
     return name;
   }
@@ -257,7 +221,7 @@ class writer {
   }
 
   template <class T>
-  std::string narrowed(std::string const& name, onnx::TensorProto::DataType type,
+  std::string narrowed(std::string const& name, ::onnx::TensorProto::DataType type,
                        numbers_of_shape const& shape, std::span<float const> of) {
     std::vector<T> stored;
     for (float a : of) {
@@ -269,16 +233,16 @@ class writer {
                         name, a));
     }
     return node(name, "Cast", {constant(name + ".narrow", type, shape, std::span<T const>(stored))},
-                {{"to", std::int64_t{onnx::TensorProto::FLOAT}}});
+                {{"to", std::int64_t{::onnx::TensorProto::FLOAT}}});
   }
   /// A weight of many numbers, in the type that was asked for.
   std::string matrix(std::string const& name, numbers_of_shape const& shape,
                      std::span<float const> of) {
     switch (type_) {
       case onnx_weights::f16:
-        return narrowed<float16>(name, onnx::TensorProto::FLOAT16, shape, of);
+        return narrowed<float16>(name, ::onnx::TensorProto::FLOAT16, shape, of);
       case onnx_weights::bf16:
-        return narrowed<bfloat16>(name, onnx::TensorProto::BFLOAT16, shape, of);
+        return narrowed<bfloat16>(name, ::onnx::TensorProto::BFLOAT16, shape, of);
       case onnx_weights::f32:
         break;
     }
@@ -318,9 +282,9 @@ class writer {
   }
 
   /// GroupNormalization is opset 18's, with a scale a group, and 21's: of older engines too, groups
-  /// are the channels of an instance norm. The answer is {N, channels, pixels}, and so is what one
-  /// number a channel is done to: engines have no use for rows of pixels, and OpenVINO's kernels for
-  /// any N are slow on short ones.
+  /// are the channels of an instance norm. The answer is {N, channels, pixels}, and so is what is
+  /// done to it with one number a channel: OpenVINO's kernels for any N are slow on the short rows
+  /// of a picture.
   std::string norm(std::string const& at, std::string const& x) {
     auto const channels = tensor(at + ".weight").shape[0];
     if (constants_.insert("groups").second) {
@@ -468,13 +432,13 @@ class writer {
 std::string to_onnx(model const& m, onnx_weights type) {
   constexpr std::size_t most = std::size_t{1} << 31;  // of a protocol buffer
   std::size_t const bytes = m.network->parameters().size() * (type == onnx_weights::f32 ? 4 : 2);
-  auto const card = onnx_card(m);
+  auto const card = to_toml(card_of(m));
   if (bytes + card.size() + (1 << 20) > most)
     throw error(
         fmt::format("the network has {} bytes of weights; expected less than {}, which one "
                     "ONNX file can hold",
                     bytes, most));
-  onnx::ModelProto file;
+  ::onnx::ModelProto file;
   file.set_ir_version(ir_version);
   file.add_opset_import()->set_version(onnx_opset);
   file.set_producer_name("tweedie");

@@ -1,5 +1,5 @@
 // A U-Net as an ONNX file, for engines that know nothing of LibTorch: its formulas as operators of
-// opset 17, its weights, and a card that says what its numbers mean.
+// opset 17, its weights, and a card (networks/card.hpp).
 //
 //   x    float32 {N, channels, size, size}    pictures with their noise
 //   t    float32 {N}                          the schedule's time; time_scale is inside
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <tweedie/dsl/language/batch.hpp>
+#include <tweedie/networks/card.hpp>
 #include <tweedie/networks/unet_file.hpp>
 
 namespace tweedie::networks {
@@ -27,9 +28,9 @@ enum class onnx_weights { f32, f16, bf16 };
 /// Why `to_onnx` cannot be called: the end of a sentence. Null where it can.
 char const* why_not_onnx();
 
-/// The card of a model's file, TOML: what it predicts, its schedule, whose time it takes, the
-/// pictures' range, names of inputs and outputs, names of the classes and the null.
-std::string onnx_card(model const& m);
+/// What a model's file says of its numbers. Throws `error` where the model has names for some of
+/// its classes and not for all.
+card card_of(model const& m);
 
 /// The bytes of the file, the card in its metadata under "tweedie". The same model gives the same
 /// bytes. Throws `error` where this build cannot write ONNX, where the weights are more than one
