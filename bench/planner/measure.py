@@ -1,10 +1,12 @@
 """The planner beside the same network and the same loop in PyTorch, eager and compiled, in one run.
 
-    .deps/peers/bin/python bench/planner/measure.py build/bench/planner examples/planner/planner.safetensors
+    .deps/peers/bin/python bench/planner/measure.py build/bench/planner \\
+        examples/planner/planner.safetensors
 
-The three take turns. First they are held to each other: from the same noise the same plans. PyTorch is given the
-scenes as tensors and the gradient as its formula, no autograd: its times are of the loop alone, Tweedie's of all that
-turns a scene into a plan. On two cores each has a thread or a process a core.
+The three take turns. First they are held to each other: from the same noise the same plans. PyTorch
+is given the scenes as tensors and the gradient as its formula, no autograd: its times are of the
+loop alone, Tweedie's of all that turns a scene into a plan. On two cores each has a thread or a
+process a core.
 """
 
 import argparse
@@ -61,7 +63,8 @@ def cost_gradient(x0, obstacles):
     p[:, -1] = LAST
     a, along = p[:, None, :-1], (p[:, 1:] - p[:, :-1])[:, None]
     c = obstacles[:, :, None, :2]
-    where = (((c - a) * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-12)).clamp(0, 1)[..., None]
+    where = (((c - a) * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-12)).clamp(0, 1)[...,
+                                                                                               None]
     off = a + where * along - c
     distance = (off * off).sum(-1).clamp(min=1e-12).sqrt()
     push = (-(obstacles[:, :, 2:] - distance).clamp(min=0) / distance)[..., None] * off
@@ -77,7 +80,8 @@ FIRST, LAST = torch.tensor([-1.0, 0.0]), torch.tensor([1.0, 0.0])
 
 
 def plan(w, sigmas, fields, obstacles, x, ends):
-    """DPM-Solver++ 2M of x0 - grad J, the ends put back after each step; ends[:, k] is the noise of step k."""
+    """DPM-Solver++ 2M of x0 - grad J, the ends put back after each step; ends[:, k] is the noise of
+    step k."""
     context = fields @ w["field"] + w["first.bias"]
     before = past = None
     for k, (t, s) in enumerate(zip(sigmas, sigmas[1:])):
@@ -119,16 +123,19 @@ class Peer:
         """How far its plans are from Tweedie's, from the same noise."""
         with torch.inference_mode():
             x = self.sigmas[0] * self.inputs["start"][:64]
-            return (self.make(0, 64, x, self.inputs["ends"][:64]) - self.inputs["plans"][:64]).abs().max().item()
+            return (self.make(0, 64, x, self.inputs["ends"][:64]) -
+                    self.inputs["plans"][:64]).abs().max().item()
 
     def run(self, batch, seconds):
         with torch.inference_mode():
             for _ in range(3):
-                self.make(0, batch, self.sigmas[0] * torch.randn(batch, 32), torch.randn(batch, self.steps, 4))
+                self.make(0, batch, self.sigmas[0] * torch.randn(batch, 32),
+                          torch.randn(batch, self.steps, 4))
             start, core, done = time.perf_counter(), time.process_time(), 0
             while (now := time.perf_counter()) - start < seconds:
                 first = done % (len(self.inputs["fields"]) - batch + 1)
-                self.make(first, batch, self.sigmas[0] * torch.randn(batch, 32), torch.randn(batch, self.steps, 4))
+                self.make(first, batch, self.sigmas[0] * torch.randn(batch, 32),
+                          torch.randn(batch, self.steps, 4))
                 done += batch
         return done / (now - start), done / (time.process_time() - core)
 
@@ -164,7 +171,8 @@ class Workers:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("weights")
     parser.add_argument("--steps", type=int, default=8)
@@ -172,8 +180,10 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0)
     args = parser.parse_args()
 
-    tweedie = subprocess.Popen([args.program, args.weights], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "OMP_NUM_THREADS": "1"})
+    tweedie = subprocess.Popen([args.program, args.weights], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, env={
+                                   **os.environ, "OMP_NUM_THREADS": "1"
+                               })
 
     def ask(*words):
         tweedie.stdin.write(" ".join(map(str, words)) + "\n")
@@ -186,31 +196,48 @@ def main():
         inputs, weights = load_file(file), load_file(args.weights)
 
     names = {"eager": False, "compiled": True}
-    peers = {name: Workers(weights, inputs, args.steps, compiled) for name, compiled in names.items()}
+    peers = {
+        name: Workers(weights, inputs, args.steps, compiled) for name, compiled in names.items()
+    }
     for name, workers in peers.items():
         worst = max(workers.ask(2, "worst"))
         print(f"{name}: plans are at most {worst:.1e} from Tweedie's")
         if not worst < MARGIN_OF_FLOATS:
             sys.exit("bench/planner: expected the same plans, to the rounding of floats")
 
-    print(f"load average before: {os.getloadavg()[0]:.2f}; torch {torch.__version__}; {args.steps} evaluations")
+    print(
+        f"load average before: {os.getloadavg()[0]:.2f}; torch {torch.__version__}; {args.steps} "
+        "evaluations"
+    )
     lines = {"plans a second": [], "plans in a second of a core's time": []}
     for cores in (1, 2):
         for batch in (1, 64):
             rates = {name: [] for name in ("Tweedie", *peers)}
             for _ in range(args.turns):
-                rates["Tweedie"].append(tuple(map(float, ask("run", batch, cores, args.seconds, args.steps).split())))
+                rates["Tweedie"].append(
+                    tuple(map(float,
+                              ask("run", batch, cores, args.seconds, args.steps).split())))
                 for name, workers in peers.items():
                     both = workers.ask(cores, "run", batch, args.seconds)
                     rates[name].append((sum(w for w, _ in both), sum(c for _, c in both) / cores))
             for k, table in enumerate(lines.values()):
-                own, eager, compiled = (median(r[k] for r in rates[n]) for n in ("Tweedie", "eager", "compiled"))
-                spread = "; ".join(f"{min(r[k] for r in rates[n]):,.0f} to {max(r[k] for r in rates[n]):,.0f}" for n in rates)
-                table.append(f"| {cores} | {batch} | {own:,.0f} | {eager:,.0f} | {own / eager:.1f} | {compiled:,.0f} | "
-                             f"{own / compiled:.1f} | {spread} |")
+                own, eager, compiled = (median(r[k] for r in rates[n])
+                                        for n in ("Tweedie", "eager", "compiled"))
+                spread = "; ".join(
+                    f"{min(r[k] for r in rates[n]):,.0f} to {max(r[k] for r in rates[n]):,.0f}"
+                    for n in rates)
+                table.append(
+                    f"| {cores} | {batch} | {own:,.0f} | {eager:,.0f} | {own / eager:.1f} | {compiled:,.0f} | "
+                    f"{own / compiled:.1f} | {spread} |")
     for name, table in lines.items():
-        print(f"\n{name}, the median of {args.turns} turns, and from the least to the most of the three:\n")
-        print("| cores | batch | Tweedie | eager | times | compiled | times | spread |\n|---|---|---|---|---|---|---|---|")
+        print(
+            f"\n{name}, the median of {args.turns} turns, and from the least to the most of the "
+            "three:\n"
+        )
+        print(
+            "| cores | batch | Tweedie | eager | times | compiled | times | spread "
+            "|\n|---|---|---|---|---|---|---|---|"
+        )
         print("\n".join(table))
     print(f"load average after: {os.getloadavg()[0]:.2f}, of which the run itself is up to 2")
     for workers in peers.values():

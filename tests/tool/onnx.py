@@ -52,8 +52,8 @@ def near(a, b, most):
 line = ("--count", "10", "--seed", "3", "--steps", "8")
 for words in [(), ("--guidance", "0", "--label", "3"), ("--sampler", "heun", "--grid", "karras"),
               ("--sampler", "ancestral"), ("--label", "none", "--batch", "3"), ("--threads", "2")]:
-    near(drawn("--model", "net.onnx", *line, *words), drawn("--model", "v.safetensors", *line, *words),
-         2e-3)
+    near(drawn("--model", "net.onnx", *line, *words),
+         drawn("--model", "v.safetensors", *line, *words), 2e-3)
 assert drawn("--model", "net.onnx", *line, out="a.png")[1:4] == b"PNG"
 
 # Encoded and decoded.
@@ -91,12 +91,13 @@ labels = [i // 2 for i in range(10)]
 expected = drawn("--model", "net.onnx", *line, "--label", "0,1,2,3,4")
 os.rename(os.path.join(folder, "net.onnx"), os.path.join(folder, "named.onnx"))
 write("named.toml", card)
-write_npy("y.npy", (10, ), labels)
+write_npy("y.npy", (10,), labels)
 near(drawn("--model", "named.onnx", *line, "--condition", "class=y.npy"), expected, 1e-6)
-write_npy("one.npy", (1, ), [3])
+write_npy("one.npy", (1,), [3])
 drawn("--model", "named.onnx", *line, "--condition", "class=one.npy")
 done = run("inspect", "named.onnx", cwd=folder)
-assert card in done.stdout.replace('."class"', ".class").replace("null = 10.0", "null = 10"), done.stdout
+assert card in done.stdout.replace('."class"', ".class").replace("null = 10.0",
+                                                                 "null = 10"), done.stdout
 
 named = ("sample", "--model", "named.onnx", "--out", "n.npy", *line)
 refused("the condition 'class' is missing", *named, "--guidance", "0", cwd=folder)
@@ -105,7 +106,7 @@ refused(["--condition clas=y.npy was given", "did you mean class?"], *named, "--
 refused("expected a name and its array", *named, "--condition", "y.npy", cwd=folder)
 refused("expected one", *named, "--condition", "class=y.npy", "--condition", "class=y.npy",
         cwd=folder)
-write_npy("three.npy", (3, ), [1, 2, 3])
+write_npy("three.npy", (3,), [1, 2, 3])
 refused("expected 10 rows, or one for all", *named, "--condition", "class=three.npy", cwd=folder)
 refused("--label 3 was given, but the network is unconditional", *named, "--condition",
         "class=y.npy", "--label", "3", cwd=folder)
@@ -141,9 +142,10 @@ refused("the key 'predicts' is missing", *bad, cwd=folder)
 os.rename(os.path.join(folder, "named.onnx"), os.path.join(folder, "net.onnx"))
 refused("a likelihood needs the network's derivative", "likelihood", "--model", "net.onnx", "--in",
         "p.npy", cwd=folder)
-refused("an export needs its weights", "export", "--model", "net.onnx", "--out", "m.onnx", cwd=folder)
+refused("an export needs its weights", "export", "--model", "net.onnx", "--out", "m.onnx",
+        cwd=folder)
 write("text.onnx", "no network")
-for command in [("sample", "--out", "n.npy", "--model"), ("inspect", )]:
+for command in [("sample", "--out", "n.npy", "--model"), ("inspect",)]:
     refused("'text.onnx' is no ONNX file", *command, "text.onnx", cwd=folder)
 refused("did you mean bfloat16?", "sample", "--model",
         "net.onnx", "--precision", "bfloat6", "--out", "n.npy", cwd=folder)
