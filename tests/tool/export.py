@@ -42,8 +42,8 @@ assert not [name for name in files(folder) if name.startswith(".tweedie")]
 if "read back by " in done.stdout:
     drawn = []
     for model in ["v.safetensors", "net.onnx"]:
-        words = ("--label", "3", "--guidance", "1", "--steps", "5", "--count", "2", "--out", "x.npy")
-        done = run("sample", "--model", model, *words, cwd=folder)
+        words = ("--label", "3", "--guidance", "1", "--steps", "5", "--count", "2")
+        done = run("sample", "--model", model, *words, "--out", "x.npy", cwd=folder)
         assert done.returncode == 0, done.stderr
         drawn.append(struct.unpack("<1568f", content(os.path.join(folder, "x.npy"))[-6272:]))
     assert max(abs(a - b) for a, b in zip(*drawn)) < 1e-3
