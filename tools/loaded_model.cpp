@@ -28,6 +28,10 @@ loaded_model load_onnx(std::string const& path) {
   m.path = path;
   m.predicts = what.card.predicts;
   m.schedule = what.card.schedule;
+  // What the card leaves out has its usual value; a name or number that is none is told here.
+  auto const schedule = schedule_of(m.schedule, path, false);
+  std::visit([](auto const& s) { tweedie::detail::call_check(s); }, schedule.which);
+  m.schedule = describe(m.schedule.name, schedule);
   m.shape = what.shape;
   for (auto const& c : what.card.conditions) {
     m.conditions.push_back(c.name);

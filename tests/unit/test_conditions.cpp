@@ -58,7 +58,7 @@ conditions given() { return conditions{}.with("mean", means); }
 images alone(std::size_t i) {
   images const one{{1, 2}, {means[i][0], means[i][1]}};
   return over_cosine().sample({.shape = {1, 2}, .steps = 20, .seed = 9, .first_id = i},
-                           conditions{}.with("mean", one));
+                              conditions{}.with("mean", one));
 }
 
 }  // namespace
