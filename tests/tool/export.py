@@ -1,6 +1,7 @@
 """tweedie export: the file and its card are there, and what is refused leaves all as it was."""
 import os
 import re
+import struct
 
 from _tool import content, files, fresh, pictures, refused, run
 
@@ -36,6 +37,17 @@ for line_of_card in [
 assert "read back by " in done.stdout or "not read back, no engine" in done.stdout, done.stdout
 assert "net.onnx" in files(folder)
 assert not [name for name in files(folder) if name.startswith(".tweedie")]
+
+# Pictures by the file are pictures by the model, where an engine runs it.
+if "read back by " in done.stdout:
+    drawn = []
+    for model in ["v.safetensors", "net.onnx"]:
+        words = ("--label", "3", "--guidance", "1", "--steps", "5", "--count", "2")
+        done = run("sample", "--model", model, *words, "--out", "x.npy", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        drawn.append(struct.unpack("<1568f", content(os.path.join(folder, "x.npy"))[-6272:]))
+    assert max(abs(a - b) for a, b in zip(*drawn)) < 1e-3
+    assert max(map(abs, drawn[0])) > 0.1
 
 # The models that come with the library, to 1e-5, where an engine says so.
 for name in ["fashion-v", "fashion-epsilon"]:
