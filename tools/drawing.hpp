@@ -30,8 +30,8 @@ void check_room(std::string const& out, std::size_t count, networks::unet_config
 void write_pictures(std::string const& out, images const& pictures, std::size_t columns);
 
 /// Pictures for a network: x.npy with floats in [-1, 1] or bytes from 0 to 255, x.png, x.jpg, or
-/// test:3,7, the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not of the
-/// network's size, or far outside [-1, 1].
+/// test:3,7, the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not
+/// of the network's size, or far outside [-1, 1].
 images read_pictures(char const* option, std::string const& text, networks::unet_config const& c);
 
 /// What the program wrote itself, x.npy: floats that may be at a noisier level, however large.

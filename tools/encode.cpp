@@ -150,7 +150,8 @@ void add_shared(CLI::App& app, options& o) {
 action add_encode(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   add_shared(app, *o);
-  app.add_option("--in", o->in, "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set)")->required();
+  app.add_option("--in", o->in, "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set)")
+      ->required();
   app.add_option(
          "--out", o->out,
          "x.npy: what `tweedie sample --from` decodes, with the same sampler, grid and steps")

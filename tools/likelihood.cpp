@@ -194,7 +194,8 @@ int run(options const& o) {
 action add_likelihood(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   app.add_option("--model", o->model, "the model file of tweedie train")->required();
-  app.add_option("--in", o->in, "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set)")->required();
+  app.add_option("--in", o->in, "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set)")
+      ->required();
   app.add_option("--label", o->label, "none, or the classes of the pictures, one for all or each")
       ->capture_default_str();
   app.add_option("--sampler", o->sampler, "of the flow: " + list_of(flow_choices))

@@ -40,10 +40,10 @@ struct data_options {
 /// Whether --data names Fashion-MNIST or a folder with its files.
 bool is_fashion_mnist(std::string const& data);
 
-/// Reads them. In a folder lie either pictures, PNG or JPEG, or folders whose names are the classes,
-/// with pictures at any depth. A picture that cannot be read is named on standard error, left out
-/// and counted. Throws a sentence where there are none, or where what is asked for does not fit.
-/// Where it is interrupted, there are fewer; the caller asks.
+/// Reads them. In a folder lie either pictures, PNG or JPEG, or folders whose names are the
+/// classes, with pictures at any depth. A picture that cannot be read is named on standard error,
+/// left out and counted. Throws a sentence where there are none, or where what is asked for does
+/// not fit. Where it was interrupted they are not all there: the caller asks.
 training_data read_training_data(data_options const& o);
 
 /// Keeps a folder's decoded pictures in a file, for the next time; where that fails it says so.
