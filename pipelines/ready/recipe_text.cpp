@@ -496,7 +496,9 @@ std::vector<std::pair<std::string, setting_value>> parse_settings(std::string_vi
     throw error(std::string(why.what()).substr(std::string_view("recipe ").size()));
   }
   std::vector<std::pair<std::string, setting_value>> settings;
-  for (auto const& [key, value] : all.items()) {
+  for (auto const& item : all.items()) {
+    std::string const& key = item.key();
+    json const& value = item.value();
     auto const expect = [&](bool fits) {
       if (!fits)
         throw error(fmt::format(
