@@ -116,10 +116,10 @@ if READS_JPEG:
     assert bytes([10] * 256 + [20] * 256 + [240] * 256) in by_class[0]
 
 # The cache: what is there is used, what has changed is decoded anew.
-written = os.stat(at("m.pictures"))
+written = os.stat(at("m.pictures")).st_ino
 os.remove(at("m.safetensors"))
 works(*train("pics", "m.safetensors", "--size", "16", steps="3"))
-again = os.stat(at("m.pictures"))
+assert os.stat(at("m.pictures")).st_ino == written
 first_bits = content(at("m.safetensors"))
 # Its pixels are what is trained on: others in it are seen, and refused by the checkpoint.
 png("pics/reds/a0.png", 20, 16, 2, lambda x, y: (250, 99, 0))
