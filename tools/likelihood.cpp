@@ -118,9 +118,10 @@ int run(options const& o) {
   check_whole("--probes", o.probes, 1, 1'000'000);
   check_whole("--draws", o.draws, 1, 1'000'000);
   check_whole("--threads", o.threads, 1, 1024);
-  auto const m = networks::load_model(o.model);
-  auto const pictures = read_pictures("--in", o.in, m.network->config());
-  auto given = labels_of(o.label, m);
+  auto const m = load_unet(o.model, "a likelihood needs the network's derivative");
+  auto const what = described(m, o.model);
+  auto const pictures = read_pictures("--in", o.in, what.shape);
+  auto given = labels_of(o.label, what);
   if (given.size() != 1 && given.size() != pictures.count())
     throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
                             given.size(), pictures.count()));

@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <vector>
 
+#include <tweedie/io/document.hpp>
 #include <tweedie/io/file.hpp>
 #include <tweedie/pipelines/ready/stages.hpp>
-#include <tweedie/pipelines/ready/toml.hpp>
 
 #include "command_line.hpp"
 
@@ -22,7 +22,7 @@ constexpr int widest = 4096;  // channels: beyond, a convolution alone takes mor
 asked_network read_toml(std::string const& path) {
   auto const bytes = io::read_file(path, std::uint64_t{1} << 16);
   auto const settings =
-      ready::parse_settings({reinterpret_cast<char const*>(bytes.data()), bytes.size()}, path);
+      io::parse_settings({reinterpret_cast<char const*>(bytes.data()), bytes.size()}, path);
   asked_network asked;
   auto& c = asked.config;
   std::vector<std::string> const known{"base",        "multipliers", "blocks", "attention",

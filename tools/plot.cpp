@@ -19,6 +19,7 @@
 #include "gnuplot.hpp"
 #include "grid_options.hpp"
 #include "interrupt.hpp"
+#include "loaded_model.hpp"
 #include "progress.hpp"
 #include "say.hpp"
 #include "tool.hpp"
@@ -338,7 +339,7 @@ int run(options const& o) {
     for (auto const& word : o.parameters) set_parameter(schedule, o.schedule, word);
     f.schedule = describe(o.schedule, schedule);
   } else {
-    m = networks::load_model(o.model);
+    m = load_unet(o.model, "the loss needs the network of LibTorch");
     schedule = schedule_of(m.schedule, o.model);
     f.schedule = m.schedule;
     f.predicts = m.predicts;

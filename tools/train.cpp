@@ -298,9 +298,11 @@ void draw_preview(options const& o, setup const& with, state const& s) {
     for (std::size_t i = 0; labelled && i < count; ++i)
       all.labels[i] = static_cast<int>(i / columns);
     double seconds = 0;
+    auto const& c = network->config();
+    auto const size = static_cast<std::size_t>(c.size);
     auto const pictures = run_plan(
-        "preview", plan, with.config, all,
-        [](any_plan const& p, request r, std::size_t, labels const& given) {
+        "preview", plan, {static_cast<std::size_t>(c.channels), size, size}, all,
+        [](any_plan const& p, request r, std::size_t, conditions const& given) {
           return p.start(r, given);
         },
         seconds);

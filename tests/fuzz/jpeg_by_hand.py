@@ -1,4 +1,4 @@
-"""JPEGs whose blocks of 8x8 have one value each: small, and what is read of them is known exactly."""
+"""JPEGs whose blocks of 8x8 have one value each: what is read of them is known exactly."""
 
 
 def jpeg(width, height, blocks, transform=0, before=b"", frame=0xC0):
@@ -8,8 +8,10 @@ def jpeg(width, height, blocks, transform=0, before=b"", frame=0xC0):
     if components > 1:  # Adobe's marker: 0 RGB or CMYK, 1 YCbCr, 2 YCCK
         out += b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([transform])
     out += b"\xff\xdb\x00\x43\x00" + bytes([8] * 64)
-    out += b"\xff" + bytes([frame, 0, 8 + 3 * components, 8, height >> 8, height & 255, width >> 8, width & 255,
-                            components])
+    out += b"\xff" + bytes([
+        frame, 0, 8 + 3 * components, 8, height >> 8, height & 255, width >> 8, width & 255,
+        components
+    ])
     for c in range(components):
         out += bytes([c + 1, 0x11, 0])
     # DC: the categories 0 to 11 in four bits each. AC: the end of a block, in one.
