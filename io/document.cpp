@@ -264,7 +264,9 @@ std::vector<std::pair<std::string, setting_value>> parse_settings(std::string_vi
                                                                   std::string const& source) {
   tree const all = parse_document(text, document_format::toml, fmt::format("'{}'", source));
   std::vector<std::pair<std::string, setting_value>> settings;
-  for (auto const& [key, value] : all.items()) {
+  for (auto const& item : all.items()) {
+    std::string const& key = item.key();
+    tree const& value = item.value();
     auto const expect = [&](bool fits) {
       if (!fits)
         throw error(fmt::format(

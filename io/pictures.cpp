@@ -9,7 +9,7 @@ namespace {
 
 constexpr float white = 1;
 
-/// Some pixels of a line and their parts of one that is made of them; what is missing to 1 is white.
+/// Some pixels of a line and their parts of one that is made of them; the rest to 1 is white.
 struct mixture {
   std::size_t first = 0;
   std::vector<double> parts;

@@ -23,8 +23,8 @@
 //
 //   [conditions.text]               # whatever else it takes: conditions{}.with("text", numbers)
 //   input = "encoder_hidden_states"
-//   null = "negative"               # what it is without: another such name, or a number; else there
-//                                   # is no guidance
+//   null = "negative"               # what it is without: another such name, or a number; else
+//                                   # there is no guidance
 //
 // Only `predicts` and `schedule` have to be there.
 #pragma once

@@ -57,8 +57,8 @@ struct engine {
 };
 
 /// Opens an ONNX file with the engine that this library was built with. Throws tweedie::error,
-/// which names the file, if it is none, or larger than 2 GiB, which no ONNX file is; and if there is
-/// no engine.
+/// which names the file, if it is none, or larger than 2 GiB, which no ONNX file is; and if there
+/// is no engine.
 std::unique_ptr<engine> open_onnx(std::filesystem::path const& path);
 
 }  // namespace tweedie::networks

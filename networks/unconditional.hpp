@@ -13,7 +13,8 @@
 
 namespace tweedie::networks {
 
-/// `networks::unconditional{network}`: the labels and other conditions are for others, such as a classifier's gradient.
+/// `networks::unconditional{network}`: the labels and other conditions are for others, such as a
+/// classifier's gradient.
 template <class Network> struct unconditional {
   using kind = kinds::network;
   /// A network that says so takes part in no guidance of two branches.

@@ -255,8 +255,8 @@ std::vector<float> gray_of(char const* option, std::string const& path, io::pict
 
 bool is_jpeg_name(std::string const& ending) { return ending == ".jpg" || ending == ".jpeg"; }
 
-/// A PNG or a JPEG as a network of so many channels takes it: RGB that is gray as one, gray as three
-/// alike.
+/// A PNG or a JPEG as a network of so many channels takes it: RGB that is gray as one, gray as
+/// three alike.
 images picture_of(char const* option, std::string const& path, std::size_t channels) {
   auto picture = is_jpeg_name(fs::path(path).extension().string())
                      ? io::parse_jpeg(io::read_file(path), path)

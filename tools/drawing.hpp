@@ -34,15 +34,15 @@ void write_pictures(std::string const& out, images const& pictures, std::size_t 
 /// Throws where --out is a PNG of samples that are no pictures, or that have no bounds.
 void check_picture(std::string const& out, loaded_model const& m);
 
-/// What `--condition NAME=x.npy` gives: an array of a row for each of `count` samples, or of one for
-/// all. Throws a sentence where the model takes none of that name, or lacks one.
+/// What `--condition NAME=x.npy` gives: an array of a row for each of `count` samples, or of one
+/// for all. Throws a sentence where the model takes none of that name.
 std::vector<std::pair<std::string, images>> read_conditions(std::vector<std::string> const& given,
                                                             loaded_model const& m,
                                                             std::size_t count);
 
 /// Pictures for a network: x.npy with floats in [-1, 1] or bytes from 0 to 255, x.png, x.jpg, or
-/// test:3,7, the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not of the
-/// network's size, or far outside [-1, 1].
+/// test:3,7, the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not
+/// of the network's size, or far outside [-1, 1].
 images read_pictures(char const* option, std::string const& text, sample_shape const& c);
 
 /// What the program wrote itself, x.npy: floats that may be at a noisier level, however large.

@@ -98,8 +98,8 @@ asked_network read_network(std::string const& config) {
     asked.has_attention = true;
     return asked;
   }
-  throw error(fmt::format("--config '{}' was given; {}, or a file that ends in .toml", config,
-                          ready::expected_names(config, {"small", "medium", "tiny"})));
+  throw error(fmt::format("--config '{}' was given, which is no file that ends in .toml; {}",
+                          config, ready::expected_names(config, {"small", "medium", "tiny"})));
 }
 
 networks::unet_config network_for(asked_network const& asked, std::string const& config,

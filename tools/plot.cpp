@@ -122,9 +122,9 @@ struct one_level {
   int table_steps() const { return 0; }
 };
 
-/// The mean squared error of what the network predicts, at every noisy level, on pictures with their
-/// labels. A picture has the same noise at each level, so that the curve
-/// is smooth. Nothing where it was interrupted.
+/// The mean squared error of what the network predicts, at every noisy level, on pictures with
+/// their labels. A picture has the same noise at each level, so that the curve is smooth. Nothing
+/// where it was interrupted.
 std::optional<std::vector<level_loss>> losses_of(networks::model const& m,
                                                  trained_prediction const& predicted,
                                                  std::vector<level> const& levels,

@@ -341,10 +341,14 @@ training_data read_folder(data_options const& o) {
         all.passed_over == 1 ? "" : "s", all.passed_over == 1 ? "is" : "are");
   auto const key = key_of(all.entries, o, size);
   training_data d;
-  if (auto found = read_cache(o.cache, key, size)) d = std::move(*found);
-  else if (auto fresh = decode_all(all, o, size)) d = std::move(*fresh);
-  else return {};
-  d.key = key;
+  if (auto found = read_cache(o.cache, key, size)) {
+    d = std::move(*found);
+  } else {
+    auto fresh = decode_all(all, o, size);
+    if (!fresh) return {};
+    d = std::move(*fresh);
+    d.key = key;
+  }
   for (std::size_t i = 0; i < std::min(d.left_out.size(), most_named); ++i)
     say("left out: {}\n", d.left_out[i]);
   if (auto const n = d.left_out.size())

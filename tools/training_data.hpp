@@ -18,7 +18,7 @@ struct training_data {
   std::vector<int> labels;            ///< one a picture; empty where there are no classes
   std::vector<std::string> classes;   ///< their names
   std::vector<std::string> left_out;  ///< a sentence for each picture that could not be read
-  std::string key;                    ///< of what a folder had; empty where they are no folder's
+  std::string key;                    ///< of a folder that was decoded just now; else empty
 
   std::size_t elements() const { return channels * size * size; }
   /// Writes picture i as floats, mirrored left to right where it is flipped.
@@ -40,13 +40,13 @@ struct data_options {
 /// Whether --data names Fashion-MNIST or a folder with its files.
 bool is_fashion_mnist(std::string const& data);
 
-/// Reads them. In a folder lie either pictures, PNG or JPEG, or folders whose names are the classes,
-/// with pictures at any depth. A picture that cannot be read is named on standard error, left out
-/// and counted. Throws a sentence where there are none, or where what is asked for does not fit.
-/// Where it is interrupted, there are fewer; the caller asks.
+/// Reads them. In a folder lie either pictures, PNG or JPEG, or folders whose names are the
+/// classes, with pictures at any depth. A picture that cannot be read is named on standard error,
+/// left out and counted. Throws a sentence where there are none, or where what is asked for does
+/// not fit. Where it was interrupted they are not all there: the caller asks.
 training_data read_training_data(data_options const& o);
 
-/// Keeps a folder's decoded pictures in a file, for the next time; where that fails it says so.
+/// Keeps what was decoded just now in a file, for the next time; where that fails it says so.
 void keep(training_data const& data, std::string const& cache);
 
 }  // namespace tweedie::tool

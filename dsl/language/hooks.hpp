@@ -3,7 +3,7 @@
 //
 //   check()                   of every stage   throws if its parameters make no sense; else nothing
 //   check(shape, labels, n)   of a network     throws if it cannot take such samples; else nothing
-//   check_arrays(arrays)      of a network     throws if it cannot take such conditions; else nothing
+//   check_arrays(arrays)      of a network     throws if it cannot take such ones; else nothing
 //   is_conditional            of a network     whether it takes labels; else it does
 //   input_of(level)           of a prediction  what the network sees; else x
 //   conditions, extras        of a guidance    labels, outputs of a second network; else 1 and 0

@@ -202,8 +202,8 @@ def png():
 
 
 def jpeg():
-    exif = b"\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08"
-    exif += b"\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06" + bytes(6)
+    exif = (b"\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01"
+            b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06" + bytes(6))
     two, rgb = [(10,), (200,)], [(200, 30, 90), (0, 255, 128)]
     yield "gray", jpeg_of(16, 8, two)
     yield "rgb", jpeg_of(16, 8, rgb)

@@ -1,5 +1,4 @@
-"""JPEGs whose blocks of 8x8 have one value each: small, and what is read of them is known
-exactly."""
+"""JPEGs whose blocks of 8x8 have one value each: what is read of them is known exactly."""
 
 
 def jpeg(width, height, blocks, transform=0, before=b"", frame=0xC0):

@@ -31,7 +31,7 @@ bad(["--schedule", "cosine, linear"], "--schedule", "square")
 bad(["--weight", "plain, uniform, snr_plus_1"], "--weight", "heavy")
 bad(["--times", "stratified_log_normal"], "--times", "often")
 bad(["--decay", "none, linear, cosine"], "--decay", "never")
-bad(["--config", "small, tiny"], "--config", "huge")
+bad(["--config", "small, medium, tiny"], "--config", "huge")
 for number in ["0", "-3", "x", "1e99"]:
     bad("--steps", "--steps", number)
     bad("--batch", "--batch", number)
