@@ -162,6 +162,7 @@ if(sources)
     $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json ${TWEEDIE_FMT}
                         PRIVATE PNG::PNG ZLIB::ZLIB tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
+  set_target_properties(tweedie_io PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
 # States as files, over io.
@@ -169,6 +170,7 @@ if(TARGET tweedie_io)
   add_library(tweedie_state_file STATIC ${PROJECT_SOURCE_DIR}/pipelines/state_file.cpp)
   add_library(tweedie::state_file ALIAS tweedie_state_file)
   target_link_libraries(tweedie_state_file PUBLIC tweedie_headers tweedie_io PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
+  set_target_properties(tweedie_state_file PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
 # Recipes: pipelines that are put together at run time, and the programs that are compiled for them.

@@ -88,19 +88,6 @@ alive<tweedie_loop>& loops() {
 }
 constexpr char const *a_plan = "a tweedie_plan", *a_loop = "a tweedie_loop";
 
-/// A stage that is named beside the recipe, which then has to have none.
-template <class List>
-void take_beside(std::optional<tweedie::ready::any_of<List>>& of_recipe, char const* what,
-                 char const* name, List const& list) {
-  if (!name) return;
-  if (of_recipe)
-    throw error(
-        fmt::format("the {} {} was given beside a recipe that has one; expected one of the "
-                    "two",
-                    what, name));
-  of_recipe = tweedie::ready::choose(what, name, list);
-}
-
 }  // namespace
 
 char const* tweedie_error(void) { return last_error.c_str(); }
@@ -110,24 +97,9 @@ tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
   return guarded<tweedie_plan*>(nullptr, [&] {
     using namespace tweedie;
     check_given(text, "a recipe's text");
-    std::string const given(text);
-    auto const first = given.find_first_not_of(" \t\r\n");
-    bool const is_json = first != std::string::npos && given[first] == '{';
-    ready::recipe r = ready::parse_recipe(
-        given, is_json ? ready::recipe_format::json : ready::recipe_format::toml, "the recipe");
-    take_beside(r.schedule, "schedule", schedule, ready::schedules);
-    take_beside(r.predicts, "prediction", prediction, ready::predictions);
-    if (!r.schedule || !r.predicts)
-      throw error(
-          fmt::format("a plan without a {} was asked for; expected its name, in the recipe "
-                      "or beside it",
-                      r.schedule ? "prediction" : "schedule"));
-    auto const called = [](batch const&) {
-      throw error("the network of a plan in C was called; expected the caller's, by the loop");
-    };
-    any_network const nobody{called, {}};
-    auto plan =
-        std::make_shared<any_plan const>(ready::make_plan(r, *r.schedule, *r.predicts, nobody));
+    ready::recipe const r = ready::parse_recipe_beside(text, schedule, prediction);
+    auto plan = std::make_shared<any_plan const>(
+        ready::make_plan(r, *r.schedule, *r.predicts, ready::network_of_caller()));
     return plans().add(std::unique_ptr<tweedie_plan>(new tweedie_plan{std::move(plan)}));
   });
 }
