@@ -27,6 +27,8 @@ set(TWEEDIE_PYTHON_USED ON)
 
 nanobind_add_module(tweedie_python STABLE_ABI NB_STATIC NB_SUPPRESS_WARNINGS NOMINSIZE
                     ${PROJECT_SOURCE_DIR}/bindings/python/module.cpp)
+# Python's headers have a type `digit` at global scope, which a template of the kernels has a variable of.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/bindings/python/module.cpp PROPERTIES COMPILE_OPTIONS -Wno-shadow)
 # Where its package would have it, so that the folder can be imported.
 set(TWEEDIE_PYTHON_PACKAGE ${PROJECT_BINARY_DIR}/python/tweedie)
 set_target_properties(tweedie_python PROPERTIES OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY ${TWEEDIE_PYTHON_PACKAGE})

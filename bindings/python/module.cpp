@@ -191,7 +191,7 @@ plan plan_of_config(tweedie::ready::scheduler_config const& c,
   scheduler_options o{.eta = eta, .rederives = rederives, .scaled = scaled, .from_step = from_step};
   if (takes_noise) o.noise = take_given_noise;
   auto of = std::make_shared<tweedie::any_plan const>(make_plan(c, grid, o, network_of_caller()));
-  bool const draws = !of->is_deterministic();
+  bool const draws = !of->layout().streams.empty();
   // Those of the evaluations that are left.
   std::size_t const n = of->network_evaluations();
   std::vector<double> times(grid.timesteps.end() - static_cast<std::ptrdiff_t>(n),
@@ -481,7 +481,7 @@ NB_MODULE(_core, m) {
                    })
       .def_prop_ro("alpha", [](question const& q) { return q.batch().levels[0].alpha; })
       .def_prop_ro("sigma", [](question const& q) { return q.batch().levels[0].sigma; })
-      .def("write", &question::write, nb::arg("output"), nb::arg("branch") = 0);
+      .def("write", &question::write, nb::arg("output").none(), nb::arg("branch") = 0);
 
   nb::class_<running>(m, "Loop")
       .def(
@@ -496,8 +496,8 @@ NB_MODULE(_core, m) {
             return question{loop, std::move(self), loop->evaluation()};
           },
           nb::arg("check") = true)
-      .def("step", &step, nb::arg("model_output"), nb::arg("sample"), nb::arg("to"),
-           nb::arg("noise").none() = nb::none(), nb::arg("check") = true)
+      .def("step", &step, nb::arg("model_output").none(), nb::arg("sample").none(),
+           nb::arg("to").none(), nb::arg("noise").none() = nb::none(), nb::arg("check") = true)
       .def_prop_ro("evaluation", &running::evaluation)
       .def_prop_ro("is_finished", [](running const& r) { return r.of->of->finished(r.state()); })
       .def_prop_ro("step_index", [](running const& r) { return r.loop.step(); })
@@ -514,7 +514,7 @@ NB_MODULE(_core, m) {
       });
   m.def("start", &start, nb::arg("plan"), nb::arg("shape"), nb::arg("seed"), nb::arg("first_id"),
         nb::arg("labels").none());
-  m.def("start_at", &start_at, nb::arg("plan"), nb::arg("sample"), nb::arg("seed"),
+  m.def("start_at", &start_at, nb::arg("plan"), nb::arg("sample").none(), nb::arg("seed"),
         nb::arg("labels").none());
   m.def("load", [](std::shared_ptr<plan const> p, std::string const& path) {
     nb::gil_scoped_release const free;
