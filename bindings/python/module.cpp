@@ -230,7 +230,9 @@ struct running {
         b.branches > 1 ? fmt::format(" of branch {}", row / b.samples) : "", at % b.pitch));
   }
   void answer(bool check) {
-    if (!asked) throw error("an answer was given to a loop that has asked nothing");
+    if (!asked)
+      throw error(
+          "an answer was given to a loop that has asked nothing; expected one after next()");
     if (check) check_output();
     loop.answer();
     asked = nullptr;
@@ -285,7 +287,8 @@ std::shared_ptr<running> start_at(std::shared_ptr<plan const> p, nb::object samp
 }
 
 /// A view of rows, whose memory `owner` keeps.
-nb::object view(float* p, shape_t const& outer, tweedie::state const& s, nb::handle owner) {
+using array = nb::ndarray<nb::numpy, float>;
+array view(float* p, shape_t const& outer, tweedie::state const& s, nb::handle owner) {
   shape_t shape = outer;
   shape.insert(shape.end(), s.shape.begin(), s.shape.end());
   std::vector<std::int64_t> strides(shape.size());
@@ -299,9 +302,7 @@ nb::object view(float* p, shape_t const& outer, tweedie::state const& s, nb::han
     strides[i] = next;
     next *= static_cast<std::int64_t>(shape[i]);
   }
-  return nb::cast(
-      nb::ndarray<nb::numpy, float>(p, shape.size(), shape.data(), owner, strides.data()),
-      nb::rv_policy::reference);
+  return array(p, shape.size(), shape.data(), owner, strides.data());
 }
 
 /// One evaluation: what the network is asked, for as long as it is asked that.
@@ -318,17 +319,17 @@ struct question {
           evaluation));
     return *loop->asked;
   }
-  nb::object x() const {
+  array x() const {
     auto const& b = batch();
     return view(const_cast<float*>(b.x), {b.samples}, loop->state(), owner);
   }
-  nb::object out() const {
+  array out() const {
     auto const& b = batch();
     shape_t outer{b.samples};
     if (b.branches > 1) outer.insert(outer.begin(), b.branches);
     return view(b.out, outer, loop->state(), owner);
   }
-  nb::object labels() const {
+  nb::ndarray<nb::numpy, int> labels() const {
     auto const& b = batch();
     std::size_t const rows = b.rows(), given = b.labels ? b.samples * b.conditions : 0;
     auto* const all = new int[rows];
@@ -336,7 +337,7 @@ struct question {
     for (std::size_t i = 0; i < rows; ++i) all[i] = i < given ? b.labels[i] : tweedie::no_label;
     shape_t shape{b.samples};
     if (b.branches > 1) shape.insert(shape.begin(), b.branches);
-    return nb::cast(nb::ndarray<nb::numpy, int>(all, shape.size(), shape.data(), free));
+    return nb::ndarray<nb::numpy, int>(all, shape.size(), shape.data(), free);
   }
   void write(nb::object output, std::size_t branch) const {
     auto const& b = batch();
@@ -463,11 +464,12 @@ NB_MODULE(_core, m) {
   nb::class_<question>(m, "Question",
                        "What the network is asked in one evaluation. It holds until the loop's "
                        "next one.")
-      .def_prop_ro("x", &question::x, "The noisy samples: a view of the loop's own memory.")
-      .def_prop_ro("out", &question::out,
+      .def_prop_ro("x", &question::x, nb::rv_policy::reference,
+                   "The noisy samples: a view of the loop's own memory.")
+      .def_prop_ro("out", &question::out, nb::rv_policy::reference,
                    "Where the network's output goes: a view. With a guidance it has one more axis "
                    "in front, the branches, the conditioned one first.")
-      .def_prop_ro("labels", &question::labels,
+      .def_prop_ro("labels", &question::labels, nb::rv_policy::reference,
                    "int32, of the shape of out's first axes; -1 is none.")
       .def_prop_ro("time",
                    [](question const& q) {
@@ -496,20 +498,32 @@ NB_MODULE(_core, m) {
             return question{loop, std::move(self), loop->evaluation()};
           },
           nb::arg("check") = true)
+      .def(
+          "answer",
+          [](running& r, bool check) {
+            nb::gil_scoped_release const free;
+            r.answer(check);
+          },
+          nb::arg("check") = true)
       .def("step", &step, nb::arg("model_output").none(), nb::arg("sample").none(),
            nb::arg("to").none(), nb::arg("noise").none() = nb::none(), nb::arg("check") = true)
       .def_prop_ro("evaluation", &running::evaluation)
       .def_prop_ro("is_finished", [](running const& r) { return r.of->of->finished(r.state()); })
       .def_prop_ro("step_index", [](running const& r) { return r.loop.step(); })
-      .def_prop_ro("samples",
-                   [](nb::object self) {
-                     auto& r = nb::cast<running&>(self);
-                     return view(r.loop.x(), {r.state().samples}, r.state(), self);
-                   })
+      .def_prop_ro(
+          "samples",
+          [](nb::object self) {
+            auto& r = nb::cast<running&>(self);
+            return view(r.loop.x(), {r.state().samples}, r.state(), self);
+          },
+          nb::rv_policy::reference)
       .def("save", [](running& r, std::string const& path) {
         nb::gil_scoped_release const free;
         if (r.asked)
-          throw error("a loop that waits for an output was to be saved; expected it between steps");
+          throw error(
+              "a loop that waits for an output was to be saved; expected one whose output was "
+              "taken, "
+              "by answer()");
         save_state(path, *r.of->of, r.state());
       });
   m.def("start", &start, nb::arg("plan"), nb::arg("shape"), nb::arg("seed"), nb::arg("first_id"),

@@ -267,15 +267,18 @@ std::vector<double> read_betas(reader& r, scheduler_config& c, double first, dou
 void read_clip(reader& r, scheduler_config& c, char const* clips) {
   bool const clip = clips && r.flag("clip_sample", clips == std::string_view("true"));
   double const range = clips ? r.number("clip_sample_range", 1) : 1;
-  r.pass("dynamic_thresholding_ratio");
-  // Their quantile is bounded by sample_max_value: of the usual 1 it is a clip to [-1, 1].
+  c.thresholding_ratio = r.number("dynamic_thresholding_ratio", 0.995);
+  double const most = r.number("sample_max_value", 1);
   if (r.flag("thresholding", false)) {
-    if (double const most = r.number("sample_max_value", 1); most != 1)
-      r.refuse("sample_max_value", "1 where thresholding is on: another one is not followed");
-    c.clip = 1;
-  } else {
-    r.pass("sample_max_value");
-    if (clip) c.clip = range;
+    if (!(c.thresholding_ratio > 0 && c.thresholding_ratio <= 1))
+      r.refuse("dynamic_thresholding_ratio", "above 0, 1 at most");
+    if (!(most >= 1 && std::isfinite(most)))
+      r.refuse("sample_max_value", "a finite one, 1 or more: below it is not followed");
+    // Their quantile is at most sample_max_value: with the usual 1 it is a clip to [-1, 1].
+    if (most > 1) c.sample_max_value = most;
+    else c.clip = 1;
+  } else if (clip) {
+    c.clip = range;
   }
   if (c.clip && !(*c.clip > 0 && std::isfinite(*c.clip)))
     r.refuse("clip_sample_range", "a finite one above 0");
@@ -491,6 +494,31 @@ template <class P> struct boundary {
   double c_out(level t) const { return scaled(t) / std::hypot(scaled(t), sigma_data); }
 };
 
+struct clamped {
+  static constexpr std::size_t parameters = 1;
+  static constexpr char const* name = "clamp from 1 to";
+  TWEEDIE_HD static float apply(float const* p, float const* a) {
+    float const low = a[0] < 1 ? 1.0f : a[0];
+    return low > p[0] ? p[0] : low;
+  }
+};
+
+/// thresholds::dynamic with a largest s; DDIM's leaves eps as it is.
+template <bool Rederives> struct dynamic_up_to {
+  using kind = kinds::threshold;
+  static constexpr char const* name = "dynamic thresholding";
+  double p = 0.995, most = 1;
+  void check() const { thresholds::dynamic{p}.check(); }
+  auto x0_of(level) const {
+    auto const s = tweedie::detail::pointwise_of<clamped>({most}, quantile_of_abs(x0, p));
+    return tweedie::detail::pointwise_of<thresholds::detail::scaled_clip>({}, x0, s);
+  }
+  auto eps_of(level t) const {
+    if constexpr (Rederives) return thresholds::detail::rederived(t);
+    else return +eps;
+  }
+};
+
 /// The last step of order 1, where its level is a noisy one.
 struct lower_at {
   double rho = -1;  ///< of its end; -1: none
@@ -515,6 +543,31 @@ struct dpmpp {
       w = s.alpha * (heun ? std::expm1(-h) / h + 1 : -std::expm1(-h) / 2) * h / h_0;
     return tweedie::step(x = s.sigma / t.sigma * x + (w - s.alpha * std::expm1(-h)) * x0 -
                              w * past_x0<1>);
+  }
+};
+
+/// Of order 3, with half of the second difference, as samplers::dpmpp_3m_published has it.
+struct dpmpp_3 {
+  using kind = kinds::sampler;
+  static constexpr char const* name = "DPMSolverMultistepScheduler";
+  bool heun = false;
+  lower_at lower, second;
+  auto step(level t, level s) const { return dpmpp{}.step(t, s); }
+  auto step(level r, level t, level s) const { return dpmpp{2, heun, lower}.step(r, t, s); }
+  auto step(level q, level r, level t, level s) const {
+    double const h = s.lambda() - t.lambda(), h_0 = t.lambda() - r.lambda();
+    double const r0 = h_0 / h, r1 = (r.lambda() - q.lambda()) / h;
+    double d0 = 0, d1 = 0;  // factors of (m0 - m1) / r0 and (m1 - m2) / r1
+    if (second(s)) {
+      d0 = s.alpha * (heun ? std::expm1(-h) / h + 1 : -std::expm1(-h) / 2);
+    } else if (!lower(s)) {
+      double const w1 = s.alpha * (std::expm1(-h) / h + 1);
+      double const w2 = -s.alpha * ((std::expm1(-h) + h) / (h * h) - 0.5);
+      d0 = w1 * (1 + r0 / (r0 + r1)) + w2 / (r0 + r1);
+      d1 = -w1 * r0 / (r0 + r1) - w2 / (r0 + r1);
+    }
+    return tweedie::step(x = s.sigma / t.sigma * x + (d0 / r0 - s.alpha * std::expm1(-h)) * x0 +
+                             (d1 / r1 - d0 / r0) * past_x0<1> - d1 / r1 * past_x0<2>);
   }
 };
 
@@ -681,7 +734,8 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
     if (name == unipc) read_sigma_range(r, c);
     read_final(r, c);
     c.solver_order = r.whole("solver_order", 2, 1, 3);
-    if (c.solver_order == 3) r.refuse("solver_order", "1 or 2: another one is not followed");
+    if (c.solver_order == 3 && name == unipc)
+      r.refuse("solver_order", "1 or 2: another one is not followed");
     c.lower_order_final = r.flag("lower_order_final", true);
     r.off("use_flow_sigmas");
     r.pass("flow_shift");  // without use_flow_sigmas it is not read
@@ -690,6 +744,8 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
     if (name == dpm) {
       c.is_sde = r.choice("algorithm_type", "dpmsolver++", {"dpmsolver++", "sde-dpmsolver++"}) ==
                  "sde-dpmsolver++";
+      if (c.is_sde && c.solver_order == 3)
+        r.refuse("solver_order", "1 or 2 with algorithm_type = \"sde-dpmsolver++\"");
       c.solver_type = r.choice("solver_type", "midpoint", {"midpoint", "heun"});
       c.euler_at_final = r.flag("euler_at_final", false);
       r.off("use_lu_lambdas");
@@ -791,13 +847,16 @@ any_prediction prediction_of(scheduler_config const& c, bool scaled) {
 }
 
 any_sampler sampler_of(scheduler_config const& c, scheduler_options const& o, int n,
-                       double last_rho) {
+                       double last_but_one, double last_rho) {
   namespace s = tweedie::samplers;
   lower_at lower;
   if (c.class_name == dpm && (c.euler_at_final || (c.lower_order_final && n < 15)))
     lower.rho = last_rho;
   if (c.class_name == unipc && c.lower_order_final) lower.rho = last_rho;
   bool const second = c.solver_type == "heun";
+  if (c.class_name == dpm && c.solver_order == 3)
+    return forget_sampler(
+        dpmpp_3{second, lower, {c.lower_order_final && n < 15 ? last_but_one : -1}});
   if (c.class_name == dpm)
     return c.is_sde ? forget_sampler(sde_dpmpp{c.solver_order, second, lower})
                     : forget_sampler(dpmpp{c.solver_order, second, lower});
@@ -814,9 +873,14 @@ any_sampler sampler_of(scheduler_config const& c, scheduler_options const& o, in
 }
 
 any_threshold threshold_of(scheduler_config const& c, scheduler_options const& o) {
+  bool const keeps_eps = c.class_name == ddim && !o.rederives;
+  if (c.sample_max_value) {
+    if (keeps_eps)
+      return forget_threshold(dynamic_up_to<false>{c.thresholding_ratio, *c.sample_max_value});
+    return forget_threshold(dynamic_up_to<true>{c.thresholding_ratio, *c.sample_max_value});
+  }
   if (!c.clip) return {};
-  if (c.class_name == ddim && !o.rederives)
-    return forget_threshold(thresholds::clip_x0_only{*c.clip});
+  if (keeps_eps) return forget_threshold(thresholds::clip_x0_only{*c.clip});
   return forget_threshold(thresholds::clip{*c.clip});
 }
 
@@ -834,10 +898,11 @@ any_plan make_plan(scheduler_config const& c, scheduler_grid const& grid,
     throw error(fmt::format("a loop from step {} was asked for; expected 0 to {}", o.from_step,
                             levels.size() - 2));
   levels.erase(levels.begin(), levels.begin() + static_cast<std::ptrdiff_t>(o.from_step));
-  any_stages stages{.predicts = prediction_of(c, scaled),
-                    .guidance = forget_guidance(guidance::none{}),
-                    .threshold = threshold_of(c, o),
-                    .sampler = sampler_of(c, o, n, levels.back().rho())};
+  any_stages stages{
+      .predicts = prediction_of(c, scaled),
+      .guidance = forget_guidance(guidance::none{}),
+      .threshold = threshold_of(c, o),
+      .sampler = sampler_of(c, o, n, levels[levels.size() - 2].rho(), levels.back().rho())};
   if (o.noise && std::ranges::any_of(stages.sampler.mentioned, &symbol_id::is_noise))
     stages.noise = o.noise;
   return build_plan(stages, network, std::move(levels), {}, compiled_programs());

@@ -22,10 +22,12 @@ struct scheduler_config {
   std::string prediction_type = "epsilon";
   std::string timestep_spacing;
   int steps_offset = 0;
-  std::vector<double> log_abar;  ///< of timesteps 0 .. T - 1; empty for a flow
-  bool ends_clean = true;        ///< the last level: the clean one, or that of timestep 0
-  std::optional<double> clip;    ///< x0 is clipped to [-clip, clip]
-  std::string variance_type;     ///< DDPM
+  std::vector<double> log_abar;            ///< of timesteps 0 .. T - 1; empty for a flow
+  bool ends_clean = true;                  ///< the last level: the clean one, or that of timestep 0
+  std::optional<double> clip;              ///< x0 is clipped to [-clip, clip]
+  std::optional<double> sample_max_value;  ///< of dynamic thresholding, where that is above 1
+  double thresholding_ratio = 0.995;
+  std::string variance_type;  ///< DDPM
   bool karras = false, exponential = false;
   std::optional<double> sigma_min, sigma_max;  ///< of those two grids
   bool rounds_timesteps = false;               ///< theirs

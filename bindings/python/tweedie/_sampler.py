@@ -61,20 +61,23 @@ def _read(path: Path) -> str:
         raise Error(f"'{os.fspath(path)}': {e}; expected a text that can be read") from None
 
 
-def _config(config: Union[Path, Mapping[str, Any]], class_name: Optional[str]) -> _core.SchedulerConfig:
-    """Parses a configuration, and says which keys its scheduler does not have."""
+def _text_of_config(config: Union[Path, Mapping[str, Any]]) -> tuple[str, str]:
+    """The text of a configuration, and what sentences call it."""
     if isinstance(config, Mapping):
-        text, source = _json_of(config, "a scheduler's configuration"), "the configuration"
-    else:
-        path = os.fspath(config)
-        if os.path.isdir(path):
-            path = os.path.join(path, "scheduler_config.json")
-        text, source = _read(path), f"'{path}'"
+        return _json_of(config, "a scheduler's configuration"), "the configuration"
+    path = os.fspath(config)
+    if os.path.isdir(path):
+        path = os.path.join(path, "scheduler_config.json")
+    return _read(path), f"'{path}'"
+
+
+def _parse_config(text: str, source: str, class_name: Optional[str]) -> _core.SchedulerConfig:
+    """Parses a configuration, and says which keys its scheduler does not have."""
     parsed = _core.parse_scheduler_config(text, source, class_name or "")
     if parsed.unread:
         warnings.warn(
             f"{source}: {parsed.class_name} has no {', '.join(parsed.unread)}: left aside, as diffusers does",
-            stacklevel=3,
+            stacklevel=4,
         )
     return parsed
 
@@ -116,6 +119,10 @@ class Loop:
             raise StopIteration
         return ask
 
+    def answer(self) -> None:
+        """Takes the output at once, where the loop is left before its next turn: for `save_state`."""
+        self._loop.answer(self._check)
+
     @property
     def samples(self) -> numpy.ndarray:
         """The samples as they are now: a view of the loop's own memory, which the next evaluation changes."""
@@ -131,10 +138,7 @@ class Loop:
         return self._loop.is_finished
 
     def save_state(self, path: Path) -> None:
-        """Writes what `Sampler.load_state` goes on from: safetensors, beside the target and then renamed.
-
-        If the loop was left by `break`, what it asked last is not answered: it is saved by the output that is there.
-        """
+        """Writes what `Sampler.load_state` goes on from: safetensors, beside the target and then renamed."""
         self._loop.save(os.fspath(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -165,7 +169,8 @@ class Sampler:
         self._plans: dict[Optional[int], _core.Plan] = {}
         self._stepped: Optional[_core.Loop] = None
         if "config" in self._definition:
-            self._config = _config(self._definition["config"], self._definition["class_name"])
+            d = self._definition
+            self._config = _parse_config(d["config"], d["source"], d["class_name"])
         self._plan = self._plan_of(None)
 
     @staticmethod
@@ -196,18 +201,11 @@ class Sampler:
         The network is told diffusers' timesteps, and sees what its `scale_model_input` gives. `class_name` stands in
         place of the configuration's own. A key that would change numbers and is not followed is refused.
         """
-        if not isinstance(config, Mapping):
-            path = os.fspath(config)
-            path = os.path.join(path, "scheduler_config.json") if os.path.isdir(path) else path
-            try:
-                config = json.loads(_read(path))
-            except ValueError as e:
-                raise Error(f"'{path}': {e}; expected JSON") from None
-            if not isinstance(config, dict):
-                raise Error(f"'{path}': a {type(config).__name__} was given; expected a table of keys and values")
+        text, source = _text_of_config(config)
         return Sampler(
             {
-                "config": dict(config),
+                "config": text,
+                "source": source,
                 "class_name": class_name,
                 "steps": steps,
                 "eta": eta,

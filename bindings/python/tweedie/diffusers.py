@@ -16,7 +16,7 @@ import torch
 
 from . import _core
 from ._core import Error
-from ._sampler import Path, _config
+from ._sampler import Path, _parse_config, _text_of_config
 
 __all__ = ["SchedulerOutput", "TweedieScheduler"]
 
@@ -51,11 +51,9 @@ class TweedieScheduler:
 
     def __init__(self, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None) -> None:
         """By a configuration, as `from_config`."""
-        self._config = _config(config, class_name)
-        if isinstance(config, Mapping):
-            given = dict(config)
-        else:
-            given = json.loads(open(_file_of(config), encoding="utf-8").read())
+        text, source = _text_of_config(config)
+        self._config = _parse_config(text, source, class_name)
+        given = dict(config) if isinstance(config, Mapping) else json.loads(text)
         given["_class_name"] = self._config.class_name
         given.setdefault("num_train_timesteps", self._config.num_train_timesteps)
         self.config = _FrozenConfig(given)
@@ -302,8 +300,3 @@ def _float32(tensor: torch.Tensor) -> torch.Tensor:
             return tensor  # refused by its name
         tensor = tensor.float()
     return tensor.detach().contiguous()
-
-
-def _file_of(path: Path) -> str:
-    path = os.fspath(path)
-    return os.path.join(path, "scheduler_config.json") if os.path.isdir(path) else path
