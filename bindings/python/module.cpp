@@ -41,6 +41,7 @@ class given_array {
   /// `what` is what sentences call it. Throws tweedie::error where it is no such array.
   given_array(nb::handle from, char const* what, bool written = false) : what_(what) {
     if (!nb::try_cast(nb::borrow(from), array_)) refuse_type(from);
+    if (written) check_written(from);
     if (array_.device_type() == nb::device::cuda::value)
       refuse("a tensor on a CUDA device", "one on the CPU: this build has no kernels for CUDA");
     if (array_.device_type() != nb::device::cpu::value)
@@ -57,8 +58,6 @@ class given_array {
       expected *= array_.shape(i);
     }
     size_ = expected;
-    if (written && is_read_only(from))
-      refuse("an array that is read-only", "one that can be written");
   }
 
   shape_t shape() const {
@@ -88,8 +87,7 @@ class given_array {
     PyErr_Clear();
     std::string const type = nb::cast<std::string>(from.type().attr("__name__"));
     if (nb::hasattr(from, "requires_grad") && nb::cast<bool>(from.attr("requires_grad")))
-      refuse("a tensor that requires a gradient",
-             "one that does not: call the network under torch.no_grad(), or detach() it");
+      refuse_gradient();
     if (nb::hasattr(from, "dtype"))
       refuse(fmt::format("an array of {}",
                          nb::cast<std::string>(nb::str(nb::object(from.attr("dtype"))))),
@@ -113,9 +111,19 @@ class given_array {
                                                 : "a type of ";
     return fmt::format("{}{}", kind, t.bits);
   }
-  static bool is_read_only(nb::handle from) {
-    return nb::hasattr(from, "flags") && nb::hasattr(from.attr("flags"), "writeable") &&
-           !nb::cast<bool>(from.attr("flags").attr("writeable"));
+  /// What is read by DLPack may not be there to be written.
+  void check_written(nb::handle from) const {
+    nb::ndarray<> writable;
+    if (!nb::try_cast(nb::borrow(from), writable)) {
+      PyErr_Clear();
+      refuse("an array that is read-only", "one that can be written");
+    }
+    if (nb::hasattr(from, "requires_grad") && nb::cast<bool>(from.attr("requires_grad")))
+      refuse_gradient();
+  }
+  [[noreturn]] void refuse_gradient() const {
+    refuse("a tensor that requires a gradient",
+           "one that does not: call the network under torch.no_grad(), or detach() it");
   }
 
   char const* what_;

@@ -7,16 +7,16 @@ import numpy
 MEAN, VARIANCE = 0.3, 0.25
 
 
+def gaussian_v(x, a, s):
+    """The v of data N(MEAN, VARIANCE): E[x0 | x] = m + a v (x - a m) / (a^2 v + s^2)."""
+    x0 = MEAN + a * VARIANCE * (x - a * MEAN) / (a * a * VARIANCE + s * s)
+    return (a * (x - a * x0) / s - s * x0).astype(numpy.float32)
+
+
 def gaussian(sampler):
-    """The v-network of data N(MEAN, VARIANCE): E[x0 | x] = m + a v (x - a m) / (a^2 v + s^2)."""
+    """The same as a network, of a sampler that asks once a step."""
     levels = dict(zip(sampler.times, zip(sampler.alphas, sampler.sigmas)))
-
-    def network(x, t, labels=None):
-        a, s = levels[t]
-        x0 = MEAN + a * VARIANCE * (x - a * MEAN) / (a * a * VARIANCE + s * s)
-        return (a * (x - a * x0) / s - s * x0).astype(numpy.float32)
-
-    return network
+    return lambda x, t, labels=None: gaussian_v(x, *levels[t])
 
 
 def network_of_replay(x, t):

@@ -20,6 +20,7 @@ CONFIGURATIONS = [
         ({**BETAS[1], "prediction_type": "v_prediction"}, 7, {}),
         ({**BETAS[0], "prediction_type": "sample", "timestep_spacing": "trailing"}, 8, {}),
         ({"clip_sample": False, "thresholding": True}, 10, {}),
+        ({"thresholding": True, "sample_max_value": 1.5, "dynamic_thresholding_ratio": 0.8}, 10, {}),
         ({"clip_sample_range": 2.0}, 10, {"use_clipped_model_output": True}),
         ({"rescale_betas_zero_snr": True, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}, 10, {}),
         (TRAINED, 10, {}),
@@ -72,11 +73,11 @@ CONFIGURATIONS = [
     *_of(
         "UniPCMultistep",
         ({}, 10, {}),
-        ({**STABLE_DIFFUSION, "solver_type": "bh1"}, 20, {}),
+        ({**STABLE_DIFFUSION, "solver_type": "bh1", "final_sigmas_type": "sigma_min"}, 20, {}),
         ({"solver_order": 1, "prediction_type": "v_prediction"}, 9, {}),
         ({"use_karras_sigmas": True, "timestep_spacing": "trailing"}, 12, {}),
         ({"final_sigmas_type": "sigma_min", "timestep_spacing": "leading"}, 12, {}),
-        ({"use_exponential_sigmas": True, "thresholding": True}, 12, {}),
+        ({"use_exponential_sigmas": True, "thresholding": True}, 10, {}),
     ),
     *_of(
         "FlowMatchEulerDiscrete",

@@ -109,7 +109,6 @@ def test_requests(sampler):
     assert "2 labels were given for 4 samples" in sentence(sampler.loop, (4, 3), labels=[1, 2])
     assert "seed = -1 was given" in sentence(sampler.loop, (4, 3), seed=-1)
     assert "steps = 0 was given" in sentence(sampler.loop, (4, 3), steps=0)
-    assert "is more than" in sentence(sampler.loop, (1 << 40, 1 << 40)) or True
 
 
 def test_recipes(tmp_path):
@@ -181,7 +180,7 @@ def test_files_of_configurations(tmp_path):
     path = tmp_path / "scheduler_config.json"
     made = lambda text: (path.write_text(text), sentence(tweedie.Sampler.from_config, path, 10))[1]
     assert str(path) in made("{")
-    assert "a list was given" in made("[]")
+    assert "[] was given; expected a table of keys and values" in made("[]")
     assert "is given twice" in made('{"_class_name": "DDIMScheduler", "beta_start": 0.1, "beta_start": 0.2}')
     assert "No such file" in sentence(tweedie.Sampler.from_config, tmp_path / "other.json")
     assert made("{" * 100000) and made("[" * 100000)

@@ -337,7 +337,7 @@ class Sampler:
         guidance `model_output` has its branches in front, the conditioned one first.
         """
         loop, times = self._stepped, self._times
-        if loop is None or loop.is_finished or times[loop.evaluation] != t:
+        if loop is None or loop.is_finished or loop.evaluation == 0 or times[loop.evaluation] != t:
             if t != times[0]:
                 at = 0 if loop is None or loop.is_finished else loop.evaluation
                 raise Error(

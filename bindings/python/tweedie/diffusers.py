@@ -51,6 +51,8 @@ class TweedieScheduler:
 
     def __init__(self, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None) -> None:
         """By a configuration, as `from_config`."""
+        if not isinstance(config, (Mapping, str, os.PathLike)) and hasattr(config, "config"):
+            config, class_name = config.config, class_name or type(config).__name__
         text, source = _text_of_config(config)
         self._config = _parse_config(text, source, class_name)
         given = dict(config) if isinstance(config, Mapping) else json.loads(text)
@@ -65,11 +67,12 @@ class TweedieScheduler:
         dtype = torch.int64 if self._config.class_name in _INTEGER else torch.float32
         self.timesteps = torch.arange(n - 1, -1, -1, dtype=dtype)
         self._begin: Optional[int] = None
+        self._chosen: Optional[tuple[int, list[float], Optional[float]]] = None
         self._forget()
 
     @classmethod
     def from_config(cls, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None) -> TweedieScheduler:
-        """By `pipe.scheduler.config`, a dict, the name of a scheduler_config.json or of its folder.
+        """By `pipe.scheduler` or its `config`, a dict, the name of a scheduler_config.json or of its folder.
 
         `class_name` makes another scheduler of the same configuration, such as "DPMSolverMultistepScheduler".
         """
@@ -110,7 +113,13 @@ class TweedieScheduler:
         if not whole:
             self._times = self.timesteps.tolist()  # as a pipeline gives them back
         self._begin = None
+        self._chosen = (n, given, mu)
         self._forget()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._loop is not None and self.step_index not in (0, len(self._times)):
+            raise Error("a scheduler was to be pickled in the middle of its loop; expected it before or after")
+        return _again, (dict(self.config), self._chosen, self._begin)
 
     def _forget(self) -> None:
         self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
@@ -166,7 +175,7 @@ class TweedieScheduler:
         """The evaluation that a timestep is for. Begins a loop anew where it is not the next one."""
         times = self._times
         t = float(timestep)
-        if self._loop is not None:
+        if self._loop is not None and self._loop.evaluation > 0:
             at = self._first + self._loop.evaluation
             if at < len(times) and times[at] == t:
                 return at
@@ -292,6 +301,15 @@ class TweedieScheduler:
 
     def __repr__(self) -> str:
         return f"TweedieScheduler of {json.dumps(self.config, indent=2, default=str)}"
+
+
+def _again(config: dict[str, Any], chosen: Any, begin: Optional[int]) -> TweedieScheduler:
+    made = TweedieScheduler(config)
+    if chosen is not None:
+        n, sigmas, mu = chosen
+        made.set_timesteps(n, sigmas=sigmas or None, mu=mu)
+        made._begin = begin
+    return made
 
 
 def _float32(tensor: torch.Tensor) -> torch.Tensor:
