@@ -313,8 +313,10 @@ def _again(config: dict[str, Any], chosen: Any, begin: Optional[int]) -> Tweedie
 
 
 def _float32(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.dtype != torch.float32:
+    if tensor.dtype is not torch.float32:
         if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float64):
             return tensor  # refused by its name
         tensor = tensor.float()
-    return tensor.detach().contiguous()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    return tensor if tensor.is_contiguous() else tensor.contiguous()
