@@ -73,10 +73,16 @@ def rows(runs):
             from tweedie.diffusers import TweedieScheduler
         except ImportError:
             continue
-        kind = {"ddim": diffusers.DDIMScheduler, "dpmpp_2m": diffusers.DPMSolverMultistepScheduler}[name]
+        kind = {"ddim": diffusers.DDIMScheduler, "dpmpp_2m": diffusers.DPMSolverMultistepScheduler}[
+            name
+        ]
         theirs = kind(prediction_type="v_prediction")
-        yield f"{name}, TweedieScheduler.step, torch", least(of_scheduler(TweedieScheduler(theirs), a, b), runs)
-        yield f"{name}, {kind.__name__}.step, torch", least(of_scheduler(theirs, a, b), max(3, runs // 20))
+        yield f"{name}, TweedieScheduler.step, torch", least(
+            of_scheduler(TweedieScheduler(theirs), a, b), runs
+        )
+        yield f"{name}, {kind.__name__}.step, torch", least(
+            of_scheduler(theirs, a, b), max(3, runs // 20)
+        )
 
 
 def main():

@@ -35,7 +35,11 @@ def recorded(case):
 def is_deterministic(case):
     config, _, arguments = case
     names = ("DDPMScheduler", "EulerAncestralDiscreteScheduler", "LCMScheduler")
-    return config["_class_name"] not in names and "eta" not in arguments and "sde" not in config.get("algorithm_type", "")
+    return (
+        config["_class_name"] not in names
+        and "eta" not in arguments
+        and "sde" not in config.get("algorithm_type", "")
+    )
 
 
 def main():
@@ -44,7 +48,9 @@ def main():
     path = pathlib.Path(__file__).with_name("diffusers.json")
     lines = ",\n".join(json.dumps(one) for one in cases)
     made = f"diffusers {diffusers.__version__}, torch {torch.__version__}"
-    path.write_text(f'{{"made_with": {json.dumps(made)}, "shape": {json.dumps(SHAPE)}, "cases": [\n{lines}\n]}}\n')
+    path.write_text(
+        f'{{"made_with": {json.dumps(made)}, "shape": {json.dumps(SHAPE)}, "cases": [\n{lines}\n]}}\n'
+    )
 
 
 if __name__ == "__main__":

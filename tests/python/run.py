@@ -31,12 +31,18 @@ def run(*command, **more):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--python", required=True, help="an interpreter with scikit-build-core, NumPy and pytest")
+    options.add_argument(
+        "--python", required=True, help="an interpreter with scikit-build-core, NumPy and pytest"
+    )
     options.add_argument("--module", required=True, help="the folder of _core")
-    options.add_argument("--folder", required=True, type=pathlib.Path, help="what is made goes there")
+    options.add_argument(
+        "--folder", required=True, type=pathlib.Path, help="what is made goes there"
+    )
     options.add_argument("--peers", help="an interpreter with torch and diffusers")
     given = options.parse_args()
-    there = subprocess.run([given.python, "-c", "import numpy, pytest, scikit_build_core"], capture_output=True)
+    there = subprocess.run(
+        [given.python, "-c", "import numpy, pytest, scikit_build_core"], capture_output=True
+    )
     if there.returncode:
         print("skipped: NumPy, pytest or scikit-build-core was not found (make deps)")
         sys.exit(77)
@@ -59,9 +65,25 @@ def main():
     run(given.python, "-B", "-c", TESTED, site, *flags, "--doctest-glob=*.md", SOURCE / "docs/python.md",
         "--doctest-modules", site / "tweedie/__init__.py", cwd=folder)  # fmt: skip
     for example in sorted((SOURCE / "examples/python").glob("*.py")):
-        run(given.python, "-B", example, cwd=folder, env={"PYTHONPATH": str(site), "TWEEDIE_SMOKE": "1", "PATH": ""})
+        run(
+            given.python,
+            "-B",
+            example,
+            cwd=folder,
+            env={"PYTHONPATH": str(site), "TWEEDIE_SMOKE": "1", "PATH": ""},
+        )
     if given.peers and pathlib.Path(given.peers).exists():
-        run(given.peers, "-B", "-c", TESTED, site, *flags, HERE / "test_torch.py", HERE / "test_diffusers.py", cwd=folder)
+        run(
+            given.peers,
+            "-B",
+            "-c",
+            TESTED,
+            site,
+            *flags,
+            HERE / "test_torch.py",
+            HERE / "test_diffusers.py",
+            cwd=folder,
+        )
     else:
         print("left out: beside diffusers itself (cmake/bootstrap.sh peers)")
 

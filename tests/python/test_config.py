@@ -29,7 +29,9 @@ def test_the_last_sample_is_that_of_diffusers(recorded):
     name = recorded["case"][0]["_class_name"]
     if name.startswith(("Euler", "Heun")):  # x is x0 + sigma eps there, and of unit variance here
         sigma = sampler.sigmas[0] / sampler.alphas[0]
-        start = (start * recorded["init_noise_sigma"] / (sigma * sigma + 1) ** 0.5).astype(numpy.float32)
+        start = (start * recorded["init_noise_sigma"] / (sigma * sigma + 1) ** 0.5).astype(
+            numpy.float32
+        )
     loop = sampler.loop_from(start)
     for ask in loop:
         ask.out[...] = network_of_replay(ask.x, ask.time)
@@ -63,7 +65,11 @@ def test_samples_have_the_moments_of_the_data(name):
 
 
 def test_a_configuration_of_another_class():
-    config = {"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear", "clip_sample": False}
+    config = {
+        "_class_name": "DDIMScheduler",
+        "beta_schedule": "scaled_linear",
+        "clip_sample": False,
+    }
     with pytest.warns(UserWarning, match="clip_sample"):
         sampler = tweedie.Sampler.from_config(config, 12, class_name="DPMSolverMultistepScheduler")
     assert "DPMSolverMultistepScheduler" in repr(sampler) and sampler.times[0] == 999

@@ -61,9 +61,13 @@ def test_each_step_is_that_of_diffusers(case):
     assert float(ours.init_noise_sigma) == pytest.approx(sigma, rel=1e-5)
     x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * sigma
     # Of the same timesteps: a network far from linear shows their last digit.
-    walked = zip(walk(ours, x, ours.timesteps, arguments), walk(theirs, x, theirs.timesteps, arguments))
+    walked = zip(
+        walk(ours, x, ours.timesteps, arguments), walk(theirs, x, theirs.timesteps, arguments)
+    )
     for k, (a, b) in enumerate(walked):
-        assert close(a, b, 1e-4), f"step {k}: {float((a - b).abs().max())} of {float(b.abs().max())}"
+        assert close(
+            a, b, 1e-4
+        ), f"step {k}: {float((a - b).abs().max())} of {float(b.abs().max())}"
 
 
 @pytest.mark.parametrize("case", CONFIGURATIONS, ids=name_of)
@@ -78,7 +82,9 @@ def test_a_loop_that_begins_midway_and_its_noise(case):
     noisy = []
     for one in (theirs, ours):
         noised = one.add_noise if hasattr(theirs, "add_noise") else one.scale_noise
-        noisy.append(noised(clean, noise, at) if hasattr(theirs, "add_noise") else noised(clean, at, noise))
+        noisy.append(
+            noised(clean, noise, at) if hasattr(theirs, "add_noise") else noised(clean, at, noise)
+        )
     assert close(noisy[1], noisy[0], 1e-4)
     if theirs.order == 2:
         return  # theirs begins with an inner evaluation there, which no level is
@@ -114,9 +120,14 @@ def test_the_result_is_a_tensor_of_its_own_and_of_the_output_s_type():
 def test_another_scheduler_of_the_same_configuration(tmp_path):
     config = diffusers.DDIMScheduler(beta_schedule="scaled_linear").config
     ours = TweedieScheduler.from_config(config, "DPMSolverMultistepScheduler")
-    assert ours.config.beta_schedule == "scaled_linear" and ours.config["_class_name"].startswith("DPM")
+    assert ours.config.beta_schedule == "scaled_linear" and ours.config["_class_name"].startswith(
+        "DPM"
+    )
     ours.save_pretrained(tmp_path)
-    assert diffusers.DPMSolverMultistepScheduler.from_pretrained(tmp_path).config.beta_schedule == "scaled_linear"
+    assert (
+        diffusers.DPMSolverMultistepScheduler.from_pretrained(tmp_path).config.beta_schedule
+        == "scaled_linear"
+    )
     again = TweedieScheduler.from_pretrained(tmp_path)
     assert len(again) == 1000 and again.config["_class_name"] == ours.config["_class_name"]
 
@@ -134,7 +145,9 @@ def test_sentences():
     ours.set_timesteps(10)
     assert "the timestep 3 was given; expected one of timesteps" in said(ours.step, x, 3, x)
     nan = torch.full((1, 2), float("nan"))
-    assert "the network's output is nan at step 0 of 10 (t = 900), in sample 0" in said(ours.step, nan, 900, x)
+    assert "the network's output is nan at step 0 of 10 (t = 900), in sample 0" in said(
+        ours.step, nan, 900, x
+    )
     assert "s_churn = 1 was given" in said(ours.step, x, 900, x, s_churn=1)
     assert "model_output: an array of int64" in said(ours.step, x.long(), 900, x)
     euler = TweedieScheduler.from_config({"_class_name": "EulerDiscreteScheduler"})
@@ -162,7 +175,9 @@ def test_a_pipeline_draws_the_same_pictures():
             pipe.scheduler = scheduler
             pipe.set_progress_bar_config(disable=True)
             generator = torch.Generator().manual_seed(4)
-            drawn = pipe(batch_size=2, generator=generator, num_inference_steps=6, output_type="np").images
+            drawn = pipe(
+                batch_size=2, generator=generator, num_inference_steps=6, output_type="np"
+            ).images
             pictures.append(torch.from_numpy(drawn))
         assert close(pictures[1], pictures[0], 1e-4)
 

@@ -108,7 +108,9 @@ def test_other_numbers_of_steps(sampler):
 
 def test_progress_is_told(sampler):
     told = []
-    sampler.sample(lambda x, t, labels: 0 * x, (1, 2), steps=4, progress=lambda k, n: told.append((k, n)))
+    sampler.sample(
+        lambda x, t, labels: 0 * x, (1, 2), steps=4, progress=lambda k, n: told.append((k, n))
+    )
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
@@ -156,7 +158,12 @@ def test_samplers_pickle(sampler):
 def test_recipes_by_name_file_and_dict(tmp_path):
     (tmp_path / "a.toml").write_text(RECIPE)
     (tmp_path / "a.json").write_text('{"sampler": "dpmpp_2m", "steps": 20}')
-    given = [RECIPE, {"sampler": "dpmpp_2m", "steps": 20}, tmp_path / "a.toml", str(tmp_path / "a.json")]
+    given = [
+        RECIPE,
+        {"sampler": "dpmpp_2m", "steps": 20},
+        tmp_path / "a.toml",
+        str(tmp_path / "a.json"),
+    ]
     made = [tweedie.Sampler.from_recipe(one, "cosine", "v") for one in given]
     assert {tuple(one.times) for one in made} == {tuple(made[0].times)}
     assert tweedie.Sampler.from_recipe("heun-10", "cosine", "v").steps == 10
@@ -175,4 +182,7 @@ def test_threads_share_a_sampler(sampler):
         one.start()
     for one in threads:
         one.join()
-    assert all(numpy.array_equal(done[seed], sampler.sample(network, (20, 30), seed=seed)) for seed in range(4))
+    assert all(
+        numpy.array_equal(done[seed], sampler.sample(network, (20, 30), seed=seed))
+        for seed in range(4)
+    )

@@ -29,7 +29,9 @@ def test_step_writes_into_the_tensor(sampler):
     network, x = gaussian(sampler), torch.randn(4, 1, 3, 5)
     y, expected, at = x.clone(), x.numpy().copy(), x.data_ptr()
     for t in sampler.times:
-        assert sampler.step(torch.from_numpy(network(x.numpy(), t)), t, x) is x and x.data_ptr() == at
+        assert (
+            sampler.step(torch.from_numpy(network(x.numpy(), t)), t, x) is x and x.data_ptr() == at
+        )
     for t in sampler.times:
         sampler.step(network(expected, t), t, expected)
     assert (x.numpy() == expected).all() and not torch.equal(x, y)
@@ -46,7 +48,9 @@ def test_tensors_that_are_refused(sampler):
     assert "array of float64 was given; expected float32" in said(x.double())
     assert "bfloat16 was given; expected float32" in said(x.bfloat16())
     assert "that is not contiguous" in said(torch.zeros(3, 4).T)
-    assert "a tensor that requires a gradient was given" in said(x, torch.zeros(4, 3, requires_grad=True))
+    assert "a tensor that requires a gradient was given" in said(
+        x, torch.zeros(4, 3, requires_grad=True)
+    )
     assert "model_output: " in said(torch.zeros(4, 3, device="meta"))
     if torch.cuda.is_available():
         assert "a tensor on a CUDA device was given; expected one on the CPU" in said(x.cuda())

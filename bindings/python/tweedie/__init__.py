@@ -11,4 +11,12 @@ from ._core import Error, Question
 from ._core import version as __version__
 from ._sampler import Loop, Sampler, scheduler_classes, shipped_recipes
 
-__all__ = ["Error", "Loop", "Question", "Sampler", "__version__", "scheduler_classes", "shipped_recipes"]
+__all__ = [
+    "Error",
+    "Loop",
+    "Question",
+    "Sampler",
+    "__version__",
+    "scheduler_classes",
+    "shipped_recipes",
+]

@@ -48,7 +48,9 @@ def _json_of(given: Mapping[str, Any], what: str) -> str:
     def plain(value: Any) -> Any:
         if hasattr(value, "tolist"):  # arrays and numbers of NumPy and torch
             return value.tolist()
-        raise Error(f"{what}: a {type(value).__name__} was given; expected numbers, texts and lists")
+        raise Error(
+            f"{what}: a {type(value).__name__} was given; expected numbers, texts and lists"
+        )
 
     return json.dumps(dict(given), default=plain)
 
@@ -185,7 +187,9 @@ class Sampler:
         `schedule` and `prediction` are names such as "cosine" and "v", exactly if the recipe has none.
         """
         text = _text_of_recipe(recipe)
-        return Sampler({"recipe": text, "schedule": schedule, "prediction": prediction, "steps": steps})
+        return Sampler(
+            {"recipe": text, "schedule": schedule, "prediction": prediction, "steps": steps}
+        )
 
     @staticmethod
     def from_config(
@@ -224,7 +228,9 @@ class Sampler:
             plan = _core.plan_of_recipe(d["recipe"], d["schedule"], d["prediction"], n)
         else:
             if d["sigmas"] and steps is not None:
-                raise Error(f"steps = {steps} was given for a sampler with sigmas of its own; expected none")
+                raise Error(
+                    f"steps = {steps} was given for a sampler with sigmas of its own; expected none"
+                )
             grid = self._config.grid(n, d["sigmas"], d["mu"])
             plan = _core.plan_of_config(self._config, grid, d["eta"])
         self._plans[steps] = plan
@@ -282,14 +288,24 @@ class Sampler:
         Sample i has the noise of `seed` and of the id `first_id + i`. `check`: the network's outputs are looked through
         for what is no number.
         """
-        started = _core.start(self._plan_of(steps), [int(n) for n in shape], _seed(seed), first_id, _labels(labels))
+        started = _core.start(
+            self._plan_of(steps), [int(n) for n in shape], _seed(seed), first_id, _labels(labels)
+        )
         return Loop(self, started, check)
 
     def loop_from(
-        self, sample: Any, *, steps: Optional[int] = None, seed: int = 0, labels: Any = None, check: bool = True
+        self,
+        sample: Any,
+        *,
+        steps: Optional[int] = None,
+        seed: int = 0,
+        labels: Any = None,
+        check: bool = True,
     ) -> Loop:
         """The same from samples that are at the first level: noise of one's own, scaled as x there."""
-        return Loop(self, _core.start_at(self._plan_of(steps), sample, _seed(seed), _labels(labels)), check)
+        return Loop(
+            self, _core.start_at(self._plan_of(steps), sample, _seed(seed), _labels(labels)), check
+        )
 
     def load_state(self, path: Path, *, steps: Optional[int] = None, check: bool = True) -> Loop:
         """Goes on with a loop of `Loop.save_state`, to the same bits."""
@@ -312,7 +328,9 @@ class Sampler:
         called once for each branch. It returns a float32 array or tensor of x's shape.
         """
         if not callable(network):
-            raise Error(f"network: a {type(network).__name__} was given; expected what can be called")
+            raise Error(
+                f"network: a {type(network).__name__} was given; expected what can be called"
+            )
         loop = self.loop(shape, steps=steps, seed=seed, labels=labels, first_id=first_id)
         plan = self._plan_of(steps)
         total, branches, done = plan.steps, plan.branches, 0
@@ -330,7 +348,9 @@ class Sampler:
             progress(total, total)
         return loop.samples.copy()
 
-    def step(self, model_output: Any, t: float, sample: Any, *, seed: int = 0, labels: Any = None) -> Any:
+    def step(
+        self, model_output: Any, t: float, sample: Any, *, seed: int = 0, labels: Any = None
+    ) -> Any:
         """One evaluation, as a scheduler of diffusers has it; the result is written into `sample`, and returned.
 
         `t` is the time that the network was told, which has to be the next of `times`; the first begins a loop. With a

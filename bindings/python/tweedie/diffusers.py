@@ -20,7 +20,13 @@ from ._sampler import Path, _parse_config, _text_of_config
 
 __all__ = ["SchedulerOutput", "TweedieScheduler"]
 
-_INTEGER = ("DDIMScheduler", "DDPMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "LCMScheduler")
+_INTEGER = (
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "LCMScheduler",
+)
 _TABLE = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler")
 
 
@@ -49,7 +55,9 @@ class TweedieScheduler:
     config_name = "scheduler_config.json"
     _compatibles: list[str] = []
 
-    def __init__(self, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None) -> None:
+    def __init__(
+        self, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None
+    ) -> None:
         """By a configuration, as `from_config`."""
         if not isinstance(config, (Mapping, str, os.PathLike)) and hasattr(config, "config"):
             config, class_name = config.config, class_name or type(config).__name__
@@ -71,7 +79,9 @@ class TweedieScheduler:
         self._forget()
 
     @classmethod
-    def from_config(cls, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None) -> TweedieScheduler:
+    def from_config(
+        cls, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None
+    ) -> TweedieScheduler:
         """By `pipe.scheduler` or its `config`, a dict, the name of a scheduler_config.json or of its folder.
 
         `class_name` makes another scheduler of the same configuration, such as "DPMSolverMultistepScheduler".
@@ -79,7 +89,9 @@ class TweedieScheduler:
         return cls(config, class_name)
 
     @classmethod
-    def from_pretrained(cls, path: Path, subfolder: Optional[str] = None, **_: Any) -> TweedieScheduler:
+    def from_pretrained(
+        cls, path: Path, subfolder: Optional[str] = None, **_: Any
+    ) -> TweedieScheduler:
         """By a folder on the disk: nothing is downloaded."""
         return cls(os.path.join(os.fspath(path), subfolder) if subfolder else path)
 
@@ -104,12 +116,16 @@ class TweedieScheduler:
         given = [float(s) for s in sigmas] if sigmas is not None else []
         n = len(given) if num_inference_steps is None else int(num_inference_steps)
         if given and n != len(given):
-            raise Error(f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of the two")
+            raise Error(
+                f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of the two"
+            )
         self._grid = self._config.grid(n, given, mu)
         self.num_inference_steps = n
         whole = self._config.class_name in _INTEGER
         self._times = self._grid.timesteps
-        self.timesteps = torch.tensor(self._times, dtype=torch.int64 if whole else torch.float32, device=device)
+        self.timesteps = torch.tensor(
+            self._times, dtype=torch.int64 if whole else torch.float32, device=device
+        )
         if not whole:
             self._times = self.timesteps.tolist()  # as a pipeline gives them back
         self._begin = None
@@ -118,7 +134,9 @@ class TweedieScheduler:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._loop is not None and self.step_index not in (0, len(self._times)):
-            raise Error("a scheduler was to be pickled in the middle of its loop; expected it before or after")
+            raise Error(
+                "a scheduler was to be pickled in the middle of its loop; expected it before or after"
+            )
         return _again, (dict(self.config), self._chosen, self._begin)
 
     def _forget(self) -> None:
@@ -147,7 +165,9 @@ class TweedieScheduler:
     def alphas_cumprod(self) -> torch.Tensor:
         """alpha^2 of each training timestep."""
         if self._alphas_cumprod is None:
-            self._alphas_cumprod = torch.tensor(self._config.log_abar, dtype=torch.float64).exp().float()
+            self._alphas_cumprod = (
+                torch.tensor(self._config.log_abar, dtype=torch.float64).exp().float()
+            )
         return self._alphas_cumprod
 
     @property
@@ -166,9 +186,13 @@ class TweedieScheduler:
     def index_for_timestep(self, timestep: Any) -> int:
         """Of a timestep that is there twice, the second, as diffusers has it."""
         t = float(timestep)
-        found = [i for i, one in enumerate(self._times) if one == t] if self._grid is not None else []
+        found = (
+            [i for i, one in enumerate(self._times) if one == t] if self._grid is not None else []
+        )
         if not found:
-            raise Error(f"the timestep {t:g} was given; expected one of timesteps, after set_timesteps(n)")
+            raise Error(
+                f"the timestep {t:g} was given; expected one of timesteps, after set_timesteps(n)"
+            )
         return found[min(1, len(found) - 1)]
 
     def _next(self, timestep: Any) -> int:
@@ -185,10 +209,16 @@ class TweedieScheduler:
         if begin >= len(times) or times[begin] != t:
             raise Error(
                 f"the timestep {t:g} was given; expected "
-                + (f"{times[begin]:g}, that of the begin index {begin}" if begin < len(times) else "a smaller begin index")
+                + (
+                    f"{times[begin]:g}, that of the begin index {begin}"
+                    if begin < len(times)
+                    else "a smaller begin index"
+                )
             )
         if self.order == 2 and begin > 0 and begin % 2 == 0:
-            raise Error(f"a loop from evaluation {begin} was asked for, inside of a step; expected the first of a step")
+            raise Error(
+                f"a loop from evaluation {begin} was asked for, inside of a step; expected the first of a step"
+            )
         self._loop = None
         return begin
 
@@ -237,13 +267,19 @@ class TweedieScheduler:
         to = torch.empty(x.shape, dtype=torch.float32)
         noise = None
         if plan.takes_noise:
-            noise = _float32(variance_noise) if variance_noise is not None else self._noise(at, output, generator)
+            noise = (
+                _float32(variance_noise)
+                if variance_noise is not None
+                else self._noise(at, output, generator)
+            )
         loop.step(output, x, to, noise)
         if dtype != torch.float32:
             to = to.to(dtype)
         return SchedulerOutput(to) if return_dict else (to,)
 
-    def _start(self, grid: _core.SchedulerGrid, at: int, sample: torch.Tensor, eta: float, rederives: bool) -> None:
+    def _start(
+        self, grid: _core.SchedulerGrid, at: int, sample: torch.Tensor, eta: float, rederives: bool
+    ) -> None:
         key = (eta, rederives, at)
         plan = self._plans.get(key)
         if plan is None:
@@ -259,15 +295,23 @@ class TweedieScheduler:
             return torch.zeros_like(like)  # and the generator is not asked
         if isinstance(generator, (list, tuple)):
             if len(generator) != like.shape[0]:
-                raise Error(f"{len(generator)} generators were given for {like.shape[0]} samples; expected one each")
-            return torch.cat([torch.randn((1, *like.shape[1:]), generator=one) for one in generator])
+                raise Error(
+                    f"{len(generator)} generators were given for {like.shape[0]} samples; expected one each"
+                )
+            return torch.cat(
+                [torch.randn((1, *like.shape[1:]), generator=one) for one in generator]
+            )
         return torch.randn(like.shape, generator=generator)
 
-    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+    def add_noise(
+        self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+    ) -> torch.Tensor:
         """Clean samples at timesteps: alpha x0 + sigma noise, as the named scheduler holds x there."""
         x = original_samples
         if self._config.is_flow:
-            raise Error("add_noise was asked of FlowMatchEulerDiscreteScheduler; expected scale_noise")
+            raise Error(
+                "add_noise was asked of FlowMatchEulerDiscreteScheduler; expected scale_noise"
+            )
         if self._config.class_name in _TABLE:
             abar = self.alphas_cumprod.to(x.device)[timesteps.to(x.device).long()]
             alpha, sigma = abar**0.5, (1 - abar) ** 0.5
@@ -280,11 +324,17 @@ class TweedieScheduler:
         shape = (-1,) + (1,) * (x.dim() - 1)
         return alpha.to(x.dtype).view(shape) * x + sigma.to(x.dtype).view(shape) * noise
 
-    def scale_noise(self, sample: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def scale_noise(
+        self, sample: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
         """The same of a flow: (1 - sigma) x0 + sigma noise."""
         if not self._config.is_flow:
             raise Error(f"scale_noise was asked of {self._config.class_name}; expected add_noise")
-        sigma = self._sigmas_at(timestep).to(sample.device, sample.dtype).view((-1,) + (1,) * (sample.dim() - 1))
+        sigma = (
+            self._sigmas_at(timestep)
+            .to(sample.device, sample.dtype)
+            .view((-1,) + (1,) * (sample.dim() - 1))
+        )
         return sigma * noise + (1.0 - sigma) * sample
 
     def _sigmas_at(self, timesteps: torch.Tensor) -> torch.Tensor:
@@ -293,7 +343,9 @@ class TweedieScheduler:
         if self._begin is None:
             levels = [self._level(self.index_for_timestep(t)) for t in timesteps]
         else:
-            levels = [self._level(self._begin if self._loop is None else self.step_index)] * len(timesteps)
+            levels = [self._level(self._begin if self._loop is None else self.step_index)] * len(
+                timesteps
+            )
         return torch.tensor([sigmas[i] for i in levels], dtype=torch.float32)
 
     def __len__(self) -> int:
