@@ -1,4 +1,5 @@
-"""A pipeline of diffusers on a small network, with its own scheduler and with Tweedie's: the same pictures.
+"""A pipeline of diffusers on a small network, with its own scheduler and with Tweedie's: the same
+pictures.
 
 Needs torch and diffusers; it says so and ends where they are not.
 """

@@ -1,6 +1,7 @@
 """A network in NumPy, its sampler by a recipe, and the loop driven by hand.
 
-The network is the exact one of two points, -1 and 1, in each coordinate: E[x0 | x] = tanh(alpha x / sigma^2).
+The network is the exact one of two points, -1 and 1, in each coordinate:
+E[x0 | x] = tanh(alpha x / sigma^2).
 """
 
 import numpy

@@ -1,4 +1,6 @@
-"""Shared by the tests: a data distribution whose network is exact, and a network that is no network."""
+"""Shared by the tests: a data distribution whose network is exact, and a network that is no
+network.
+"""
 
 import math
 
@@ -20,7 +22,9 @@ def gaussian(sampler):
 
 
 def network_of_replay(x, t):
-    """What diffusers.json was recorded with: a function of x and the timestep that no sampler can cancel."""
+    """What diffusers.json was recorded with: a function of x and the timestep that no sampler can
+    cancel.
+    """
     return numpy.tanh(1.3 * x + 0.2 * math.sin(0.01 * t)).astype(numpy.float32)
 
 

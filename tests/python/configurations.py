@@ -1,4 +1,6 @@
-"""Configurations of diffusers' schedulers that are followed, and what set_timesteps and step are given."""
+"""Configurations of diffusers' schedulers that are followed, and what set_timesteps and step are
+given.
+"""
 
 BETAS = [{"beta_schedule": s} for s in ("linear", "squaredcos_cap_v2")] + [
     {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}

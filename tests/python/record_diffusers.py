@@ -1,6 +1,8 @@
-"""Writes diffusers.json: what diffusers itself computes for configurations.py, for tests that have no torch.
+"""Writes diffusers.json: what diffusers itself computes for configurations.py, for tests that have
+no torch.
 
-Run by a Python that has the versions of bench/peers/requirements.txt: .deps/peers/bin/python tests/python/record_diffusers.py
+Run by a Python that has the versions of bench/peers/requirements.txt: .deps/peers/bin/python
+tests/python/record_diffusers.py
 """
 
 import json
@@ -37,7 +39,7 @@ def is_deterministic(case):
     names = ("DDPMScheduler", "EulerAncestralDiscreteScheduler", "LCMScheduler")
     return (
         config["_class_name"] not in names
-        and "eta" not in arguments
+        and not arguments
         and "sde" not in config.get("algorithm_type", "")
     )
 
@@ -48,9 +50,8 @@ def main():
     path = pathlib.Path(__file__).with_name("diffusers.json")
     lines = ",\n".join(json.dumps(one) for one in cases)
     made = f"diffusers {diffusers.__version__}, torch {torch.__version__}"
-    path.write_text(
-        f'{{"made_with": {json.dumps(made)}, "shape": {json.dumps(SHAPE)}, "cases": [\n{lines}\n]}}\n'
-    )
+    head = f'{{"made_with": {json.dumps(made)}, "shape": {json.dumps(SHAPE)}, "cases": ['
+    path.write_text(f"{head}\n{lines}\n]}}\n")
 
 
 if __name__ == "__main__":

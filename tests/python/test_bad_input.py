@@ -75,7 +75,8 @@ def test_a_number_that_is_none_is_named_and_the_step_can_be_repeated(sampler):
 
     said = sentence(sampler.sample, broken, (5, 3))
     assert said == (
-        "the network's output is nan at step 2 of 4 (t = 500), in sample 3, element 1; expected finite numbers"
+        "the network's output is nan at step 2 of 4 (t = 500), in sample 3, element 1; expected "
+        "finite numbers"
     )
     loop = sampler.loop((5, 3), seed=2)
     for _ in range(3):

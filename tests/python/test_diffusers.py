@@ -1,4 +1,6 @@
-"""TweedieScheduler beside diffusers' own: the same timesteps, scales and, step by step, the same samples."""
+"""TweedieScheduler beside diffusers' own: the same timesteps, scales and, step by step, the same
+samples.
+"""
 
 import pickle
 import warnings

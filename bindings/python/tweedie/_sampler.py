@@ -38,8 +38,8 @@ def _text_of_recipe(recipe: Union[Path, Mapping[str, Any]]) -> str:
     there = shipped_recipes()
     if recipe not in there:
         raise Error(
-            f"the recipe '{recipe}' was given; expected a text with 'sampler = ...', a file's name that ends in "
-            f".toml or .json, or one of: {', '.join(there)}"
+            f"the recipe '{recipe}' was given; expected a text with 'sampler = ...', a file's name "
+            f"that ends in .toml or .json, or one of: {', '.join(there)}"
         )
     return there[recipe]
 
@@ -78,7 +78,8 @@ def _parse_config(text: str, source: str, class_name: Optional[str]) -> _core.Sc
     parsed = _core.parse_scheduler_config(text, source, class_name or "")
     if parsed.unread:
         warnings.warn(
-            f"{source}: {parsed.class_name} has no {', '.join(parsed.unread)}: left aside, as diffusers does",
+            f"{source}: {parsed.class_name} has no {', '.join(parsed.unread)}: left aside, as "
+            "diffusers does",
             stacklevel=4,
         )
     return parsed
@@ -101,7 +102,8 @@ def _labels(labels: Any) -> Optional[list[int]]:
 class Loop:
     """The loop over a sampler's steps, which its caller drives: `for ask in loop`.
 
-    `ask` holds what the network is asked; fill `ask.out` before the next turn. Between two steps a loop can be saved
+    `ask` holds what the network is asked; fill `ask.out` before the next turn. Between two steps a
+    loop can be saved
     and pickled.
     """
 
@@ -127,7 +129,9 @@ class Loop:
 
     @property
     def samples(self) -> numpy.ndarray:
-        """The samples as they are now: a view of the loop's own memory, which the next evaluation changes."""
+        """The samples as they are now: a view of the loop's own memory, which the next evaluation
+        changes.
+        """
         return self._loop.samples
 
     @property
@@ -140,7 +144,9 @@ class Loop:
         return self._loop.is_finished
 
     def save_state(self, path: Path) -> None:
-        """Writes what `Sampler.load_state` goes on from: safetensors, beside the target and then renamed."""
+        """Writes what `Sampler.load_state` goes on from: safetensors, beside the target and then
+        renamed.
+        """
         self._loop.save(os.fspath(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -182,9 +188,11 @@ class Sampler:
         prediction: Optional[str] = None,
         steps: Optional[int] = None,
     ) -> Sampler:
-        """A sampler by a recipe: its text in TOML or JSON, a dict, a file's name, or the name of a shipped one.
+        """A sampler by a recipe: its text in TOML or JSON, a dict, a file's name, or the name of a
+        shipped one.
 
-        `schedule` and `prediction` are names such as "cosine" and "v", exactly if the recipe has none.
+        `schedule` and `prediction` are names such as "cosine" and "v", exactly if the recipe has
+        none.
         """
         text = _text_of_recipe(recipe)
         return Sampler(
@@ -200,10 +208,13 @@ class Sampler:
         sigmas: Optional[Sequence[float]] = None,
         mu: Optional[float] = None,
     ) -> Sampler:
-        """A sampler by a `scheduler_config.json` of diffusers: a dict, the file's name or its folder.
+        """A sampler by a `scheduler_config.json` of diffusers: a dict, the file's name or its
+        folder.
 
-        The network is told diffusers' timesteps, and sees what its `scale_model_input` gives. `class_name` stands in
-        place of the configuration's own. A key that would change numbers and is not followed is refused.
+        The network is told diffusers' timesteps, and sees what its `scale_model_input` gives.
+        `class_name` stands in
+        place of the configuration's own. A key that would change numbers and is not followed is
+        refused.
         """
         text, source = _text_of_config(config)
         return Sampler(
@@ -285,7 +296,8 @@ class Sampler:
     ) -> Loop:
         """A loop from noise that the caller drives. `shape` begins with the number of samples.
 
-        Sample i has the noise of `seed` and of the id `first_id + i`. `check`: the network's outputs are looked through
+        Sample i has the noise of `seed` and of the id `first_id + i`. `check`: the network's
+        outputs are looked through
         for what is no number.
         """
         started = _core.start(
@@ -324,7 +336,8 @@ class Sampler:
     ) -> numpy.ndarray:
         """Samples of `network(x, t, labels)`, float32 of the given shape.
 
-        x is a view of the noisy samples, labels are int32, one a sample, -1 for none. With a guidance the network is
+        x is a view of the noisy samples, labels are int32, one a sample, -1 for none. With a
+        guidance the network is
         called once for each branch. It returns a float32 array or tensor of x's shape.
         """
         if not callable(network):
@@ -351,9 +364,11 @@ class Sampler:
     def step(
         self, model_output: Any, t: float, sample: Any, *, seed: int = 0, labels: Any = None
     ) -> Any:
-        """One evaluation, as a scheduler of diffusers has it; the result is written into `sample`, and returned.
+        """One evaluation, as a scheduler of diffusers has it; the result is written into `sample`,
+        and returned.
 
-        `t` is the time that the network was told, which has to be the next of `times`; the first begins a loop. With a
+        `t` is the time that the network was told, which has to be the next of `times`; the first
+        begins a loop. With a
         guidance `model_output` has its branches in front, the conditioned one first.
         """
         loop, times = self._stepped, self._times

@@ -47,8 +47,10 @@ class _FrozenConfig(dict):
 class TweedieScheduler:
     """A scheduler of diffusers by its configuration, whose step is one kernel.
 
-    It follows what `tweedie.scheduler_classes()` lists; a key that would change numbers and is not followed is refused.
-    x is held as the named scheduler holds it, so that each `prev_sample` is the same to float32 rounding, and with the
+    It follows what `tweedie.scheduler_classes()` lists; a key that would change numbers and is not
+    followed is refused.
+    x is held as the named scheduler holds it, so that each `prev_sample` is the same to float32
+    rounding, and with the
     same generator also where noise is drawn. On the CPU; half precision is computed in float32.
     """
 
@@ -82,9 +84,11 @@ class TweedieScheduler:
     def from_config(
         cls, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None
     ) -> TweedieScheduler:
-        """By `pipe.scheduler` or its `config`, a dict, the name of a scheduler_config.json or of its folder.
+        """By `pipe.scheduler` or its `config`, a dict, the name of a scheduler_config.json or of
+        its folder.
 
-        `class_name` makes another scheduler of the same configuration, such as "DPMSolverMultistepScheduler".
+        `class_name` makes another scheduler of the same configuration, such as
+        "DPMSolverMultistepScheduler".
         """
         return cls(config, class_name)
 
@@ -117,7 +121,8 @@ class TweedieScheduler:
         n = len(given) if num_inference_steps is None else int(num_inference_steps)
         if given and n != len(given):
             raise Error(
-                f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of the two"
+                f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of "
+                "the two"
             )
         self._grid = self._config.grid(n, given, mu)
         self.num_inference_steps = n
@@ -135,7 +140,8 @@ class TweedieScheduler:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._loop is not None and self.step_index not in (0, len(self._times)):
             raise Error(
-                "a scheduler was to be pickled in the middle of its loop; expected it before or after"
+                "a scheduler was to be pickled in the middle of its loop; expected it before "
+                "or after"
             )
         return _again, (dict(self.config), self._chosen, self._begin)
 
@@ -217,7 +223,8 @@ class TweedieScheduler:
             )
         if self.order == 2 and begin > 0 and begin % 2 == 0:
             raise Error(
-                f"a loop from evaluation {begin} was asked for, inside of a step; expected the first of a step"
+                f"a loop from evaluation {begin} was asked for, inside of a step; expected the "
+                "first of a step"
             )
         self._loop = None
         return begin
@@ -228,7 +235,9 @@ class TweedieScheduler:
     # ---- the loop
 
     def scale_model_input(self, sample: torch.Tensor, timestep: Any = None) -> torch.Tensor:
-        """What the network sees: x / sqrt(sigma^2 + 1) of the schedulers that hold x0 + sigma eps, else x itself."""
+        """What the network sees: x / sqrt(sigma^2 + 1) of the schedulers that hold x0 + sigma eps,
+        else x itself.
+        """
         if not self._config.is_scaled:
             return sample
         sigma = self._set().sigmas[self._level(self._next(timestep))]
@@ -252,16 +261,18 @@ class TweedieScheduler:
     ) -> Union[SchedulerOutput, tuple[torch.Tensor]]:
         """The sample after the evaluation at `timestep`: one kernel. `eta` is DDIMScheduler's.
 
-        Noise is drawn by `generator`, one or one a sample, as diffusers draws it. Without s_churn, which is not
+        Noise is drawn by `generator`, one or one a sample, as diffusers draws it. Without s_churn,
+        which is not
         followed, the other three of the Euler schedulers change nothing.
         """
         if s_churn != 0:
             raise Error(f"s_churn = {s_churn} was given; expected 0: another one is not followed")
         grid = self._set()
         at = self._next(timestep)
-        if self._loop is None:
-            self._start(grid, at, sample, float(eta), bool(use_clipped_model_output))
-        loop, plan = self._loop, self._plan
+        loop = self._loop
+        if loop is None:
+            loop = self._start(grid, at, sample, float(eta), bool(use_clipped_model_output))
+        plan = self._plan
         dtype = model_output.dtype
         output, x = _float32(model_output), _float32(sample)
         to = torch.empty(x.shape, dtype=torch.float32)
@@ -279,7 +290,7 @@ class TweedieScheduler:
 
     def _start(
         self, grid: _core.SchedulerGrid, at: int, sample: torch.Tensor, eta: float, rederives: bool
-    ) -> None:
+    ) -> _core.Loop:
         key = (eta, rederives, at)
         plan = self._plans.get(key)
         if plan is None:
@@ -288,6 +299,7 @@ class TweedieScheduler:
             )
         self._loop = _core.start_at(plan, _float32(sample), 0, None)
         self._plan, self._first = plan, at
+        return self._loop
 
     def _noise(self, at: int, like: torch.Tensor, generator: Any) -> torch.Tensor:
         name, last = self._config.class_name, at + 1 == len(self._times)
@@ -296,7 +308,8 @@ class TweedieScheduler:
         if isinstance(generator, (list, tuple)):
             if len(generator) != like.shape[0]:
                 raise Error(
-                    f"{len(generator)} generators were given for {like.shape[0]} samples; expected one each"
+                    f"{len(generator)} generators were given for {like.shape[0]} samples; expected "
+                    "one each"
                 )
             return torch.cat(
                 [torch.randn((1, *like.shape[1:]), generator=one) for one in generator]
@@ -343,9 +356,8 @@ class TweedieScheduler:
         if self._begin is None:
             levels = [self._level(self.index_for_timestep(t)) for t in timesteps]
         else:
-            levels = [self._level(self._begin if self._loop is None else self.step_index)] * len(
-                timesteps
-            )
+            at = self.step_index
+            levels = [self._level(self._begin if at is None else at)] * len(timesteps)
         return torch.tensor([sigmas[i] for i in levels], dtype=torch.float32)
 
     def __len__(self) -> int:
