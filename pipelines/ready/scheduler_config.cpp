@@ -528,7 +528,6 @@ struct lower_at {
 /// samplers::dpmpp_2m and sde_dpmpp_2m without a bound of the slope, as diffusers has them.
 struct dpmpp {
   using kind = kinds::sampler;
-  static constexpr char const* name = "DPMSolverMultistepScheduler";
   int order = 2;
   bool heun = false;
   lower_at lower;
@@ -549,7 +548,6 @@ struct dpmpp {
 /// Of order 3, with half of the second difference, as samplers::dpmpp_3m_published has it.
 struct dpmpp_3 {
   using kind = kinds::sampler;
-  static constexpr char const* name = "DPMSolverMultistepScheduler";
   bool heun = false;
   lower_at lower, second;
   auto step(level t, level s) const { return dpmpp{}.step(t, s); }
@@ -573,7 +571,6 @@ struct dpmpp_3 {
 
 struct sde_dpmpp {
   using kind = kinds::sampler;
-  static constexpr char const* name = "DPMSolverMultistepScheduler";
   int order = 2;
   bool heun = false;
   lower_at lower;
@@ -603,8 +600,6 @@ struct sde_dpmpp {
 /// samplers::unipc_2 without the bounds, and at order 1.
 struct unipc_of {
   using kind = kinds::sampler;
-  static constexpr char const* name = "UniPCMultistepScheduler";
-  static constexpr bool keeps_across_steps = true;
   int order = 2;
   bool bh1 = false;
   lower_at lower;
