@@ -136,7 +136,9 @@ CONFIGURATIONS = [
         ({"shift": 3.0, "shift_terminal": 0.1}, 10, {}),
         ({"use_dynamic_shifting": True, "mu": 1.15}, 10, {}),
     ),
-    *_of("LCM", ({}, 4, {}), ({"timestep_scaling": 0.01, "prediction_type": "v_prediction"}, 8, {})),
+    *_of(
+        "LCM", ({}, 4, {}), ({"timestep_scaling": 0.01, "prediction_type": "v_prediction"}, 8, {})
+    ),
 ]
 
 

@@ -221,7 +221,7 @@ class TweedieScheduler:
                     else "a smaller begin index"
                 )
             )
-        if self.order == 2 and begin > 0 and begin % 2 == 0:
+        if self.order == 2 and begin % 2 == 1:
             raise Error(
                 f"a loop from evaluation {begin} was asked for, inside of a step; expected the "
                 "first of a step"
