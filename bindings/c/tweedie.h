@@ -56,8 +56,8 @@ TWEEDIE_EXPORT char const* tweedie_error(void);
 TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
                                                       char const* prediction);
 /* The plan of a scheduler_config.json of diffusers, by its text, in so many steps. The time of a
- * question is its timestep then, counted from 0. A key that would change numbers and is not followed
- * is a failure. NULL on failure. */
+ * question is its timestep then, counted from 0. A key that would change numbers and is not
+ * followed is a failure. NULL on failure. */
 TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_scheduler_config(char const* json, size_t steps);
 /* 0 on failure. */
 TWEEDIE_EXPORT size_t tweedie_plan_steps(tweedie_plan const* plan);

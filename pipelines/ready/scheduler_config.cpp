@@ -148,9 +148,14 @@ class reader {
   reader(json of, std::string source, std::string class_name)
       : of_(std::move(of)), source_(std::move(source)), class_(std::move(class_name)) {}
 
-  [[noreturn]] void refuse(std::string_view key, std::string const& expected) const {
+  [[noreturn]] void refuse(std::string const& key, std::string const& expected) const {
+    auto const given = of_.find(key);
+    if (given == of_.end())
+      throw error(
+          fmt::format("{}: no {} was given for {}, whose usual one does not fit; expected {}",
+                      source_, key, class_, expected));
     throw error(fmt::format("{}: {} = {} was given for {}; expected {}", source_, key,
-                            shown(of_.at(std::string(key))), class_, expected));
+                            shown(*given), class_, expected));
   }
   bool has(char const* key) {
     read_.insert(key);

@@ -240,6 +240,7 @@ REFUSED = [
         of("FlowMatchEulerDiscrete", use_dynamic_shifting=True),
         "use_dynamic_shifting = true was given",
     ),
+    (of("LCM", num_train_timesteps=20), "no original_inference_steps was given for LCMScheduler"),
     (of("LCM", clip_sample=True), "clip_sample = true was given for LCMScheduler"),
 ]
 

@@ -1,6 +1,6 @@
 """A scheduler that a pipeline of diffusers takes in place of its own, to the same numbers.
 
-    pipe.scheduler = tweedie.diffusers.TweedieScheduler.from_config(pipe.scheduler.config)
+    pipe.scheduler = tweedie.diffusers.TweedieScheduler.from_config(pipe.scheduler)
 
 It needs torch, and diffusers only where a pipeline does.
 """
