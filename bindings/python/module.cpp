@@ -51,15 +51,15 @@ class given_array {
              "one on the CPU");
     if (array_.dtype() != nb::dtype<float>())
       refuse(fmt::format("an array of {}", name_of(array_.dtype())), "float32");
+    for (std::size_t i = 0; i < array_.ndim(); ++i) size_ *= array_.shape(i);
     std::size_t expected = 1;
-    for (std::size_t i = array_.ndim(); i-- > 0;) {
+    for (std::size_t i = array_.ndim(); size_ > 0 && i-- > 0;) {
       if (array_.shape(i) != 1 && array_.stride(i) != static_cast<std::int64_t>(expected))
         refuse(fmt::format("an array that is not contiguous (shape {}, strides {})",
                            text_of(shape()), strides()),
                "one that is, row by row: numpy.ascontiguousarray(a), or a.contiguous()");
       expected *= array_.shape(i);
     }
-    size_ = expected;
   }
 
   shape_t shape() const {

@@ -88,12 +88,12 @@ def test_guidance_asks_for_each_branch():
 
     def network(x, t, labels):
         asked.append(list(labels))
-        return exact(x, t) + 0.1 * (labels[0] >= 0)
+        return exact(x, t) + numpy.float32(0.1 if labels[0] >= 0 else 0)
 
     x = guided.sample(network, (2, 3), seed=5, labels=[4, 8])
     assert asked[:2] == [[4, 8], [-1, -1]] and len(asked) == 18
     # (1 + w) c - w u of outputs that differ by 0.1
-    y = plain.sample(lambda x, t, labels: exact(x, t) + 0.25, (2, 3), seed=5)
+    y = plain.sample(lambda x, t, labels: exact(x, t) + numpy.float32(0.25), (2, 3), seed=5)
     assert abs(x - y).max() < 1e-5
     ask = next(guided.loop((2, 3), labels=7))
     assert ask.out.shape == (2, 2, 3) and ask.labels.tolist() == [[7, 7], [-1, -1]]
