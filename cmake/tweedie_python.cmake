@@ -8,8 +8,8 @@ if(NOT TWEEDIE_PYTHON OR TWEEDIE_STATIC OR NOT TARGET tweedie_recipes OR CMAKE_C
   endif()
   return()
 endif()
-if(TWEEDIE_PYTHON STREQUAL "AUTO" AND TWEEDIE_TESTS AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  return()  # tested once: in g++'s build
+if(TWEEDIE_PYTHON STREQUAL "AUTO" AND (NOT TWEEDIE_TESTS OR NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU"))
+  return()  # it is there for its test, which is in g++'s build
 endif()
 if(NOT SKBUILD AND EXISTS ${PROJECT_SOURCE_DIR}/.deps/python/bin/python)
   set(Python_EXECUTABLE ${PROJECT_SOURCE_DIR}/.deps/python/bin/python)
