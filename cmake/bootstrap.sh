@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
       libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
 rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist
-      libonnx-dev libprotobuf-dev)
+      libonnx-dev libprotobuf-dev
+      python3-dev python3-venv python3-numpy python3-pytest)
 peers=(python3-dev python3-venv)  # torch.compile compiles against Python's headers
 
 case "${1:-all}" in
@@ -123,6 +124,16 @@ if [ -n "$disassembler" ]; then
   echo "bootstrap: fetching nvdisasm (the wheel nvidia-cuda-nvdisasm) into .deps/"
   (fetch cmake/nvdisasm.txt nvdisasm && chmod +x .deps/nvdisasm/nvidia/cu13/bin/nvdisasm) ||
     echo "bootstrap: without nvdisasm the tests read PTX and no machine code" >&2
+fi
+
+# What builds the Python package, beside Debian's NumPy and pytest. The tests do without.
+if [ "${1:-all}" = all ] && ! cmp -s cmake/python.txt .deps/python/requirements.txt; then
+  echo "bootstrap: fetching nanobind and scikit-build-core into .deps/python"
+  rm -rf .deps/python
+  ($python -m venv --system-site-packages .deps/python &&
+   .deps/python/bin/pip install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes \
+     -r cmake/python.txt && cp cmake/python.txt .deps/python/requirements.txt) ||
+    { rm -rf .deps/python; echo "bootstrap: without them the Python package is left out" >&2; }
 fi
 
 if [ "${1:-all}" = peers ] &&

@@ -14,6 +14,13 @@ else()
   endif()
   file(GLOB unpacked ${PROJECT_SOURCE_DIR}/.deps/cccl/nvidia/*/include/cccl)
   list(APPEND candidates ${unpacked} /usr/local/cuda/include/cccl)
+  if(SKBUILD)  # among what pyproject.toml asks for
+    find_package(Python COMPONENTS Interpreter QUIET)
+    execute_process(COMMAND ${Python_EXECUTABLE} -c "import nvidia; print(list(nvidia.__path__)[0])"
+                    OUTPUT_VARIABLE wheels OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    file(GLOB unpacked ${wheels}/*/include/cccl)
+    list(APPEND candidates ${unpacked})
+  endif()
 endif()
 
 set(TWEEDIE_CCCL_INCLUDE "")

@@ -178,6 +178,7 @@ if(sources)
       target_link_libraries(tweedie_io PRIVATE JPEG::JPEG)
     endif()
   endif()
+  set_target_properties(tweedie_io PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
 # States as files, over io.
@@ -185,6 +186,7 @@ if(TARGET tweedie_io)
   add_library(tweedie_state_file STATIC ${PROJECT_SOURCE_DIR}/pipelines/state_file.cpp)
   add_library(tweedie::state_file ALIAS tweedie_state_file)
   target_link_libraries(tweedie_state_file PUBLIC tweedie_headers tweedie_io PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
+  set_target_properties(tweedie_state_file PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
 
 # Recipes: pipelines that are put together at run time, and the programs that are compiled for them.

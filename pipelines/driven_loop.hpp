@@ -45,6 +45,9 @@ class driven_loop {
   bool is_between_steps() const;
   /// The state, which can be saved between two steps, and gone on with later.
   state const& now() const { return state_; }
+  /// The rows of x as they are now, `now().pitch` floats apart; between two evaluations they may be
+  /// changed.
+  float* x() { return state_.x.data(); }
   /// x, without the padding of its rows: the samples, at the end.
   images samples() const { return take(state_); }
 

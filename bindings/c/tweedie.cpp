@@ -2,16 +2,19 @@
 #include <tweedie.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include <tweedie/pipelines/driven_loop.hpp>
 #include <tweedie/pipelines/ready/recipe.hpp>
+#include <tweedie/pipelines/ready/scheduler_config.hpp>
 
 namespace {
 
@@ -69,10 +72,12 @@ void check_given(void const* p, char const* what) {
 
 struct tweedie_plan {
   std::shared_ptr<tweedie::any_plan const> plan;
+  std::shared_ptr<std::vector<double> const> timesteps = {};  ///< of a scheduler_config.json
 };
 
 struct tweedie_loop {
   std::shared_ptr<tweedie::any_plan const> plan;
+  std::shared_ptr<std::vector<double> const> timesteps;
   tweedie::driven_loop loop;
 };
 
@@ -88,19 +93,6 @@ alive<tweedie_loop>& loops() {
 }
 constexpr char const *a_plan = "a tweedie_plan", *a_loop = "a tweedie_loop";
 
-/// A stage that is named beside the recipe, which then has to have none.
-template <class List>
-void take_beside(std::optional<tweedie::ready::any_of<List>>& of_recipe, char const* what,
-                 char const* name, List const& list) {
-  if (!name) return;
-  if (of_recipe)
-    throw error(
-        fmt::format("the {} {} was given beside a recipe that has one; expected one of the "
-                    "two",
-                    what, name));
-  of_recipe = tweedie::ready::choose(what, name, list);
-}
-
 }  // namespace
 
 char const* tweedie_error(void) { return last_error.c_str(); }
@@ -110,25 +102,25 @@ tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
   return guarded<tweedie_plan*>(nullptr, [&] {
     using namespace tweedie;
     check_given(text, "a recipe's text");
-    std::string const given(text);
-    auto const first = given.find_first_not_of(" \t\r\n");
-    bool const is_json = first != std::string::npos && given[first] == '{';
-    ready::recipe r = ready::parse_recipe(
-        given, is_json ? ready::recipe_format::json : ready::recipe_format::toml, "the recipe");
-    take_beside(r.schedule, "schedule", schedule, ready::schedules);
-    take_beside(r.predicts, "prediction", prediction, ready::predictions);
-    if (!r.schedule || !r.predicts)
-      throw error(
-          fmt::format("a plan without a {} was asked for; expected its name, in the recipe "
-                      "or beside it",
-                      r.schedule ? "prediction" : "schedule"));
-    auto const called = [](batch const&) {
-      throw error("the network of a plan in C was called; expected the caller's, by the loop");
-    };
-    any_network const nobody{called, {}};
-    auto plan =
-        std::make_shared<any_plan const>(ready::make_plan(r, *r.schedule, *r.predicts, nobody));
+    ready::recipe const r = ready::parse_recipe_beside(text, schedule, prediction);
+    auto plan = std::make_shared<any_plan const>(
+        ready::make_plan(r, *r.schedule, *r.predicts, ready::network_of_caller()));
     return plans().add(std::unique_ptr<tweedie_plan>(new tweedie_plan{std::move(plan)}));
+  });
+}
+
+tweedie_plan* tweedie_plan_from_scheduler_config(char const* json, size_t steps) {
+  return guarded<tweedie_plan*>(nullptr, [&] {
+    using namespace tweedie;
+    check_given(json, "a configuration's text");
+    auto const config = ready::parse_scheduler_config(json, "the configuration");
+    constexpr size_t most = std::numeric_limits<int>::max();
+    auto const grid = ready::grid_of(config, static_cast<int>(std::min(steps, most)));
+    auto plan = std::make_shared<any_plan const>(
+        ready::make_plan(config, grid, {}, ready::network_of_caller()));
+    auto timesteps = std::make_shared<std::vector<double> const>(grid.timesteps);
+    return plans().add(
+        std::unique_ptr<tweedie_plan>(new tweedie_plan{std::move(plan), std::move(timesteps)}));
   });
 }
 
@@ -168,8 +160,8 @@ tweedie_loop* tweedie_loop_start(tweedie_plan const* plan, size_t const* shape, 
     tweedie::labels given{no_label};
     if (labels) given.assign(labels, labels + r.shape[0]);
     auto const& of = plan->plan;
-    return loops().add(
-        std::unique_ptr<tweedie_loop>(new tweedie_loop{of, driven_loop(*of, of->start(r, given))}));
+    return loops().add(std::unique_ptr<tweedie_loop>(
+        new tweedie_loop{of, plan->timesteps, driven_loop(*of, of->start(r, given))}));
   });
 }
 
@@ -181,7 +173,8 @@ int tweedie_loop_next(tweedie_loop* loop, tweedie_question* question) {
     tweedie::batch const* const ask = loop->loop.next();
     if (!ask) return 0;
     tweedie::level const& at = ask->levels[0];
-    *question = {loop->loop.step(), ask->samples, ask->branches, ask->elements, ask->pitch, at.t,
+    double const time = loop->timesteps ? (*loop->timesteps)[loop->loop.now().evaluated] : at.t;
+    *question = {loop->loop.step(), ask->samples, ask->branches, ask->elements, ask->pitch, time,
                  at.alpha,          at.sigma,     ask->x,        ask->out,      ask->labels};
     return 1;
   });

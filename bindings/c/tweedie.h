@@ -40,7 +40,8 @@ typedef struct tweedie_question {
   size_t branches; /* rows of out for each row of x: the conditioned one first, then without */
   size_t elements; /* of a sample */
   size_t pitch;    /* floats from one row to the next: elements, rounded up to a multiple of 8 */
-  double time; /* the schedule's own: 1 to 1000 on a table of 1000, 0 to 1 on a continuous one */
+  double time; /* the schedule's own: 1 to 1000 on a table of 1000, 0 to 1 on a continuous one; by a
+                  scheduler_config.json its timestep */
   double alpha, sigma;
   float const* x;
   float* out;            /* branches * samples rows, branch by branch: to be filled */
@@ -54,6 +55,10 @@ TWEEDIE_EXPORT char const* tweedie_error(void);
  * are names such as "cosine" and "v"; NULL exactly if the recipe has them. NULL on failure. */
 TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
                                                       char const* prediction);
+/* The plan of a scheduler_config.json of diffusers, by its text, in so many steps. The time of a
+ * question is its timestep then, counted from 0. A key that would change numbers and is not
+ * followed is a failure. NULL on failure. */
+TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_scheduler_config(char const* json, size_t steps);
 /* 0 on failure. */
 TWEEDIE_EXPORT size_t tweedie_plan_steps(tweedie_plan const* plan);
 TWEEDIE_EXPORT size_t tweedie_plan_evaluations(tweedie_plan const* plan);

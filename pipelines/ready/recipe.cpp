@@ -90,6 +90,15 @@ tweedie::any_threshold threshold_of(recipe const& r) {
 
 }  // namespace
 
+any_network network_of_caller() {
+  auto const called = [](batch const&) {
+    throw error(
+        "the network of a plan that its caller drives was called; expected the caller's, by the "
+        "loop");
+  };
+  return {called, {}};
+}
+
 bool can_inpaint(recipe const& r) {
   return std::visit([]<class S>(S const&) { return can_repaint<S>; }, r.sampler);
 }

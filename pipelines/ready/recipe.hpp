@@ -52,6 +52,9 @@ enum class recipe_format { toml, json };
 /// Throw tweedie::error, a sentence that begins with `source`, where the text is no recipe: a key
 /// that is not known, a wrong type, a value out of range, a name that is not there.
 recipe parse_recipe(std::string_view text, recipe_format format, std::string const& source);
+/// A text of either format, JSON if it begins with a brace, with the names of a schedule and a
+/// prediction beside it; null exactly if the text has them.
+recipe parse_recipe_beside(std::string_view text, char const* schedule, char const* prediction);
 /// A file whose name ends in .toml or .json.
 recipe read_recipe(std::filesystem::path const& path);
 
@@ -69,6 +72,10 @@ std::vector<level> levels_of(recipe const& r, schedule_choice const& schedule);
 any_plan make_plan(recipe const& r, schedule_choice const& schedule,
                    prediction_choice const& predicts, any_network const& network,
                    bool encoding = false);
+
+/// Stands for the network of a plan whose caller drives the loop (pipelines/driven_loop.hpp), which
+/// never calls it.
+any_network network_of_caller();
 
 /// Whether RePaint can go around the recipe's sampler: one of a single evaluation that looks at no
 /// level before.

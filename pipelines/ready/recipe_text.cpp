@@ -228,6 +228,34 @@ recipe parse_recipe(std::string_view text, recipe_format format, std::string con
   return recipe_of(io::parse_document(text, as, where), where);
 }
 
+namespace {
+
+/// A stage that is named beside the recipe, which then has to have none.
+template <class List>
+void take_beside(std::optional<any_of<List>>& of_recipe, char const* what, char const* name,
+                 List const& list) {
+  if (!name) return;
+  if (of_recipe)
+    throw error(fmt::format(
+        "the {} {} was given beside a recipe that has one; expected one of the two", what, name));
+  of_recipe = choose(what, name, list);
+}
+
+}  // namespace
+
+recipe parse_recipe_beside(std::string_view text, char const* schedule, char const* prediction) {
+  auto const first = text.find_first_not_of(" \t\r\n");
+  bool const is_json = first != text.npos && text[first] == '{';
+  recipe r = parse_recipe(text, is_json ? recipe_format::json : recipe_format::toml, "the recipe");
+  take_beside(r.schedule, "schedule", schedule, schedules);
+  take_beside(r.predicts, "prediction", prediction, predictions);
+  if (!r.schedule || !r.predicts)
+    throw error(fmt::format(
+        "a plan without a {} was asked for; expected its name, in the recipe or beside it",
+        r.schedule ? "prediction" : "schedule"));
+  return r;
+}
+
 recipe read_recipe(std::filesystem::path const& path) {
   auto const extension = path.extension();
   if (extension != ".toml" && extension != ".json")

@@ -53,7 +53,8 @@ OTHERS = {
     r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
     r"onnx/|google/": ["networks/unet_onnx.cpp"],
     r"nlohmann/": [
-        "io/safetensors.cpp", "io/document.hpp", "networks/unet_file.cpp", "tools/plot.cpp"
+        "io/safetensors.cpp", "io/document.hpp", "networks/unet_file.cpp",
+        "pipelines/ready/scheduler_config.cpp", "tools/plot.cpp"
     ],
     r"openvino/": ["networks/onnx_openvino.cpp"],
     r"toml\+\+/": ["io/document.cpp"],

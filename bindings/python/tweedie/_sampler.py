@@ -1,0 +1,399 @@
+"""Samplers and their loops, over plans in C++."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable, Optional, Union
+
+import numpy
+
+from . import _core
+from ._core import Error, Question
+
+Network = Callable[[numpy.ndarray, float, numpy.ndarray], Any]
+Path = Union[str, "os.PathLike[str]"]
+
+
+def shipped_recipes() -> dict[str, str]:
+    """The recipes that come with the library: their texts by their names."""
+    return dict(_core.shipped_recipes())
+
+
+def scheduler_classes() -> list[str]:
+    """The schedulers of diffusers whose configurations are followed."""
+    return list(_core.scheduler_classes())
+
+
+def _text_of_recipe(recipe: Union[Path, Mapping[str, Any]]) -> str:
+    if isinstance(recipe, Mapping):
+        return _json_of(recipe, "a recipe")
+    if isinstance(recipe, os.PathLike) or recipe.endswith((".toml", ".json")):
+        return _read(recipe)
+    if "=" in recipe or "{" in recipe:
+        return recipe
+    there = shipped_recipes()
+    if recipe not in there:
+        raise Error(
+            f"the recipe '{recipe}' was given; expected a text with 'sampler = ...', a file's name "
+            f"that ends in .toml or .json, or one of: {', '.join(there)}"
+        )
+    return there[recipe]
+
+
+def _json_of(given: Mapping[str, Any], what: str) -> str:
+    def plain(value: Any) -> Any:
+        if hasattr(value, "tolist"):  # arrays and numbers of NumPy and torch
+            return value.tolist()
+        raise Error(
+            f"{what}: a {type(value).__name__} was given; expected numbers, texts and lists"
+        )
+
+    return json.dumps(dict(given), default=plain)
+
+
+def _read(path: Path) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(1 << 21)
+    except (OSError, UnicodeDecodeError) as e:
+        raise Error(f"'{os.fspath(path)}': {e}; expected a text that can be read") from None
+
+
+def _text_of_config(config: Union[Path, Mapping[str, Any]]) -> tuple[str, str]:
+    """The text of a configuration, and what sentences call it."""
+    if isinstance(config, Mapping):
+        return _json_of(config, "a scheduler's configuration"), "the configuration"
+    path = os.fspath(config)
+    if os.path.isdir(path):
+        path = os.path.join(path, "scheduler_config.json")
+    return _read(path), f"'{path}'"
+
+
+def _parse_config(text: str, source: str, class_name: Optional[str]) -> _core.SchedulerConfig:
+    """Parses a configuration, and says which keys its scheduler does not have."""
+    parsed = _core.parse_scheduler_config(text, source, class_name or "")
+    if parsed.unread:
+        warnings.warn(
+            f"{source}: {parsed.class_name} has no {', '.join(parsed.unread)}: left aside, as "
+            "diffusers does",
+            stacklevel=4,
+        )
+    return parsed
+
+
+def _seed(seed: int) -> int:
+    if not 0 <= seed < 1 << 64:
+        raise Error(f"seed = {seed} was given; expected 0 to 2^64 - 1")
+    return int(seed)
+
+
+def _labels(labels: Any) -> Optional[list[int]]:
+    if labels is None:
+        return None
+    if hasattr(labels, "__len__") or hasattr(labels, "__iter__"):
+        return [int(one) for one in labels]
+    return [int(labels)]
+
+
+class Loop:
+    """The loop over a sampler's steps, which its caller drives: `for ask in loop`.
+
+    `ask` holds what the network is asked; fill `ask.out` before the next turn. Between two steps a
+    loop can be saved
+    and pickled.
+    """
+
+    __slots__ = ("_loop", "_check", "sampler")
+
+    def __init__(self, sampler: Sampler, loop: _core.Loop, check: bool = True) -> None:
+        self.sampler = sampler
+        self._loop = loop
+        self._check = check
+
+    def __iter__(self) -> Iterator[Question]:
+        return self
+
+    def __next__(self) -> Question:
+        ask = self._loop.next(self._check)
+        if ask is None:
+            raise StopIteration
+        return ask
+
+    def answer(self) -> None:
+        """Takes the output at once, where the loop is left before its next turn: for `save_state`."""
+        self._loop.answer(self._check)
+
+    @property
+    def samples(self) -> numpy.ndarray:
+        """The samples as they are now: a view of the loop's own memory, which the next evaluation
+        changes.
+        """
+        return self._loop.samples
+
+    @property
+    def step(self) -> int:
+        """Steps that are done."""
+        return self._loop.step_index
+
+    @property
+    def is_finished(self) -> bool:
+        return self._loop.is_finished
+
+    def save_state(self, path: Path) -> None:
+        """Writes what `Sampler.load_state` goes on from: safetensors, beside the target and then
+        renamed.
+        """
+        self._loop.save(os.fspath(path))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "state")
+            self.save_state(path)
+            with open(path, "rb") as file:
+                return _loop_again, (self.sampler, file.read(), self._check)
+
+
+def _loop_again(sampler: Sampler, state: bytes, check: bool) -> Loop:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "state")
+        with open(path, "wb") as file:
+            file.write(state)
+        return sampler.load_state(path, check=check)
+
+
+class Sampler:
+    """A pipeline without its network: `from_recipe` or `from_config` makes one.
+
+    It may be shared by threads, but for `step`, which remembers a loop.
+    """
+
+    def __init__(self, definition: Mapping[str, Any]) -> None:
+        """Of what `definition` says: use `from_recipe` or `from_config`."""
+        self._definition = dict(definition)
+        self._plans: dict[Optional[int], _core.Plan] = {}
+        self._stepped: Optional[_core.Loop] = None
+        if "config" in self._definition:
+            d = self._definition
+            self._config = _parse_config(d["config"], d["source"], d["class_name"])
+        self._plan = self._plan_of(None)
+
+    @staticmethod
+    def from_recipe(
+        recipe: Union[Path, Mapping[str, Any]],
+        schedule: Optional[str] = None,
+        prediction: Optional[str] = None,
+        steps: Optional[int] = None,
+    ) -> Sampler:
+        """A sampler by a recipe: its text in TOML or JSON, a dict, a file's name, or the name of a
+        shipped one.
+
+        `schedule` and `prediction` are names such as "cosine" and "v", exactly if the recipe has
+        none.
+        """
+        text = _text_of_recipe(recipe)
+        return Sampler(
+            {"recipe": text, "schedule": schedule, "prediction": prediction, "steps": steps}
+        )
+
+    @staticmethod
+    def from_config(
+        config: Union[Path, Mapping[str, Any]],
+        steps: int = 50,
+        class_name: Optional[str] = None,
+        eta: float = 0.0,
+        sigmas: Optional[Sequence[float]] = None,
+        mu: Optional[float] = None,
+    ) -> Sampler:
+        """A sampler by a `scheduler_config.json` of diffusers: a dict, the file's name or its
+        folder.
+
+        The network is told diffusers' timesteps, and sees what its `scale_model_input` gives.
+        `class_name` stands in
+        place of the configuration's own. A key that would change numbers and is not followed is
+        refused.
+        """
+        text, source = _text_of_config(config)
+        return Sampler(
+            {
+                "config": text,
+                "source": source,
+                "class_name": class_name,
+                "steps": steps,
+                "eta": eta,
+                "sigmas": [float(s) for s in sigmas] if sigmas is not None else [],
+                "mu": mu,
+            }
+        )
+
+    def _plan_of(self, steps: Optional[int]) -> _core.Plan:
+        plan = self._plans.get(steps)
+        if plan is not None:
+            return plan
+        d = self._definition
+        n = d["steps"] if steps is None else steps
+        if "recipe" in d:
+            plan = _core.plan_of_recipe(d["recipe"], d["schedule"], d["prediction"], n)
+        else:
+            if d["sigmas"] and steps is not None:
+                raise Error(
+                    f"steps = {steps} was given for a sampler with sigmas of its own; expected none"
+                )
+            grid = self._config.grid(n, d["sigmas"], d["mu"])
+            plan = _core.plan_of_config(self._config, grid, d["eta"])
+        self._plans[steps] = plan
+        return plan
+
+    @property
+    def steps(self) -> int:
+        return self._plan.steps
+
+    @property
+    def evaluations(self) -> int:
+        """How often the network is called."""
+        return self._plan.evaluations
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether no noise is drawn after the start."""
+        return self._plan.is_deterministic
+
+    @property
+    def branches(self) -> int:
+        """How often a guidance asks the network in one evaluation."""
+        return self._plan.branches
+
+    @property
+    def times(self) -> numpy.ndarray:
+        """What the network is told at each evaluation."""
+        return numpy.array(self._plan.times)
+
+    @property
+    def alphas(self) -> numpy.ndarray:
+        """Of each level, from noisy to clean: x = alpha x0 + sigma eps."""
+        return numpy.array(self._plan.alphas)
+
+    @property
+    def sigmas(self) -> numpy.ndarray:
+        return numpy.array(self._plan.sigmas)
+
+    def explain(self) -> str:
+        """What became of the formulas: kernels, and what each reads and writes."""
+        return self._plan.explain()
+
+    def loop(
+        self,
+        shape: Sequence[int],
+        *,
+        steps: Optional[int] = None,
+        seed: int = 0,
+        labels: Any = None,
+        first_id: int = 0,
+        check: bool = True,
+    ) -> Loop:
+        """A loop from noise that the caller drives. `shape` begins with the number of samples.
+
+        Sample i has the noise of `seed` and of the id `first_id + i`. `check`: the network's
+        outputs are looked through
+        for what is no number.
+        """
+        started = _core.start(
+            self._plan_of(steps), [int(n) for n in shape], _seed(seed), first_id, _labels(labels)
+        )
+        return Loop(self, started, check)
+
+    def loop_from(
+        self,
+        sample: Any,
+        *,
+        steps: Optional[int] = None,
+        seed: int = 0,
+        labels: Any = None,
+        check: bool = True,
+    ) -> Loop:
+        """The same from samples that are at the first level: noise of one's own, scaled as x there."""
+        return Loop(
+            self, _core.start_at(self._plan_of(steps), sample, _seed(seed), _labels(labels)), check
+        )
+
+    def load_state(self, path: Path, *, steps: Optional[int] = None, check: bool = True) -> Loop:
+        """Goes on with a loop of `Loop.save_state`, to the same bits."""
+        return Loop(self, _core.load(self._plan_of(steps), os.fspath(path)), check)
+
+    def sample(
+        self,
+        network: Network,
+        shape: Sequence[int],
+        *,
+        steps: Optional[int] = None,
+        seed: int = 0,
+        labels: Any = None,
+        first_id: int = 0,
+        progress: Optional[Callable[[int, int], None]] = None,
+    ) -> numpy.ndarray:
+        """Samples of `network(x, t, labels)`, float32 of the given shape.
+
+        x is a view of the noisy samples, labels are int32, one a sample, -1 for none. With a
+        guidance the network is
+        called once for each branch. It returns a float32 array or tensor of x's shape.
+        """
+        if not callable(network):
+            raise Error(
+                f"network: a {type(network).__name__} was given; expected what can be called"
+            )
+        loop = self.loop(shape, steps=steps, seed=seed, labels=labels, first_id=first_id)
+        plan = self._plan_of(steps)
+        total, branches, done = plan.steps, plan.branches, 0
+        for ask in loop:
+            if progress is not None and ask.step > done:
+                done = ask.step
+                progress(done, total)
+            x, time, of = ask.x, ask.time, ask.labels
+            if branches == 1:
+                ask.write(network(x, time, of))
+            else:
+                for k in range(branches):
+                    ask.write(network(x, time, of[k]), k)
+        if progress is not None:
+            progress(total, total)
+        return loop.samples.copy()
+
+    def step(
+        self, model_output: Any, t: float, sample: Any, *, seed: int = 0, labels: Any = None
+    ) -> Any:
+        """One evaluation, as a scheduler of diffusers has it; the result is written into `sample`,
+        and returned.
+
+        `t` is the time that the network was told, which has to be the next of `times`; the first
+        begins a loop. With a
+        guidance `model_output` has its branches in front, the conditioned one first.
+        """
+        loop, times = self._stepped, self._times
+        if loop is None or loop.is_finished or loop.evaluation == 0 or times[loop.evaluation] != t:
+            if t != times[0]:
+                at = 0 if loop is None or loop.is_finished else loop.evaluation
+                raise Error(
+                    f"t = {float(t):g} was given to step; expected {times[at]:g}, the next of times"
+                    + ("" if at == 0 else f", or {times[0]:g} to begin again")
+                )
+            loop = self._stepped = _core.start_at(self._plan, sample, _seed(seed), _labels(labels))
+        loop.step(model_output, sample, sample)
+        return sample
+
+    @property
+    def _times(self) -> list[float]:
+        times = self.__dict__.get("_listed")
+        if times is None:
+            times = self.__dict__["_listed"] = self._plan.times
+        return times
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Sampler, (self._definition,)
+
+    def __repr__(self) -> str:
+        d = self._definition
+        of = d["recipe"].strip().split("\n")[0] if "recipe" in d else self._config.class_name
+        return f"<tweedie.Sampler {of!r}, {self.steps} steps, {self.evaluations} evaluations>"

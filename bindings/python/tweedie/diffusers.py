@@ -1,0 +1,386 @@
+"""A scheduler that a pipeline of diffusers takes in place of its own, to the same numbers.
+
+    pipe.scheduler = tweedie.diffusers.TweedieScheduler.from_config(pipe.scheduler)
+
+It needs torch, and diffusers only where a pipeline does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional, Union
+
+import torch
+
+from . import _core
+from ._core import Error
+from ._sampler import Path, _parse_config, _text_of_config
+
+__all__ = ["SchedulerOutput", "TweedieScheduler"]
+
+_INTEGER = (
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "LCMScheduler",
+)
+_TABLE = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler")
+
+
+class SchedulerOutput(NamedTuple):
+    prev_sample: torch.Tensor
+
+
+class _FrozenConfig(dict):
+    """Keys as attributes too, as pipelines read them."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class TweedieScheduler:
+    """A scheduler of diffusers by its configuration, whose step is one kernel.
+
+    It follows what `tweedie.scheduler_classes()` lists; a key that would change numbers and is not
+    followed is refused.
+    x is held as the named scheduler holds it, so that each `prev_sample` is the same to float32
+    rounding, and with the
+    same generator also where noise is drawn. On the CPU; half precision is computed in float32.
+    """
+
+    config_name = "scheduler_config.json"
+    _compatibles: list[str] = []
+
+    def __init__(
+        self, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None
+    ) -> None:
+        """By a configuration, as `from_config`."""
+        if not isinstance(config, (Mapping, str, os.PathLike)) and hasattr(config, "config"):
+            config, class_name = config.config, class_name or type(config).__name__
+        text, source = _text_of_config(config)
+        self._config = _parse_config(text, source, class_name)
+        given = dict(config) if isinstance(config, Mapping) else json.loads(text)
+        given["_class_name"] = self._config.class_name
+        given.setdefault("num_train_timesteps", self._config.num_train_timesteps)
+        self.config = _FrozenConfig(given)
+        self.order = self._config.order
+        self.num_inference_steps: Optional[int] = None
+        self._grid: Optional[_core.SchedulerGrid] = None
+        self._alphas_cumprod: Optional[torch.Tensor] = None
+        n = self._config.num_train_timesteps
+        dtype = torch.int64 if self._config.class_name in _INTEGER else torch.float32
+        self.timesteps = torch.arange(n - 1, -1, -1, dtype=dtype)
+        self._begin: Optional[int] = None
+        self._chosen: Optional[tuple[int, list[float], Optional[float]]] = None
+        self._forget()
+
+    @classmethod
+    def from_config(
+        cls, config: Union[Path, Mapping[str, Any]], class_name: Optional[str] = None
+    ) -> TweedieScheduler:
+        """By `pipe.scheduler` or its `config`, a dict, the name of a scheduler_config.json or of
+        its folder.
+
+        `class_name` makes another scheduler of the same configuration, such as
+        "DPMSolverMultistepScheduler".
+        """
+        return cls(config, class_name)
+
+    @classmethod
+    def from_pretrained(
+        cls, path: Path, subfolder: Optional[str] = None, **_: Any
+    ) -> TweedieScheduler:
+        """By a folder on the disk: nothing is downloaded."""
+        return cls(os.path.join(os.fspath(path), subfolder) if subfolder else path)
+
+    def save_pretrained(self, folder: Path, **_: Any) -> None:
+        """Writes the configuration, under the name of the scheduler that it is of."""
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(os.fspath(folder), self.config_name)
+        with open(path + ".part", "w", encoding="utf-8") as file:
+            json.dump(self.config, file, indent=2, default=lambda a: a.tolist())
+        os.replace(path + ".part", path)
+
+    # ---- the grid
+
+    def set_timesteps(
+        self,
+        num_inference_steps: Optional[int] = None,
+        device: Any = None,
+        sigmas: Optional[Sequence[float]] = None,
+        mu: Optional[float] = None,
+    ) -> None:
+        """Chooses the steps. `sigmas` and `mu` are FlowMatchEulerDiscreteScheduler's."""
+        given = [float(s) for s in sigmas] if sigmas is not None else []
+        n = len(given) if num_inference_steps is None else int(num_inference_steps)
+        if given and n != len(given):
+            raise Error(
+                f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of "
+                "the two"
+            )
+        self._grid = self._config.grid(n, given, mu)
+        self.num_inference_steps = n
+        whole = self._config.class_name in _INTEGER
+        self._times = self._grid.timesteps
+        self.timesteps = torch.tensor(
+            self._times, dtype=torch.int64 if whole else torch.float32, device=device
+        )
+        if not whole:
+            self._times = self.timesteps.tolist()  # as a pipeline gives them back
+        self._begin = None
+        self._chosen = (n, given, mu)
+        self._forget()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._loop is not None and self.step_index not in (0, len(self._times)):
+            raise Error(
+                "a scheduler was to be pickled in the middle of its loop; expected it before "
+                "or after"
+            )
+        return _again, (dict(self.config), self._chosen, self._begin)
+
+    def _forget(self) -> None:
+        self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
+        self._loop: Optional[_core.Loop] = None
+        self._first = 0
+
+    def _set(self) -> _core.SchedulerGrid:
+        if self._grid is None:
+            raise Error("a step was asked for before set_timesteps(n); expected it after")
+        return self._grid
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """What a pipeline scales its first noise by."""
+        if self._grid is None:
+            return self._config.grid(1).init_noise_sigma if not self._config.is_flow else 1.0
+        return self._grid.init_noise_sigma
+
+    @property
+    def sigmas(self) -> torch.Tensor:
+        """sigma / alpha of each level, and of a flow sigma; the last is the end."""
+        return torch.tensor(self._set().sigmas, dtype=torch.float32)
+
+    @property
+    def alphas_cumprod(self) -> torch.Tensor:
+        """alpha^2 of each training timestep."""
+        if self._alphas_cumprod is None:
+            self._alphas_cumprod = (
+                torch.tensor(self._config.log_abar, dtype=torch.float64).exp().float()
+            )
+        return self._alphas_cumprod
+
+    @property
+    def begin_index(self) -> Optional[int]:
+        return self._begin
+
+    def set_begin_index(self, begin_index: int = 0) -> None:
+        """The evaluation that the loop begins with, as img2img does."""
+        self._begin = int(begin_index)
+
+    @property
+    def step_index(self) -> Optional[int]:
+        """The evaluation that comes next; None before the first."""
+        return None if self._loop is None else self._first + self._loop.evaluation
+
+    def index_for_timestep(self, timestep: Any) -> int:
+        """Of a timestep that is there twice, the second, as diffusers has it."""
+        t = float(timestep)
+        found = (
+            [i for i, one in enumerate(self._times) if one == t] if self._grid is not None else []
+        )
+        if not found:
+            raise Error(
+                f"the timestep {t:g} was given; expected one of timesteps, after set_timesteps(n)"
+            )
+        return found[min(1, len(found) - 1)]
+
+    def _next(self, timestep: Any) -> int:
+        """The evaluation that a timestep is for. Begins a loop anew where it is not the next one."""
+        times = self._times
+        t = float(timestep)
+        if self._loop is not None and self._loop.evaluation > 0:
+            at = self._first + self._loop.evaluation
+            if at < len(times) and times[at] == t:
+                return at
+        begin = self._begin
+        if begin is None:
+            begin = 0 if times[0] == t else self.index_for_timestep(timestep)
+        if begin >= len(times) or times[begin] != t:
+            raise Error(
+                f"the timestep {t:g} was given; expected "
+                + (
+                    f"{times[begin]:g}, that of the begin index {begin}"
+                    if begin < len(times)
+                    else "a smaller begin index"
+                )
+            )
+        if self.order == 2 and begin % 2 == 1:
+            raise Error(
+                f"a loop from evaluation {begin} was asked for, inside of a step; expected the "
+                "first of a step"
+            )
+        self._loop = None
+        return begin
+
+    def _level(self, evaluation: int) -> int:
+        return (evaluation + 1) // 2 if self.order == 2 else evaluation
+
+    # ---- the loop
+
+    def scale_model_input(self, sample: torch.Tensor, timestep: Any = None) -> torch.Tensor:
+        """What the network sees: x / sqrt(sigma^2 + 1) of the schedulers that hold x0 + sigma eps,
+        else x itself.
+        """
+        if not self._config.is_scaled:
+            return sample
+        sigma = self._set().sigmas[self._level(self._next(timestep))]
+        return sample / (sigma * sigma + 1) ** 0.5
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: Any,
+        sample: torch.Tensor,
+        eta: float = 0.0,
+        use_clipped_model_output: bool = False,
+        generator: Any = None,
+        variance_noise: Optional[torch.Tensor] = None,
+        return_dict: bool = True,
+        *,
+        s_churn: float = 0.0,
+        s_tmin: float = 0.0,
+        s_tmax: float = float("inf"),
+        s_noise: float = 1.0,
+    ) -> Union[SchedulerOutput, tuple[torch.Tensor]]:
+        """The sample after the evaluation at `timestep`: one kernel. `eta` is DDIMScheduler's.
+
+        Noise is drawn by `generator`, one or one a sample, as diffusers draws it. Without s_churn,
+        which is not
+        followed, the other three of the Euler schedulers change nothing.
+        """
+        if s_churn != 0:
+            raise Error(f"s_churn = {s_churn} was given; expected 0: another one is not followed")
+        grid = self._set()
+        at = self._next(timestep)
+        loop = self._loop
+        if loop is None:
+            loop = self._start(grid, at, sample, float(eta), bool(use_clipped_model_output))
+        plan = self._plan
+        dtype = model_output.dtype
+        output, x = _float32(model_output), _float32(sample)
+        to = torch.empty(x.shape, dtype=torch.float32)
+        noise = None
+        if plan.takes_noise:
+            noise = (
+                _float32(variance_noise)
+                if variance_noise is not None
+                else self._noise(at, output, generator)
+            )
+        loop.step(output, x, to, noise)
+        if dtype != torch.float32:
+            to = to.to(dtype)
+        return SchedulerOutput(to) if return_dict else (to,)
+
+    def _start(
+        self, grid: _core.SchedulerGrid, at: int, sample: torch.Tensor, eta: float, rederives: bool
+    ) -> _core.Loop:
+        key = (eta, rederives, at)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = _core.plan_of_config(
+                self._config, grid, eta, rederives, True, self._level(at), True
+            )
+        self._loop = _core.start_at(plan, _float32(sample), 0, None)
+        self._plan, self._first = plan, at
+        return self._loop
+
+    def _noise(self, at: int, like: torch.Tensor, generator: Any) -> torch.Tensor:
+        name, last = self._config.class_name, at + 1 == len(self._times)
+        if (name == "DDPMScheduler" and self._times[at] == 0) or (name == "LCMScheduler" and last):
+            return torch.zeros_like(like)  # and the generator is not asked
+        if isinstance(generator, (list, tuple)):
+            if len(generator) != like.shape[0]:
+                raise Error(
+                    f"{len(generator)} generators were given for {like.shape[0]} samples; expected "
+                    "one each"
+                )
+            return torch.cat(
+                [torch.randn((1, *like.shape[1:]), generator=one) for one in generator]
+            )
+        return torch.randn(like.shape, generator=generator)
+
+    def add_noise(
+        self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+    ) -> torch.Tensor:
+        """Clean samples at timesteps: alpha x0 + sigma noise, as the named scheduler holds x there."""
+        x = original_samples
+        if self._config.is_flow:
+            raise Error(
+                "add_noise was asked of FlowMatchEulerDiscreteScheduler; expected scale_noise"
+            )
+        if self._config.class_name in _TABLE:
+            abar = self.alphas_cumprod.to(x.device)[timesteps.to(x.device).long()]
+            alpha, sigma = abar**0.5, (1 - abar) ** 0.5
+        else:
+            sigma = self._sigmas_at(timesteps).to(x.device)
+            alpha = torch.ones_like(sigma)
+            if not self._config.is_scaled:
+                alpha = 1 / (sigma * sigma + 1) ** 0.5
+                sigma = sigma * alpha
+        shape = (-1,) + (1,) * (x.dim() - 1)
+        return alpha.to(x.dtype).view(shape) * x + sigma.to(x.dtype).view(shape) * noise
+
+    def scale_noise(
+        self, sample: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        """The same of a flow: (1 - sigma) x0 + sigma noise."""
+        if not self._config.is_flow:
+            raise Error(f"scale_noise was asked of {self._config.class_name}; expected add_noise")
+        sigma = (
+            self._sigmas_at(timestep)
+            .to(sample.device, sample.dtype)
+            .view((-1,) + (1,) * (sample.dim() - 1))
+        )
+        return sigma * noise + (1.0 - sigma) * sample
+
+    def _sigmas_at(self, timesteps: torch.Tensor) -> torch.Tensor:
+        sigmas = self._set().sigmas
+        timesteps = timesteps.reshape(-1)
+        if self._begin is None:
+            levels = [self._level(self.index_for_timestep(t)) for t in timesteps]
+        else:
+            at = self.step_index
+            levels = [self._level(self._begin if at is None else at)] * len(timesteps)
+        return torch.tensor([sigmas[i] for i in levels], dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return self._config.num_train_timesteps
+
+    def __repr__(self) -> str:
+        return f"TweedieScheduler of {json.dumps(self.config, indent=2, default=str)}"
+
+
+def _again(config: dict[str, Any], chosen: Any, begin: Optional[int]) -> TweedieScheduler:
+    made = TweedieScheduler(config)
+    if chosen is not None:
+        n, sigmas, mu = chosen
+        made.set_timesteps(n, sigmas=sigmas or None, mu=mu)
+        made._begin = begin
+    return made
+
+
+def _float32(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.dtype is not torch.float32:
+        if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float64):
+            return tensor  # refused by its name
+        tensor = tensor.float()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    return tensor if tensor.is_contiguous() else tensor.contiguous()

@@ -1,0 +1,281 @@
+"""One sentence each, of one type, and the loop is where it was."""
+
+import json
+
+import numpy
+import pytest
+from common import gaussian
+
+import tweedie
+
+F = numpy.float32
+
+
+@pytest.fixture(name="sampler")
+def _sampler():
+    return tweedie.Sampler.from_recipe("sampler = 'ddim'\nsteps = 4", "cosine", "v")
+
+
+def sentence(f, *arguments, **named):
+    with pytest.raises(tweedie.Error) as caught:
+        f(*arguments, **named)
+    assert isinstance(caught.value, ValueError)
+    return str(caught.value)
+
+
+def test_arrays_that_step_does_not_take(sampler):
+    t, x = sampler.times[0], numpy.zeros((4, 3), F)
+    said = lambda output, sample=x: sentence(sampler.step, output, t, sample)
+    assert said(x.astype("f8")) == "model_output: an array of float64 was given; expected float32"
+    assert said(x.astype("i4")) == "model_output: an array of int32 was given; expected float32"
+    assert said(x, x.astype("f2")) == "sample: an array of float16 was given; expected float32"
+    assert "model_output: an array of shape (4, 2) was given; expected shape (4, 3)" == said(
+        x[:, :2].copy()
+    )
+    assert "not contiguous (shape (4, 3), strides (6, 2)) was given" in said(
+        numpy.zeros((4, 6), F)[:, ::2]
+    )
+    assert "numpy.ascontiguousarray(a)" in said(numpy.zeros((3, 4), F).T)
+    assert (
+        said(None)
+        == "model_output: a NoneType was given; expected a NumPy array, or a tensor that has DLPack"
+    )
+    assert "model_output: a list was given" in said([[1.0]])
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    assert "an array that is read-only was given; expected one that can be written" in said(
+        x, read_only
+    )
+    assert "shape (0, 3) was given" in said(x, numpy.zeros((0, 3), F))
+    assert "shape (4) was given; expected the number of samples" in said(x, numpy.zeros(4, F))
+
+
+def test_times_that_are_not_next(sampler):
+    x, t = numpy.zeros((2, 3), F), sampler.times
+    assert (
+        sentence(sampler.step, x, 3.5, x)
+        == "t = 3.5 was given to step; expected 1000, the next of times"
+    )
+    sampler.step(x, t[0], x)
+    assert sentence(sampler.step, x, t[2], x).endswith(
+        "expected 750, the next of times, or 1000 to begin again"
+    )
+    assert "expected shape (2, 3)" in sentence(sampler.step, x[:1].copy(), t[1], x)
+
+
+def test_a_number_that_is_none_is_named_and_the_step_can_be_repeated(sampler):
+    network = gaussian(sampler)
+    bad = [True]
+
+    def broken(x, t, labels=None):
+        y = network(x, t)
+        if t == sampler.times[2] and bad[0]:
+            y[3, 1] = numpy.nan
+        return y
+
+    said = sentence(sampler.sample, broken, (5, 3))
+    assert said == (
+        "the network's output is nan at step 2 of 4 (t = 500), in sample 3, element 1; expected "
+        "finite numbers"
+    )
+    loop = sampler.loop((5, 3), seed=2)
+    for _ in range(3):
+        ask = next(loop)
+        ask.out[...] = broken(ask.x, ask.time)
+    sentence(next, loop)
+    bad[0] = False
+    ask.out[...] = broken(ask.x, ask.time)
+    for ask in loop:
+        ask.out[...] = broken(ask.x, ask.time)
+    assert numpy.array_equal(loop.samples, sampler.sample(network, (5, 3), seed=2))
+    x = sampler.loop((2, 3)).samples.copy()
+    before = x.copy()
+    said = sentence(sampler.step, numpy.full((2, 3), numpy.inf, F), sampler.times[0], x)
+    assert "is inf at step 0 of 4" in said and numpy.array_equal(x, before)
+
+
+def test_an_output_that_nobody_writes(sampler):
+    assert "is nan at step 0" in sentence(lambda: [0 for _ in sampler.loop((2, 3))])
+
+
+def test_a_question_that_was_answered(sampler):
+    loop = sampler.loop((2, 3))
+    first = next(loop)
+    first.out[...] = 0
+    next(loop)
+    assert "the question of evaluation 0 was used after it was answered" in sentence(
+        lambda: first.x
+    )
+    for ask in loop:
+        ask.out[...] = 0
+    assert "evaluation 3 was used after" in sentence(lambda: ask.out)
+    assert list(loop) == []
+
+
+def test_what_networks_give(sampler):
+    said = lambda network: sentence(sampler.sample, network, (2, 3))
+    assert "the network's output: a NoneType was given" in said(lambda x, t, labels: None)
+    assert "shape (1, 3) was given; expected shape (2, 3)" in said(
+        lambda x, t, labels: x[:1].copy()
+    )
+    assert "array of float64 was given" in said(lambda x, t, labels: x.astype("f8"))
+    assert "network: a int was given" in said(3)
+
+
+def test_requests(sampler):
+    assert "a shape of (3) was given" in sentence(sampler.loop, (3,))
+    assert "a shape of (3, -1) was given" in sentence(sampler.loop, (3, -1))
+    assert "2 labels were given for 4 samples" in sentence(sampler.loop, (4, 3), labels=[1, 2])
+    assert "seed = -1 was given" in sentence(sampler.loop, (4, 3), seed=-1)
+    assert "steps = 0 was given" in sentence(sampler.loop, (4, 3), steps=0)
+
+
+def test_recipes(tmp_path):
+    made = lambda *a: sentence(tweedie.Sampler.from_recipe, *a)
+    assert "the recipe 'ddim-51' was given; expected a text" in made("ddim-51")
+    assert "a plan without a schedule was asked for" in made("sampler = 'ddim'")
+    assert "did you mean heun?" in made("sampler = 'huen'", "cosine", "v")
+    assert "schedule 'cosin' was given" in made("sampler = 'ddim'", "cosin", "v")
+    assert "No such file" in made(tmp_path / "none.toml")
+    assert "recipe" in made("sampler = 'ddim'\nschedule = 'linear'", "cosine", "v")
+
+
+def test_states(sampler, tmp_path):
+    other = tweedie.Sampler.from_recipe("sampler = 'ddim'\nsteps = 5", "cosine", "v")
+    other.loop((2, 3)).save_state(tmp_path / "state")
+    assert "a state of another plan was given" in sentence(sampler.load_state, tmp_path / "state")
+    (tmp_path / "text").write_text("no state")
+    assert "text'" in sentence(sampler.load_state, tmp_path / "text")
+    assert "cannot read" in sentence(sampler.load_state, tmp_path / "none")
+
+
+def of(name, **keys):
+    return {"_class_name": name + "Scheduler", **keys}
+
+
+REFUSED = [
+    (of("PNDM"), 'the scheduler "PNDMScheduler" was given; expected one of: DDIMScheduler'),
+    ({"beta_start": 1}, "the key '_class_name' is missing"),
+    (of("DDIM", beta_strt=0.1), 'the key "beta_strt" was given for DDIMScheduler; expected one of'),
+    (of("DDIM", beta_strt=0.1), "did you mean beta_start?"),
+    (
+        of("DDIM", beta_schedule="sigmoid"),
+        'beta_schedule = "sigmoid" was given for DDIMScheduler; expected one of',
+    ),
+    (
+        of("DDIM", num_train_timesteps="many"),
+        'num_train_timesteps = "many" was given for DDIMScheduler; expected a num',
+    ),
+    (of("DDIM", num_train_timesteps=1e9), "expected a whole number from 2 to 100000"),
+    (
+        of("DDIM", clip_sample=1),
+        "clip_sample = 1 was given for DDIMScheduler; expected true or false",
+    ),
+    (of("DDIM", trained_betas=[0.1, 0.2]), "expected a list of num_train_timesteps = 1000 numbers"),
+    (of("DDIM", beta_end=1.5), "expected above 0 and below 1"),
+    (of("DDIM", thresholding=True, sample_max_value=0.5), "sample_max_value = 0.5 was given"),
+    (
+        of("DDIM", timestep_spacing="linspace"),
+        'timestep_spacing = "linspace" was given for DDIMScheduler and 10 steps',
+    ),
+    (
+        of("DDIM", set_alpha_to_one=False),
+        "set_alpha_to_one = false was given for DDIMScheduler and 10 steps",
+    ),
+    (of("DDIM", steps_offset=200), "steps_offset = 200 was given"),
+    (
+        of("DDPM", variance_type="learned_range"),
+        'variance_type = "learned_range" was given for DDPMScheduler',
+    ),
+    (
+        of("DDPM", variance_type="fixed_large_log"),
+        'variance_type = "fixed_large_log" was given for DDPMScheduler',
+    ),
+    (
+        of("DPMSolverMultistep", algorithm_type="dpmsolver"),
+        'algorithm_type = "dpmsolver" was given',
+    ),
+    (of("DPMSolverMultistep", use_lu_lambdas=True), "use_lu_lambdas = true was given"),
+    (of("DPMSolverMultistep", use_flow_sigmas=True), "use_flow_sigmas = true was given"),
+    (
+        of("DPMSolverMultistep", prediction_type="flow_prediction"),
+        'prediction_type = "flow_prediction" was given',
+    ),
+    (
+        of("DPMSolverMultistep", algorithm_type="sde-dpmsolver++", solver_order=3),
+        "solver_order = 3 was given",
+    ),
+    (
+        of("EulerDiscrete", use_beta_sigmas=True),
+        "use_beta_sigmas = true was given for EulerDiscreteScheduler",
+    ),
+    (
+        of("EulerDiscrete", interpolation_type="log_linear"),
+        'interpolation_type = "log_linear" was given',
+    ),
+    (of("EulerDiscrete", timestep_type="continuous"), 'timestep_type = "continuous" was given'),
+    (
+        of("EulerDiscrete", sigma_min=0.1),
+        "sigma_min = 0.1 was given for EulerDiscreteScheduler; expected none without",
+    ),
+    (
+        of("EulerDiscrete", final_sigmas_type="sigma_min"),
+        'whose last one would have no length; expected "zero"',
+    ),
+    (
+        of("UniPCMultistep", predict_x0=False),
+        "predict_x0 = false was given for UniPCMultistepScheduler",
+    ),
+    (of("UniPCMultistep", disable_corrector=[0]), "disable_corrector = [0] was given"),
+    (
+        of("UniPCMultistep", solver_order=3),
+        "solver_order = 3 was given for UniPCMultistepScheduler",
+    ),
+    (of("UniPCMultistep", lower_order_final=False), "lower_order_final = false was given"),
+    (
+        of("FlowMatchEulerDiscrete", stochastic_sampling=True),
+        "stochastic_sampling = true was given",
+    ),
+    (
+        of("FlowMatchEulerDiscrete", use_dynamic_shifting=True),
+        "use_dynamic_shifting = true was given",
+    ),
+    (of("LCM", num_train_timesteps=20), "no original_inference_steps was given for LCMScheduler"),
+    (of("LCM", clip_sample=True), "clip_sample = true was given for LCMScheduler"),
+]
+
+
+@pytest.mark.parametrize("config, expected", REFUSED)
+def test_configurations(config, expected):
+    assert expected in sentence(tweedie.Sampler.from_config, config, 10)
+
+
+def test_files_of_configurations(tmp_path):
+    path = tmp_path / "scheduler_config.json"
+    made = lambda text: (path.write_text(text), sentence(tweedie.Sampler.from_config, path, 10))[1]
+    assert str(path) in made("{")
+    assert "[] was given; expected a table of keys and values" in made("[]")
+    assert "is given twice" in made(
+        '{"_class_name": "DDIMScheduler", "beta_start": 0.1, "beta_start": 0.2}'
+    )
+    assert "No such file" in sentence(tweedie.Sampler.from_config, tmp_path / "other.json")
+    assert made("{" * 100000) and made("[" * 100000)
+    path.write_text(json.dumps(of("DDIM", num_train_timesteps=1000)))
+    assert tweedie.Sampler.from_config(path, 10).steps == 10
+    assert tweedie.Sampler.from_config(tmp_path, 10).steps == 10
+    assert "1001 steps were given" in sentence(tweedie.Sampler.from_config, path, 1001)
+
+
+def test_keys_of_other_schedulers_are_told():
+    with pytest.warns(UserWarning, match="DDIMScheduler has no skip_prk_steps"):
+        tweedie.Sampler.from_config(of("DDIM", skip_prk_steps=True), 10)
+
+
+def test_what_only_some_take():
+    made = lambda *a, **k: sentence(tweedie.Sampler.from_config, *a, **k)
+    assert "eta = 0.5 was given for EulerDiscreteScheduler" in made(
+        of("EulerDiscrete"), 10, eta=0.5
+    )
+    assert "sigmas was given for DDIMScheduler" in made(of("DDIM"), 10, sigmas=[1, 0.5])
+    assert "mu was given for DDIMScheduler" in made(of("DDIM"), 10, mu=1.0)
+    assert "eta = 2 was given" in made(of("DDIM"), 10, eta=2.0)

@@ -1,0 +1,205 @@
+"""TweedieScheduler beside diffusers' own: the same timesteps, scales and, step by step, the same
+samples.
+"""
+
+import pickle
+import warnings
+
+import pytest
+from configurations import CONFIGURATIONS, name_of, split
+
+import tweedie
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+from tweedie.diffusers import TweedieScheduler  # noqa: E402
+
+warnings.simplefilter("ignore")
+
+
+def network(x, t):
+    return torch.tanh(1.3 * x + 0.2 * torch.sin(0.01 * torch.as_tensor(float(t))))
+
+
+def pair_of(case):
+    config, steps, arguments = case
+    config, given = split(config)
+    theirs = getattr(diffusers, config["_class_name"]).from_config(config)
+    ours = TweedieScheduler.from_config(theirs.config)
+    for one in (theirs, ours):
+        one.set_timesteps(steps, **given)
+    return theirs, ours, arguments
+
+
+def close(a, b, most=2e-5):
+    return float((a - b).abs().max()) <= most * float(b.abs().max())
+
+
+def scaled(scheduler, x, t):
+    return scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
+
+
+def walk(scheduler, x, timesteps, arguments, seed=0):
+    """The samples after each evaluation."""
+    generator = torch.Generator().manual_seed(seed)
+    if not isinstance(scheduler, TweedieScheduler):
+        import inspect
+
+        if "generator" in inspect.signature(scheduler.step).parameters:
+            arguments = {**arguments, "generator": generator}
+    else:
+        arguments = {**arguments, "generator": generator}
+    for t in timesteps:
+        x = scheduler.step(network(scaled(scheduler, x, t), t), t, x, **arguments).prev_sample
+        yield x
+
+
+@pytest.mark.parametrize("case", CONFIGURATIONS, ids=name_of)
+def test_each_step_is_that_of_diffusers(case):
+    theirs, ours, arguments = pair_of(case)
+    assert ours.timesteps.dtype == theirs.timesteps.dtype and ours.order == theirs.order
+    assert torch.allclose(ours.timesteps.double(), theirs.timesteps.double(), rtol=5e-5, atol=2e-3)
+    sigma = float(getattr(theirs, "init_noise_sigma", 1.0))
+    assert float(ours.init_noise_sigma) == pytest.approx(sigma, rel=1e-5)
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * sigma
+    # Of the same timesteps: a network far from linear shows their last digit.
+    walked = zip(
+        walk(ours, x, ours.timesteps, arguments), walk(theirs, x, theirs.timesteps, arguments)
+    )
+    for k, (a, b) in enumerate(walked):
+        assert close(
+            a, b, 1e-4
+        ), f"step {k}: {float((a - b).abs().max())} of {float(b.abs().max())}"
+
+
+@pytest.mark.parametrize("case", CONFIGURATIONS, ids=name_of)
+def test_a_loop_that_begins_midway_and_its_noise(case):
+    theirs, ours, arguments = pair_of(case)
+    first = len(theirs.timesteps) // 3
+    first -= first % theirs.order  # the first evaluation of a step
+    clean, noise = torch.randn(2, 2, 3, 4, 4, generator=torch.Generator().manual_seed(5))
+    for one in (theirs, ours):
+        if hasattr(one, "set_begin_index"):
+            one.set_begin_index(first)
+    at = theirs.timesteps[first : first + 1].repeat(2)
+    noisy = []
+    for one in (theirs, ours):
+        noised = one.add_noise if hasattr(theirs, "add_noise") else one.scale_noise
+        noisy.append(
+            noised(clean, noise, at) if hasattr(theirs, "add_noise") else noised(clean, at, noise)
+        )
+    assert close(noisy[1], noisy[0], 1e-4)
+    walked = zip(*(walk(one, noisy[0], one.timesteps[first:], arguments) for one in (ours, theirs)))
+    for a, b in walked:
+        assert close(a, b, 1e-4)
+
+
+def test_a_loop_does_not_begin_inside_a_step():
+    ours = TweedieScheduler.from_config({"_class_name": "HeunDiscreteScheduler"})
+    ours.set_timesteps(10)
+    ours.set_begin_index(3)
+    x = torch.zeros(1, 2)
+    with pytest.raises(
+        tweedie.Error, match="a loop from evaluation 3 was asked for, inside of a step"
+    ):
+        ours.step(x, ours.timesteps[3], x)
+
+
+def test_generators_of_each_sample():
+    case = ({"_class_name": "DDPMScheduler"}, 5, {})
+    x, last = torch.randn(2, 1, 4, 4), []
+    theirs, ours, _ = pair_of(case)
+    for one in (ours, theirs):
+        generators = [torch.Generator().manual_seed(k) for k in (3, 4)]
+        y = x
+        for t in one.timesteps:
+            y = one.step(network(y, t), t, y, generator=generators).prev_sample
+        last.append(y)
+    assert close(*last)
+
+
+def test_the_result_is_a_tensor_of_its_own_and_of_the_output_s_type():
+    ours = TweedieScheduler.from_config({"_class_name": "EulerDiscreteScheduler"})
+    ours.set_timesteps(4)
+    x = torch.randn(1, 2, 4, 4)
+    kept = x.clone()
+    a = ours.step(x, ours.timesteps[0], x, return_dict=False)[0]
+    assert torch.equal(x, kept) and a.data_ptr() != x.data_ptr() and ours.step_index == 1
+    half = ours.step(a.half(), ours.timesteps[1], a.half()).prev_sample
+    assert half.dtype == torch.float16
+
+
+def test_another_scheduler_of_the_same_configuration(tmp_path):
+    config = diffusers.DDIMScheduler(beta_schedule="scaled_linear").config
+    ours = TweedieScheduler.from_config(config, "DPMSolverMultistepScheduler")
+    assert ours.config.beta_schedule == "scaled_linear" and ours.config["_class_name"].startswith(
+        "DPM"
+    )
+    ours.save_pretrained(tmp_path)
+    assert (
+        diffusers.DPMSolverMultistepScheduler.from_pretrained(tmp_path).config.beta_schedule
+        == "scaled_linear"
+    )
+    again = TweedieScheduler.from_pretrained(tmp_path)
+    assert len(again) == 1000 and again.config["_class_name"] == ours.config["_class_name"]
+
+
+def test_sentences():
+    ours = TweedieScheduler.from_config({"_class_name": "DDIMScheduler"})
+    x = torch.zeros(1, 2)
+
+    def said(f, *a, **k):
+        with pytest.raises(tweedie.Error) as caught:
+            f(*a, **k)
+        return str(caught.value)
+
+    assert "before set_timesteps(n)" in said(ours.step, x, 3, x)
+    ours.set_timesteps(10)
+    assert "the timestep 3 was given; expected one of timesteps" in said(ours.step, x, 3, x)
+    nan = torch.full((1, 2), float("nan"))
+    assert "the network's output is nan at step 0 of 10 (t = 900), in sample 0" in said(
+        ours.step, nan, 900, x
+    )
+    assert "s_churn = 1 was given" in said(ours.step, x, 900, x, s_churn=1)
+    assert "model_output: an array of int64" in said(ours.step, x.long(), 900, x)
+    euler = TweedieScheduler.from_config({"_class_name": "EulerDiscreteScheduler"})
+    euler.set_timesteps(5)
+    assert "eta = 0.5 was given for EulerDiscreteScheduler" in said(euler.step, x, 999, x, eta=0.5)
+
+
+def test_a_pipeline_draws_the_same_pictures():
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(
+        sample_size=16,
+        in_channels=1,
+        out_channels=1,
+        layers_per_block=1,
+        block_out_channels=(16, 32),
+        norm_num_groups=8,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+    ).eval()
+    for theirs in (diffusers.DDPMScheduler(), diffusers.DDIMScheduler()):
+        kind = diffusers.DDPMPipeline if "DDPM" in type(theirs).__name__ else diffusers.DDIMPipeline
+        pictures = []
+        for scheduler in (theirs, TweedieScheduler.from_config(theirs)):
+            pipe = kind(unet=unet, scheduler=theirs)
+            pipe.scheduler = scheduler
+            pipe.set_progress_bar_config(disable=True)
+            generator = torch.Generator().manual_seed(4)
+            drawn = pipe(
+                batch_size=2, generator=generator, num_inference_steps=6, output_type="np"
+            ).images
+            pictures.append(torch.from_numpy(drawn))
+        assert close(pictures[1], pictures[0], 1e-4)
+
+
+def test_a_scheduler_pickles_between_loops():
+    ours = TweedieScheduler.from_config({"_class_name": "HeunDiscreteScheduler"})
+    ours.set_timesteps(10)
+    again = pickle.loads(pickle.dumps(ours))
+    assert torch.equal(ours.timesteps, again.timesteps) and again.order == 2
+    x = torch.zeros(1, 2)
+    ours.step(x, ours.timesteps[0], x)
+    with pytest.raises(tweedie.Error, match="in the middle of its loop"):
+        pickle.dumps(ours)
