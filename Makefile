@@ -4,6 +4,8 @@ MODEL ?= models/fashion-v.safetensors
 TEST_FLAGS ?=
 PEERS_FLAGS ?=
 GPU_FLAGS ?=
+COVERAGE ?=
+COVERED := dsl pipelines samplers schedules predicts guidances thresholds networks io
 PREBUILT ?=
 
 help:
@@ -16,6 +18,7 @@ help:
 	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
 	@echo "make gpu     the bits and the unit tests on a GPU, and what steps take there: build-gpu/gpu.md"
 	@echo "make gpu-pack   its programs as one file, for a machine with a GPU: make gpu PREBUILT=FILE"
+	@echo "make coverage   how many lines of the library the unit tests run, in percent (needs gcovr)"
 	@echo "make reference     the headers' reference, in build/reference/html (needs Doxygen)"
 	@echo "make deps    install what is missing (Debian 12: apt; Thrust from the CUDA Toolkit or PyPI)"
 	@echo "make clean   remove the build folders"
@@ -78,6 +81,17 @@ gpu-pack:
 	@mkdir -p build-gpu
 	@python3 cmake/gpu.py --jobs $(JOBS) --pack build-gpu/tweedie-gpu.tar.xz $(GPU_FLAGS)
 
+# All unit tests, an hour; COVERAGE="test_form test_level" are these alone.
+coverage:
+	@command -v gcovr >/dev/null || { echo "make coverage: gcovr was not found; install the package gcovr" >&2; exit 1; }
+	@cmake --preset coverage --log-level=WARNING
+	cmake --build --preset coverage -j $(JOBS) $(if $(COVERAGE),--target $(COVERAGE))
+	@find build-coverage -name '*.gcda' -delete
+	@ctest --preset coverage -j $(JOBS) -R '^unit[.]($(if $(COVERAGE),$(subst $() ,|,$(strip $(COVERAGE))),.*))$$'
+	@gcovr --root . $(foreach folder,$(COVERED),--filter $(folder)/) --exclude-throw-branches --print-summary \
+	  --object-directory build-coverage --output build-coverage/lines.txt
+	@echo "each file: build-coverage/lines.txt"
+
 reference:
 	@command -v doxygen >/dev/null || { echo "make reference: doxygen was not found; install the package doxygen" >&2; exit 1; }
 	@mkdir -p build/reference
@@ -87,4 +101,4 @@ reference:
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test cuda-all product product-exact product-tool bench bench-peers gpu gpu-pack reference clean
+.PHONY: help deps demo test cuda-all product product-exact product-tool bench bench-peers gpu gpu-pack coverage reference clean

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
 #   cmake/bootstrap.sh demo    what the library and the tool need
-#   cmake/bootstrap.sh all     and what the tests, the measurements, training and plots need
+#   cmake/bootstrap.sh all     and what the tests, the measurements, training, export and plots need
 #   cmake/bootstrap.sh peers   as demo, and PyTorch and diffusers below .deps/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libpng-dev zlib1g-dev
+demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
       libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
 rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist
-      python3-dev python3-venv python3-numpy python3-pytest)
+      python3-dev python3-venv python3-numpy python3-pytest libonnx-dev libprotobuf-dev)
 peers=(python3-dev python3-venv)  # torch.compile compiles against Python's headers
 
 case "${1:-all}" in
@@ -34,7 +34,10 @@ done
 disassembler=  # what reads machine code, where there is nvcc to emit it
 if [ "${1:-all}" = all ] && [ -n "$toolkit" ] && ! command -v nvdisasm >/dev/null &&
    ! [ -e .deps/nvdisasm/nvidia/cu13/bin/nvdisasm ]; then disassembler=1; fi
-[ -z "$wheel$disassembler" ] || packages+=(python3-pip)
+engine=  # what runs ONNX files: a wheel for Debian 12's Python, of this version
+if [ "$(uname -m)" = x86_64 ] && [ -z "${OpenVINO_DIR:-}" ] &&
+   ! cmp -s cmake/openvino.txt .deps/openvino/pinned.txt; then engine=1; fi
+[ -z "$wheel$disassembler$engine" ] || packages+=(python3-pip)
 
 # is_installed PACKAGE ARCHITECTURE: it may be there for another one too.
 is_installed() {
@@ -67,7 +70,7 @@ fi
 # For the tests on ARM: the cross compiler, qemu and arm64's libraries. Where the mirror has none of them, cmake/test.py
 # says that it leaves them out.
 arm=(g++-aarch64-linux-gnu qemu-user libfmt-dev:arm64 libboost-test1.74-dev:arm64 zlib1g-dev:arm64
-     libpng-dev:arm64)
+     libpng-dev:arm64 libjpeg62-turbo-dev:arm64)
 if [ "${1:-all}" = all ] && [ "$native" = amd64 ]; then
   missing=()
   for package in "${arm[@]}"; do
@@ -106,6 +109,13 @@ PYTHON
 if [ -n "$wheel" ]; then
   echo "bootstrap: fetching Thrust (CCCL 3.0, the wheel nvidia-cuda-cccl) into .deps/"
   fetch cmake/cccl.txt cccl
+fi
+
+# Networks in ONNX files; without it the library and the tool do without them.
+if [ -n "$engine" ]; then
+  echo "bootstrap: fetching OpenVINO (its wheel, 59 MB) into .deps/"
+  (fetch cmake/openvino.txt openvino && cp cmake/openvino.txt .deps/openvino/pinned.txt) ||
+    echo "bootstrap: without OpenVINO networks in ONNX files are left out" >&2
 fi
 
 # The tests do without.

@@ -20,6 +20,7 @@ if(TWEEDIE_STATIC)  # Debian's fmt is a shared library, or headers
   set(TWEEDIE_FMT fmt::fmt-header-only)
   set(ZLIB_USE_STATIC_LIBS ON)
   find_library(PNG_LIBRARY_RELEASE libpng.a)
+  find_library(JPEG_LIBRARY_RELEASE libjpeg.a)
   add_link_options(-static-libstdc++ -static-libgcc)
 endif()
 find_package(Threads REQUIRED)
@@ -151,6 +152,11 @@ endif()
 
 # Files: plain arrays and key-value maps.
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.cpp)
+find_path(TWEEDIE_TOML_INCLUDE toml++/toml.h)
+mark_as_advanced(TWEEDIE_TOML_INCLUDE)
+if(NOT TWEEDIE_TOML_INCLUDE)
+  list(FILTER sources EXCLUDE REGEX "/document\\.cpp$")  # TOML and JSON to one tree
+endif()
 if(sources)
   find_package(nlohmann_json 3.9 REQUIRED)
   find_package(ZLIB REQUIRED)
@@ -163,6 +169,16 @@ if(sources)
   target_link_libraries(tweedie_io PUBLIC nlohmann_json::nlohmann_json ${TWEEDIE_FMT}
                         PRIVATE PNG::PNG ZLIB::ZLIB tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
   set_target_properties(tweedie_io PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  if(TWEEDIE_TOML_INCLUDE)
+    target_include_directories(tweedie_io SYSTEM PRIVATE ${TWEEDIE_TOML_INCLUDE})
+  endif()
+  if(TWEEDIE_JPEG)  # without it a JPEG is refused by a sentence
+    find_package(JPEG QUIET)
+    if(JPEG_FOUND)
+      target_compile_definitions(tweedie_io PRIVATE TWEEDIE_JPEG)
+      target_link_libraries(tweedie_io PRIVATE JPEG::JPEG)
+    endif()
+  endif()
 endif()
 
 # States as files, over io.
@@ -174,8 +190,6 @@ if(TARGET tweedie_io)
 endif()
 
 # Recipes: pipelines that are put together at run time, and the programs that are compiled for them.
-find_path(TWEEDIE_TOML_INCLUDE toml++/toml.h)
-mark_as_advanced(TWEEDIE_TOML_INCLUDE)
 if(TWEEDIE_RECIPES AND TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
   # The shipped ones become part of the library.
   file(GLOB recipes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/pipelines/recipes/*.toml)
@@ -193,7 +207,6 @@ if(TWEEDIE_RECIPES AND TARGET tweedie_io AND TWEEDIE_TOML_INCLUDE)
   # What reads a file runs once. recipe.cpp has loops over elements: lists of terms, and thresholds.
   set_source_files_properties(${PROJECT_SOURCE_DIR}/pipelines/ready/recipe_text.cpp PROPERTIES
     COMPILE_OPTIONS $<$<CONFIG:Release>:-O1>)
-  target_include_directories(tweedie_recipes SYSTEM PRIVATE ${TWEEDIE_TOML_INCLUDE})
   target_link_libraries(tweedie_recipes PUBLIC tweedie_headers tweedie_io PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   set_target_properties(tweedie_recipes PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
@@ -238,3 +251,40 @@ if(TWEEDIE_TORCH_USED)
   target_link_libraries(tweedie_unet_file PUBLIC tweedie_unet tweedie_io
                         PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()
+
+# Networks from files: what their numbers mean, and an engine that runs them, in a library that is loaded with the first
+# file. OpenVINO_DIR names the folder of OpenVINOConfig.cmake where it is not the one that cmake/bootstrap.sh unpacked.
+set(TWEEDIE_OPENVINO_USED OFF)
+if(TARGET tweedie_recipes)
+  if(TWEEDIE_OPENVINO AND NOT TWEEDIE_STATIC)
+    find_package(OpenVINO QUIET COMPONENTS Runtime
+                 HINTS ${OpenVINO_DIR} $ENV{OPENVINO_DIR} ${PROJECT_SOURCE_DIR}/.deps/openvino/openvino/cmake)
+    if(NOT OpenVINO_FOUND AND TWEEDIE_OPENVINO STREQUAL "ON")
+      message(FATAL_ERROR "TWEEDIE_OPENVINO is ON, but OpenVINO was not found: name the folder of its OpenVINOConfig.cmake by "
+                          "-DOpenVINO_DIR= (`make deps` unpacks it into .deps/)")
+    endif()
+  endif()
+  add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/onnx.cpp ${PROJECT_SOURCE_DIR}/networks/card.cpp)
+  add_library(tweedie::onnx ALIAS tweedie_onnx)
+  target_link_libraries(tweedie_onnx PUBLIC tweedie_headers tweedie_io ${CMAKE_DL_LIBS}
+                        PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
+  if(OpenVINO_FOUND AND NOT TWEEDIE_STATIC)
+    set(TWEEDIE_OPENVINO_USED ${OpenVINO_VERSION})
+    add_library(tweedie_openvino MODULE ${PROJECT_SOURCE_DIR}/networks/onnx_openvino.cpp)
+    set_target_properties(tweedie_openvino PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    # Its library alone: its targets bring a oneTBB along, whose folder would hide the system's.
+    get_target_property(folders openvino::runtime INTERFACE_INCLUDE_DIRECTORIES)
+    target_include_directories(tweedie_openvino SYSTEM PRIVATE ${folders})
+    target_include_directories(tweedie_openvino PRIVATE ${TWEEDIE_INCLUDE})
+    target_link_libraries(tweedie_openvino PRIVATE $<TARGET_FILE:openvino::runtime> ${TWEEDIE_FMT} tweedie_arithmetic
+                          tweedie_warnings)
+    add_dependencies(tweedie_onnx tweedie_openvino)
+    target_compile_definitions(tweedie_onnx PRIVATE
+      TWEEDIE_ENGINE_FOLDER="$<TARGET_FILE_DIR:tweedie_openvino>"
+      TWEEDIE_ENGINE_LIBRARY="$<TARGET_FILE_NAME:tweedie_openvino>")
+    target_link_options(tweedie_onnx INTERFACE
+      $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
+  endif()
+endif()
+
+include(tweedie_onnx_export)

@@ -1,8 +1,8 @@
 """A header as Doxygen shall read it: `reference.py FILE` writes it to the output, line by line.
 
-The comment at its head, which Doxygen would pass over, becomes the file's description: indented lines are formulas and stay as they
-are. In all comments < > @ and # are the text's own, no tags and commands, and the dot of "et al." ends no brief description; what is
-in backticks is left alone.
+The comment at its head, which Doxygen would pass over, becomes the file's description: indented
+lines are formulas and stay as they are. In all comments < > @ and # are the text's own, no tags and
+commands, and the dot of "et al." ends no brief description; what is in backticks is left alone.
 """
 
 import re
@@ -10,7 +10,8 @@ import sys
 
 
 class prose:
-    """Escapes comment after comment; a pair of backticks may begin in one line and end in the next."""
+    """Escapes comment after comment; a pair of backticks may begin in one line and end in the
+    next."""
 
     def __init__(self):
         self.code = False
@@ -30,21 +31,28 @@ class prose:
 def head_of(lines):
     """The description made of the lines of a head, as many lines and one before it."""
     escape = prose()
-    text = [l[2:] if l.startswith("//   ") and l.strip("/ ") else escape(l[2:].strip()) for l in lines]
-    return ["/// \\file", *("///  " + t if t.startswith("   ") else "/// " + t if t else "///" for t in text)]
+    text = [
+        l[2:] if l.startswith("//   ") and l.strip("/ ") else escape(l[2:].strip()) for l in lines
+    ]
+    return [
+        "/// \\file",
+        *("///  " + t if t.startswith("   ") else "/// " + t if t else "///" for t in text)
+    ]
 
 
 def main():
     with open(sys.argv[1]) as f:
         lines = f.read().split("\n")
-    count = next((i for i, l in enumerate(lines) if not l.startswith("//") or l.startswith("///")), 0)
+    count = next((i for i, l in enumerate(lines) if not l.startswith("//") or l.startswith("///")),
+                 0)
     rest = lines[count:]
     if count:
         lines[:count] = head_of(lines[:count])
         if rest and rest[0] == "#pragma once":  # makes place for the line more
             del rest[0]
     escape = prose()
-    foreign = False  # a specialization of another library's template, whose scope Doxygen does not know
+    # a specialization of another library's template, whose scope Doxygen does not know
+    foreign = False
     for i, line in enumerate(rest):
         foreign = foreign or bool(re.match(r"template <.*> struct fmt::", line))
         if foreign:

@@ -10,6 +10,7 @@
 
 #include <tweedie/guidances/guidance.hpp>
 
+#include <tweedie/dsl/language/expression.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 
 namespace tweedie::guidance {

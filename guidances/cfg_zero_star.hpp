@@ -10,7 +10,7 @@
 
 #include <tweedie/guidances/guidance.hpp>
 
-#include <tweedie/dsl/language/statement.hpp>
+#include <tweedie/dsl/language/expression.hpp>
 
 namespace tweedie::guidance {
 

@@ -8,7 +8,7 @@
 
 #include <tweedie/guidances/guidance.hpp>
 
-#include <tweedie/dsl/language/statement.hpp>
+#include <tweedie/dsl/language/expression.hpp>
 
 namespace tweedie::guidance {
 

@@ -1,7 +1,11 @@
+#include <tweedie/io/nearest.hpp>
+
 #include <algorithm>
 #include <cctype>
 #include <numeric>
-#include <tweedie/io/nearest.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace tweedie::io {
 namespace {
@@ -40,6 +44,13 @@ std::optional<std::string_view> nearest(std::string_view given,
     least = d;
   }
   return found;
+}
+
+std::string expected_names(std::string_view given, std::vector<std::string_view> const& there) {
+  if (there.empty()) return "expected none";
+  std::string r = fmt::format("expected one of: {}", fmt::join(there, ", "));
+  if (auto const meant = nearest(given, there)) r += fmt::format("; did you mean {}?", *meant);
+  return r;
 }
 
 }  // namespace tweedie::io

@@ -291,6 +291,9 @@ template <class Predicts> struct exact {
   gaussian_mixture mixture;
   friend bool operator==(exact const&, exact const&) = default;
 
+  void check_arrays(std::span<named_array const> arrays) const {
+    tweedie::detail::refuse_arrays("gaussian_mixture", arrays);
+  }
   void operator()(batch const& b) const {
     std::vector<double> x(b.elements);
     for (std::size_t row = 0; row < b.rows(); ++row) {
@@ -335,6 +338,9 @@ template <class Predicts> struct exact_target {
     return a.mixture == b.mixture && tweedie::detail::same_value(a.predicts, b.predicts);
   }
 
+  void check_arrays(std::span<named_array const> arrays) const {
+    tweedie::detail::refuse_arrays("gaussian_mixture", arrays);
+  }
   void operator()(batch const& b) const {
     if constexpr (regresses) {
       std::vector<double> x(b.elements);

@@ -77,6 +77,7 @@ struct channel_basis {
 /// channels.
 template <class Network> struct in_basis {
   using kind = kinds::network;
+  using prediction = typename tweedie::detail::prediction_of<Network>::type;
   static constexpr bool floats = !requires { typename Network::input; }
   &&!requires { typename Network::output; };
   static_assert(floats, "in_basis takes a network that reads and writes floats");
@@ -94,6 +95,9 @@ template <class Network> struct in_basis {
     basis.check();
   }
 
+  void check_arrays(std::span<named_array const> arrays) const {
+    tweedie::detail::check_arrays(network, arrays);
+  }
   /// Asked by a plan before anything is drawn; `shape` begins with the number of samples.
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     if (shape.size() < 2 || shape[1] != basis.channels())
@@ -149,7 +153,3 @@ template <class Images> Images rotate_channels_back(Images pictures, channel_bas
 }
 
 }  // namespace tweedie::networks
-
-template <class Network>
-struct tweedie::detail::prediction_of<tweedie::networks::in_basis<Network>>
-    : prediction_of<Network> {};

@@ -179,6 +179,7 @@ template <class F> void each_level(batch const& b, F f) {
 /// (dsl/device/execute.hpp), not the user's.
 template <class Function, class Door = door> struct inlined {
   using kind = kinds::network;
+  using prediction = typename tweedie::detail::prediction_of<Function>::type;
   static constexpr bool enqueues = std::is_same_v<Door, device_door>;
   static constexpr bool is_conditional = tweedie::detail::is_conditional<Function>();
   static_assert(std::is_trivially_copyable_v<Function>,
@@ -207,6 +208,11 @@ template <class Function, class Door = door> struct inlined {
           tweedie::detail::hears_request<Function>(),
           "a network's check would never be called: it is void check(std::span<std::size_t "
           "const> shape, std::span<int const> labels, int branches) const");
+  }
+
+  /// A row has a label and no other condition.
+  void check_arrays(std::span<named_array const> arrays) const {
+    tweedie::detail::refuse_arrays("inlined", arrays);
   }
 
   void operator()(batch const& b) const {
@@ -241,7 +247,3 @@ template <class Function, class Door>
 inline constexpr bool is_inlined<inlined<Function, Door>> = true;
 
 }  // namespace tweedie::networks
-
-template <class Function, class Door>
-struct tweedie::detail::prediction_of<tweedie::networks::inlined<Function, Door>>
-    : prediction_of<Function> {};

@@ -13,11 +13,12 @@
 
 namespace tweedie::networks {
 
-/// `networks::unconditional{network}`: the labels are for others, such as a classifier's gradient.
+/// `networks::unconditional{network}`: the labels and other conditions are for others, such as a classifier's gradient.
 template <class Network> struct unconditional {
   using kind = kinds::network;
   /// A network that says so takes part in no guidance of two branches.
   static constexpr bool is_conditional = false;
+  using prediction = typename tweedie::detail::prediction_of<Network>::type;
   Network network;
   friend bool operator==(unconditional const& a, unconditional const& b) requires(
       tweedie::detail::can_be_compared<Network>) {
@@ -33,13 +34,10 @@ template <class Network> struct unconditional {
   }
   void operator()(batch b) const {
     b.labels = b.device_labels = nullptr;
+    b.arrays = {};
     network(std::as_const(b));
   }
 };
 template <class Network> unconditional(Network) -> unconditional<Network>;
 
 }  // namespace tweedie::networks
-
-template <class Network>
-struct tweedie::detail::prediction_of<tweedie::networks::unconditional<Network>>
-    : prediction_of<Network> {};

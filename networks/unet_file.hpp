@@ -6,20 +6,13 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <tweedie/io/safetensors.hpp>
+#include <tweedie/networks/schedule_description.hpp>
 #include <tweedie/networks/unet.hpp>
 
 namespace tweedie::networks {
-
-/// The name of a schedule, as the tool knows it, and its parameters in the order they are written.
-struct schedule_description {
-  std::string name;
-  std::vector<std::pair<std::string, double>> parameters;
-  bool operator==(schedule_description const&) const = default;
-};
 
 /// {"name":"cosine","s":0.008,...}; doubles come back as they were.
 std::string to_json(schedule_description const& schedule);

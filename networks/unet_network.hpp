@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/networks/unet.hpp>
 
 namespace tweedie::networks {
@@ -54,6 +55,10 @@ struct unet_network {
         throw error("unet: label " + std::to_string(label) + " was given, " +
                     (conditional() ? "the network has classes 0 to " + std::to_string(classes() - 1)
                                    : "but the network is unconditional"));
+  }
+
+  void check_arrays(std::span<named_array const> arrays) const {
+    tweedie::detail::refuse_arrays("unet", arrays);
   }
 
   /// It can be on the devices that its LibTorch has. What was recorded would go on in memory that

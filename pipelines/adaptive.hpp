@@ -137,8 +137,9 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
   void start(request const& r, conditions const& given) {
     using namespace symbols;
     using guidance = decltype(Stages::guidance);
-    static_cast<state&>(s_) = layout().make(r, given, {}, [&](auto shape, auto all) {
+    static_cast<state&>(s_) = layout().make(r, given, {}, [&](auto shape, auto all, auto arrays) {
       check_request(network_, shape, all, guidance::branches);
+      check_arrays(network_, arrays);
     });
     s_.accepted = buffer(s_.samples);
     double const scale = first_.prior_deviation();
@@ -256,6 +257,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
             .levels = where.data(),
             .labels = s_.labels.data(),
             .conditions = static_cast<std::size_t>(conditions_of<decltype(Stages::guidance)>()),
+            .arrays = s_.arrays,
             .input = input,
             .output = s_.out.data(),
             .input_rows = s_.samples};
@@ -380,6 +382,7 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
     }
     own_.resize(kept);
     s_.keys.resize(kept);
+    for (named_array& a : s_.arrays) a.data.resize(kept * a.elements);
     s_.samples = kept;
   }
 

@@ -117,60 +117,45 @@ template <class Stages> struct compiled {
   using entering = typename decltype(entering_in())::type;
 
   /// An evaluation with what is stored for later ones.
-  template <class Structure> struct lowered {
+  template <class Structure> struct formulas {
     using kind = typename Structure::kind;
-    using statements = statements_of<Structure>;
-    using functions =
-        decltype(lowering::functions_among<Structure::guided, Stages, statements, entering>());
-    static constexpr void lower(lowering::ir& p, Stages const* s, level t, statements const& from,
-                                path const* between, detail::upcoming const& next) {
+    Stages const* stages = nullptr;
+    level t = lowering::any_level;
+    statements_of<Structure> from = {};
+    path const* between = nullptr;
+    detail::upcoming next = any_next;
+    using functions = decltype(lowering::functions_among<Structure::guided, Stages,
+                                                         statements_of<Structure>, entering>());
+    constexpr void lower(lowering::ir& p) const {
       constexpr bool final =
           Structure::evaluation + 1 ==
           detail::evaluations_in(static_cast<detail::formula_of<sampler, kind>*>(nullptr));
       lowering::statements all;
       put_all(p, from, all);
-      lower_among(p, lowering::said_by_types<Stages>{s, between}, later, t, Structure::guided, all,
-                  final, !kind::is_last || !final, next);
+      lower_among(p, lowering::said_by_types<Stages>{stages, between}, later, t, Structure::guided,
+                  all, final, !kind::is_last || !final, next);
     }
-    static constexpr lowering::program_value value = [] {
-      lowering::ir p;
-      lower(p, nullptr, lowering::any_level, statements{}, nullptr, any_next);
-      return assemble(p);
-    }();
-    using program = typename lowering::typed<value, functions, buffers>::type;
   };
+  template <class Structure> using lowered = lowering::lowered<formulas<Structure>, buffers>;
   template <class Structure> using program_of = typename lowered<Structure>::program;
-
-  /// The fused program of a structure with its numbers.
-  template <class Structure>
-  static auto fuse(Stages const& stages, level t, statements_of<Structure> const& statements,
-                   path const& between, detail::upcoming const& next) {
-    return lowering::with_numbers<program_of<Structure>>([&](lowering::ir& p) {
-      lowered<Structure>::lower(p, &stages, t, statements, &between, next);
-    });
-  }
 
   template <class... S> static auto programs_in(list<S...>) -> list<program_of<S>...>;
   using programs = decltype(programs_in(structures{}));
 
   /// What runs at a start: x of noise, or as it is, and what comes before the first evaluation.
-  template <bool Fresh, bool FirstStep> struct start {
-    static constexpr lowering::program_value value = [] {
-      lowering::ir p;
-      lower_start(p, lowering::said_by_types<Stages>{nullptr, nullptr}, later,
+  template <bool Fresh, bool FirstStep> struct start_formulas {
+    using functions = lowering::functions_of<entering>;
+    static constexpr void lower(lowering::ir& p) {
+      lower_start(p, lowering::said_by_types<Stages>{}, later,
                   Fresh ? std::optional(1.0) : std::nullopt, noise_given, FirstStep, any_next);
-      return assemble(p);
-    }();
-    using functions =
-        decltype(detail::concat(list<functions::same>{}, lowering::functions_of<entering>{}));
-    using program = typename lowering::typed<value, functions, buffers>::type;
+    }
   };
+  template <bool Fresh, bool FirstStep>
+  using start = typename lowering::lowered<start_formulas<Fresh, FirstStep>, buffers>::program;
   static auto starts_in() {
-    if constexpr (enters)
-      return list<typename start<true, false>::program, typename start<false, true>::program>{};
-    else if constexpr (writes_input)
-      return list<typename start<true, true>::program, typename start<false, true>::program>{};
-    else return list<typename start<true, false>::program>{};
+    if constexpr (enters) return list<start<true, false>, start<false, true>>{};
+    else if constexpr (writes_input) return list<start<true, true>, start<false, true>>{};
+    else return list<start<true, false>>{};
   }
   using starts = decltype(starts_in());
 

@@ -100,6 +100,25 @@ void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const&
         "a mask of {} values was given to a batch with masks of {}; expected one of their shape",
         one.mask_period, s_.mask_period));
 
+  // The first sample says which other conditions there are.
+  auto const alike_arrays = [](named_array const& a, named_array const& b) {
+    return a.name == b.name && a.shape == b.shape;
+  };
+  if (members_.empty()) {
+    s_.arrays = one.arrays;
+  } else if (!std::ranges::equal(one.arrays, s_.arrays, alike_arrays)) {
+    auto const names = [](state const& s) {
+      std::vector<std::string> r;
+      for (named_array const& a : s.arrays)
+        r.push_back(fmt::format("'{}' {{{}}}", a.name, fmt::join(a.shape, ", ")));
+      return r.empty() ? std::string("none") : fmt::format("{}", fmt::join(r, ", "));
+    };
+    throw error(fmt::format(
+        "a sample with the conditions {} was given to a batch whose samples have {}; expected the "
+        "same names and shapes, in that order",
+        names(one), names(s_)));
+  }
+
   std::size_t const row = members_.size();
   s_.mask_period = one.mask_period;
   s_.mask_stride = pitch_of(one.mask_period);

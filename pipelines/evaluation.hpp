@@ -107,20 +107,20 @@ constexpr void put_branches(ir& p, G const* guidance, P const* predicts, level t
 
 template <class G> constexpr void put_guidance(ir& p, G const* stage, level t, stage_formulas& to) {
   if constexpr (detail::remembers<G>)
-    put_all(p, said(stage, [&](G const& g) { return detail::remembered(g, t); }), to.remember);
+    put_all(p, answer_of(stage, [&](G const& g) { return detail::remembered(g, t); }), to.remember);
   if constexpr (detail::guides_raw<G>)
-    to.guided_raw = put_expression(p, said(stage, [&](G const& g) { return g.raw_of(t); }));
+    to.guided_raw = put_expression(p, answer_of(stage, [&](G const& g) { return g.raw_of(t); }));
   if constexpr (detail::guides_x0<G>)
-    to.guided_x0 = put_expression(p, said(stage, [&](G const& g) { return g.x0_of(t); }));
+    to.guided_x0 = put_expression(p, answer_of(stage, [&](G const& g) { return g.x0_of(t); }));
   if constexpr (detail::guides_eps<G>)
-    to.guided_eps = put_expression(p, said(stage, [&](G const& g) { return g.eps_of(t); }));
+    to.guided_eps = put_expression(p, answer_of(stage, [&](G const& g) { return g.eps_of(t); }));
 }
 
 template <class T>
 constexpr void put_threshold(ir& p, T const* stage, level t, stage_formulas& to) {
   if constexpr (!std::is_same_v<T, no_threshold>) {
-    to.threshold_x0 = put_expression(p, said(stage, [&](T const& h) { return h.x0_of(t); }));
-    to.threshold_eps = put(p, said(stage, [&](T const& h) { return h.eps_of(t); }));
+    to.threshold_x0 = put_expression(p, answer_of(stage, [&](T const& h) { return h.x0_of(t); }));
+    to.threshold_eps = put(p, answer_of(stage, [&](T const& h) { return h.eps_of(t); }));
   }
 }
 
@@ -133,8 +133,8 @@ constexpr Stage const* part(Stages const* s, Stage Stages::*member) {
 
 /// What a set of stages says, by their types; in a constant expression both may be null.
 template <class Stages> struct said_by_types {
-  Stages const* s;
-  path const* between;
+  Stages const* s = nullptr;
+  path const* between = nullptr;
 
   constexpr stage_formulas formulas(ir& p, level t, bool guided) const {
     stage_formulas to;
@@ -150,17 +150,18 @@ template <class Stages> struct said_by_types {
   constexpr void enter(ir& p, level t, level next, statements& to) const {
     using sampler = decltype(Stages::sampler);
     if constexpr (detail::has_enter<sampler>)
-      put_all(p,
-              said(part(s, &Stages::sampler),
-                   [&](sampler const& one) { return detail::entering(one, t, next, *between); }),
-              to);
+      put_all(
+          p,
+          answer_of(part(s, &Stages::sampler),
+                    [&](sampler const& one) { return detail::entering(one, t, next, *between); }),
+          to);
   }
   /// What the network sees.
   constexpr range input(ir& p, level t) const {
     using predicts = decltype(Stages::predicts);
     if constexpr (detail::scales_input<predicts>)
-      return put(p, said(part(s, &Stages::predicts),
-                         [&](predicts const& one) { return one.input_of(t); }));
+      return put(p, answer_of(part(s, &Stages::predicts),
+                              [&](predicts const& one) { return one.input_of(t); }));
     else return put(p, sym::x{});
   }
 };
@@ -220,8 +221,7 @@ constexpr void lower_start(ir& p, Said const& said, stored_for_later later,
   lower_evaluation(p, none, all);
 }
 
-/// The functions of a form under a name, of statements, of what a set of stages says, and of what
-/// comes after, for `typed`.
+/// The functions of statements, of what a set of stages says, and of what comes after.
 template <bool Guided, class Stages, class Statements, class... After> auto functions_among() {
   using G = decltype(Stages::guidance);
   using T = decltype(Stages::threshold);
@@ -254,25 +254,22 @@ template <bool Guided, class Stages, class Statements, class... After> auto func
       return functions_of<decltype(std::declval<T const&>().x0_of(level{}))>{};
     else return list<>{};
   };
-  return detail::concat(list<functions::same>{}, functions_of<Statements>{}, of_guidance(),
-                        of_threshold(), functions_of<After>{}...);
+  return detail::concat(functions_of<Statements>{}, of_guidance(), of_threshold(),
+                        functions_of<After>{}...);
 }
 
 /// Statements among stages, as they stand.
-template <bool Guided, class Stages, class Statements> struct lowered_among {
+template <bool Guided, class Stages, class Statements> struct among {
+  Stages const* stages = nullptr;
+  level t = any_level;
+  Statements from = {};
   using functions = decltype(functions_among<Guided, Stages, Statements>());
-  static constexpr void lower(ir& p, Stages const* s, level t, Statements const& from) {
+  constexpr void lower(ir& p) const {
     statements all;
     put_all(p, from, all);
-    auto const formulas = said_by_types<Stages>{s, nullptr}.formulas(p, t, Guided);
+    auto const formulas = said_by_types<Stages>{stages}.formulas(p, t, Guided);
     lower_evaluation(p, formulas, all);
   }
-  static constexpr program_value value = [] {
-    ir p;
-    lower(p, nullptr, any_level, Statements{});
-    return assemble(p);
-  }();
-  using program = typename typed<value, functions>::type;
 };
 
 }  // namespace lowering
@@ -282,9 +279,8 @@ namespace detail {
 /// One evaluation fused: the stages' answers at its level, then its statements.
 template <bool Guided, class Stages, class Statements>
 auto fuse_evaluation(Stages const& stages, level t, Statements const& statements) {
-  using lowered = lowering::lowered_among<Guided, Stages, Statements>;
-  return lowering::with_numbers<typename lowered::program>(
-      [&](lowering::ir& p) { lowered::lower(p, &stages, t, statements); });
+  return lowering::lowered<lowering::among<Guided, Stages, Statements>>::with_numbers(
+      {&stages, t, statements});
 }
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <iterator>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -25,9 +26,16 @@ constexpr bool only(list<S...>, [[maybe_unused]] Allowed allowed) {
   return (allowed(S::id) && ...);
 }
 /// The symbols that a value of a stage mentions.
-template <assignable Value> constexpr auto symbols_of() {
+template <assignable Value> constexpr auto mentioned_in() {
   if constexpr (symbol<Value>) return list<Value>{};
   else return decltype(mentioned(std::declval<Value>())){};
+}
+
+/// Of what is needed of a stage, the first that is not so; as many as there are where all are.
+template <std::size_t N> constexpr std::size_t first_wrong(bool const (&needs)[N]) {
+  std::size_t i = 0;
+  while (i < N && needs[i]) ++i;
+  return i;
 }
 
 // What a stage is asked, as the type of its answer; void where it has none.
@@ -67,21 +75,22 @@ template <class S> constexpr bool schedule_fits() {
   constexpr bool clean = requires(S const& s) {
     { s.clean() } -> std::same_as<level>;
   };
-  constexpr int first = !at ? 0 : !end ? 1 : !steps ? 2 : !inverse ? 3 : !clean ? 4 : 5;
-  static_assert(first != 0,
+  constexpr bool needs[] = {at, end, steps, inverse, clean};
+  constexpr std::size_t wrong = first_wrong(needs);
+  static_assert(wrong != 0,
                 "a schedule needs level at(double t) const: alpha, sigma and their derivatives "
                 "at the time t");
-  static_assert(first != 1, "a schedule needs double end() const: its largest time");
-  static_assert(first != 2,
+  static_assert(wrong != 1, "a schedule needs double end() const: its largest time");
+  static_assert(wrong != 2,
                 "a schedule needs int table_steps() const: the steps of a table, 0 in continuous "
                 "time");
-  static_assert(first != 3,
+  static_assert(wrong != 3,
                 "a schedule needs double t_of_rho(double rho) const: the time at which sigma / "
                 "alpha is rho");
-  static_assert(first != 4,
+  static_assert(wrong != 4,
                 "a schedule needs level clean() const: the level of clean samples, alpha = 1 and "
                 "sigma = 0");
-  return first == 5;
+  return wrong == std::size(needs);
 }
 
 template <class P> constexpr bool prediction_fits() {
@@ -90,45 +99,40 @@ template <class P> constexpr bool prediction_fits() {
   constexpr bool forms = linear<x0_value<P>> && linear<eps_value<P>>;
   constexpr bool of_raw = [] {
     if constexpr (both && forms)
-      return only(symbols_of<x0_value<P>>(), of_x_and_raw) &&
-             only(symbols_of<eps_value<P>>(), of_x_and_raw);
+      return only(mentioned_in<x0_value<P>>(), of_x_and_raw) &&
+             only(mentioned_in<eps_value<P>>(), of_x_and_raw);
     else return true;
   }();
   constexpr bool sees_x = [] {
     if constexpr (scales_input<P>) {
       using input = decltype(std::declval<P const&>().input_of(level{}));
       if constexpr (linear<input>)
-        return only(symbols_of<input>(), [](symbol_id s) { return s == sym::x::id; });
+        return only(mentioned_in<input>(), [](symbol_id s) { return s == sym::x::id; });
       else return false;
     } else return true;
   }();
   constexpr auto input = [](auto& p, auto&... a) -> decltype(void(p.input_of(a...))) {};
   constexpr bool scales = scales_input<P> || !answers_somehow<P>(input);
-  constexpr int first = !named    ? 0
-                        : !both   ? 1
-                        : !forms  ? 2
-                        : !of_raw ? 3
-                        : !sees_x ? 4
-                        : !scales ? 5
-                                  : 6;
-  static_assert(first != 0,
+  constexpr bool needs[] = {named, both, forms, of_raw, sees_x, scales};
+  constexpr std::size_t wrong = first_wrong(needs);
+  static_assert(wrong != 0,
                 "a parameterization needs a name, which errors call it by: static constexpr char "
                 "const* name");
-  static_assert(first != 1,
+  static_assert(wrong != 1,
                 "a parameterization needs x0_of(level) const and eps_of(level) const, forms over x "
                 "and raw: neither follows from the other where alpha or sigma is 0");
   static_assert(
-      first != 2,
+      wrong != 2,
       "a parameterization's x0_of(level) and eps_of(level) are forms, linear in x and raw: "
       "what limits x0 is a threshold");
-  static_assert(first != 3,
+  static_assert(wrong != 3,
                 "a parameterization's x0_of(level) and eps_of(level) may use only x and raw");
-  static_assert(first != 4,
+  static_assert(wrong != 4,
                 "a parameterization's input_of(level), what the network sees, is a number times x");
-  static_assert(first != 5,
+  static_assert(wrong != 5,
                 "a parameterization's input_of would never be called: it is auto input_of(level t) "
                 "const, a number times x");
-  return first == 6;
+  return wrong == std::size(needs);
 }
 
 /// Whether a parameterization says what its network is trained on.
@@ -137,7 +141,7 @@ template <class P> constexpr bool target_fits() {
   constexpr bool of_both = [] {
     if constexpr (there) {
       using target = decltype(std::declval<P const&>().target(level{}));
-      if constexpr (linear<target>) return only(symbols_of<target>(), of_x0_and_eps);
+      if constexpr (linear<target>) return only(mentioned_in<target>(), of_x0_and_eps);
       else return false;
     } else return true;
   }();
@@ -176,38 +180,32 @@ template <class G> constexpr bool guidance_fits() {
     g.evaluate(b);
   };
   constexpr bool asked = extras_of<G>() > 0 || !requires(G & g, batch const& b) { g.evaluate(b); };
-  constexpr int first = !counted    ? 0
-                        : changes   ? 1
-                        : !guides   ? 2
-                        : !values   ? 3
-                        : !asks     ? 4
-                        : !asked    ? 5
-                        : !switched ? 6
-                                    : 7;
-  static_assert(first != 0,
+  constexpr bool needs[] = {counted, !changes, guides, values, asks, asked, switched};
+  constexpr std::size_t wrong = first_wrong(needs);
+  static_assert(wrong != 0,
                 "a guidance says how many branches of the network it takes: static constexpr int "
                 "branches = 2 are the conditional and the unconditional one");
-  static_assert(first != 1,
+  static_assert(wrong != 1,
                 "a guidance's raw_of, x0_of, eps_of and remember are const and take a level: auto "
                 "raw_of(level t) const; this one has one that would never be called");
   static_assert(
-      first != 2,
+      wrong != 2,
       "a guidance needs raw_of(level) const, or x0_of(level) const or eps_of(level) const: "
       "without one of these names it guides nothing");
-  static_assert(first != 3,
+  static_assert(wrong != 3,
                 "a guidance's raw_of, x0_of and eps_of return a form or a node, as out<1> + s * "
                 "(out<0> - out<1>) or pointwise(f, out<0>, out<1>)");
   static_assert(
-      first != 4,
+      wrong != 4,
       "a guidance with extras asks for them: void evaluate(batch const&) const, called as "
       "a network is");
-  static_assert(first != 5,
+  static_assert(wrong != 5,
                 "a guidance with evaluate(batch const&) says how many outputs that writes: static "
                 "constexpr int extras = 1");
-  static_assert(first != 6,
+  static_assert(wrong != 6,
                 "a guidance's on would never be called: it is bool on(level t) const, whether the "
                 "guidance is on at t");
-  if constexpr (first == 7) return guidance_formulas_fit<G>();
+  if constexpr (wrong == std::size(needs)) return guidance_formulas_fit<G>();
   else return false;
 }
 
@@ -230,7 +228,7 @@ inline constexpr guidance_reads there_for{
 
 template <class Value> constexpr auto symbols_if_any() {
   if constexpr (std::is_void_v<Value>) return list<>{};
-  else return symbols_of<Value>();
+  else return mentioned_in<Value>();
 }
 template <class G> constexpr auto symbols_remembered() {
   if constexpr (remembers<G> && remembers_by_a_step<G>())
@@ -280,52 +278,52 @@ template <class G> constexpr bool guidance_formulas_fit() {
   constexpr bool then_known = only(late{}, [](symbol_id s) { return there_for<G>.late(s); });
   constexpr bool all_read = each_branch_read<G, late>(all{});
   constexpr bool raw_read = std::is_void_v<raw_value<G>> || late::size == 0 || reads_raw(late{});
-  constexpr int first = !sized                                ? 0
-                        : conditions_of<G>() > there.branches ? 1
-                        : !keeps_memories_alone<G>()          ? 2
-                        : !written                            ? 3
-                        : !kept                               ? 4
-                        : !first_known                        ? 5
-                        : !then_known                         ? 6
-                        : !heeds                              ? 7
-                        : !all_read                           ? 8
-                        : !raw_read                           ? 9
-                                                              : 10;
+  constexpr bool needs[] = {sized,
+                            conditions_of<G>() <= there.branches,
+                            keeps_memories_alone<G>(),
+                            written,
+                            kept,
+                            first_known,
+                            then_known,
+                            heeds,
+                            all_read,
+                            raw_read};
+  constexpr std::size_t wrong = first_wrong(needs);
   static_assert(
-      first != 0,
+      wrong != 0,
       "a guidance takes one branch and one condition or more, and branches and extras are "
       "20 at most");
   static_assert(
-      first != 1,
+      wrong != 1,
       "a guidance has as many branches as conditions, or more: each condition's labels go "
       "to a branch of their own");
-  static_assert(first != 2,
+  static_assert(wrong != 2,
                 "a guidance's remember(level) returns tweedie::step(memory<0> = ..., memory<1> = "
                 "...), and nothing but the memories from 0 on");
   static_assert(
-      first != 3,
+      wrong != 3,
       "a guidance reads an output that nobody writes: out<i>, branch_x0<i> and "
       "branch_eps<i> take i below branches + extras, and grad is the first of the extras");
-  static_assert(first != 4, "a guidance reads a memory<k> that its remember(level) does not write");
-  static_assert(first != 5,
+  static_assert(wrong != 4, "a guidance reads a memory<k> that its remember(level) does not write");
+  static_assert(wrong != 5,
                 "a guidance's raw_of(level) and remember(level) may use x, out<i>, branch_x0<i>, "
                 "branch_eps<i>, grad and memory<k>: x0 and eps are made of what raw_of gives");
-  static_assert(first != 6,
+  static_assert(wrong != 6,
                 "a guidance's x0_of(level) and eps_of(level) may use x, raw, x0, eps, score, v, "
                 "velocity, out<i>, branch_x0<i>, branch_eps<i>, grad and memory<k>");
   static_assert(
-      first != 7,
+      wrong != 7,
       "a guidance remembers what it never reads: memory<k> stands in its raw_of, x0_of or "
       "eps_of, or there is no remember(level)");
   static_assert(
-      first != 8,
+      wrong != 8,
       "a guidance never reads one of its branches, which the network is asked for in vain: "
       "out<i>, branch_x0<i> or branch_eps<i> stands in its formulas for each i below branches");
   static_assert(
-      first != 9,
+      wrong != 9,
       "a guidance has a raw_of that is read by nothing: its x0_of and eps_of, which come after it, "
       "use raw, x0, eps, score, v or velocity, or it has no raw_of");
-  return first == 10;
+  return wrong == std::size(needs);
 }
 
 template <class T> constexpr bool threshold_fits() {
@@ -333,21 +331,22 @@ template <class T> constexpr bool threshold_fits() {
   constexpr bool values = assignable<x0_value<T>> && linear<eps_value<T>>;
   constexpr bool of_stages = [] {
     if constexpr (both && values)
-      return only(symbols_of<x0_value<T>>(), read_by_threshold) &&
-             only(symbols_of<eps_value<T>>(), read_by_threshold);
+      return only(mentioned_in<x0_value<T>>(), read_by_threshold) &&
+             only(mentioned_in<eps_value<T>>(), read_by_threshold);
     else return true;
   }();
-  constexpr int first = !both ? 0 : !values ? 1 : !of_stages ? 2 : 3;
-  static_assert(first != 0,
+  constexpr bool needs[] = {both, values, of_stages};
+  constexpr std::size_t wrong = first_wrong(needs);
+  static_assert(wrong != 0,
                 "a threshold needs x0_of(level) const and eps_of(level) const, which is +eps where "
                 "eps stays as it is, and (x - t.alpha * x0) / t.sigma_below() where it follows x0");
-  static_assert(first != 1,
+  static_assert(wrong != 1,
                 "a threshold's x0_of(level) returns a form or a node such as clamp(x0, -1, 1), its "
                 "eps_of(level) a form, in which x0 is the new one");
-  static_assert(first != 2,
+  static_assert(wrong != 2,
                 "a threshold may use x, x0, eps, raw, score, v and velocity: it stands between "
                 "guidance and sampler, and knows neither branches nor noise");
-  return first == 3;
+  return wrong == std::size(needs);
 }
 
 /// What a network's buffers may hold.
@@ -360,17 +359,18 @@ template <class N> constexpr bool network_fits() {
   constexpr bool checks = hears_request<N>();
   using buffers = decltype(buffers_of<N>());
   constexpr bool held = is_element<typename buffers::input> && is_element<typename buffers::output>;
-  constexpr int first = !called ? 0 : !checks ? 1 : !held ? 2 : 3;
-  static_assert(first != 0,
+  constexpr bool needs[] = {called, checks, held};
+  constexpr std::size_t wrong = first_wrong(needs);
+  static_assert(wrong != 0,
                 "a network is called with a tweedie::batch const& and is const itself: void "
                 "operator()(batch const& b) const");
-  static_assert(first != 1,
+  static_assert(wrong != 1,
                 "a network's check would never be called: it is void check(std::span<std::size_t "
                 "const> shape, std::span<int const> labels, int branches) const");
-  static_assert(first != 2,
+  static_assert(wrong != 2,
                 "a network's input and output are float, bfloat16 or float16, which its buffers "
                 "hold");
-  return first == 3;
+  return wrong == std::size(needs);
 }
 /// Whether a network that says what it answers answers what the pipeline takes it for.
 template <class N, class Predicts> constexpr bool answers_as() {
@@ -415,8 +415,8 @@ template <class Kept, class Named, int Seen> struct readable {
   }
   template <class S>
   static constexpr bool has =
-      (is_answered<S> && !guidance_reads::is_of_branch(S::id)) || is_noise<S> ||
-      is_broadcast<S> || std::is_same_v<S, sym::x> || std::is_same_v<S, sym::known> ||
+      (S::id.is_answered() && !guidance_reads::is_of_branch(S::id)) || S::id.is_noise() ||
+      S::id.is_broadcast() || std::is_same_v<S, sym::x> || std::is_same_v<S, sym::known> ||
       seen(S::id) || mentions<S>(Kept{}) || mentions<S>(Named{});
 };
 template <class Allowed, class... S> constexpr bool only_of(list<S...>) {
@@ -426,8 +426,8 @@ template <class Allowed, class... S> constexpr bool only_of(list<S...>) {
 template <template <class> class Keep, class... S>
 auto filter(list<S...>)
     -> decltype(concat(std::conditional_t<Keep<S>::value, list<S>, list<>>{}...));
-template <class S> struct is_name : std::bool_constant<is_node<S>> {};
-template <class S> struct is_kept : std::bool_constant<is_buffer<S>> {};
+template <class S> struct is_name : std::bool_constant<S::id.is_node()> {};
+template <class S> struct is_kept : std::bool_constant<S::id.is_buffer()> {};
 
 template <class Kept, class Named, int Seen> constexpr bool reads_defined(list<>) { return true; }
 template <class Kept, class Named, int Seen, class Statement, class... Rest>
@@ -522,28 +522,29 @@ template <class S> constexpr bool sampler_fits() {
       });
       constexpr bool defined = all_defined<S>(kinds{});
       constexpr bool enters = enters_with_noise<S>();
-      constexpr int first = lost ? 0 : !moves ? 1 : !stores ? 2 : !defined ? 3 : !enters ? 4 : 5;
-      static_assert(first != 0,
+      constexpr bool needs[] = {!lost, moves, stores, defined, enters};
+      constexpr std::size_t wrong = first_wrong(needs);
+      static_assert(wrong != 0,
                     "a sampler's first, last or enter would never be called: it is written "
                     "first(level t, level s) const, and so are the others, last and enter with a "
                     "path const& besides if they want one");
       static_assert(
-          first != 1,
+          wrong != 1,
           "a sampler's step assigns x, this one has a step, a first or a last that leaves "
           "it where it was: write x = ... in one of its evaluations");
-      static_assert(first != 2,
+      static_assert(wrong != 2,
                     "a sampler's step assigns x, keep<k> and let<k>, and no other symbol");
       static_assert(
-          first != 3,
+          wrong != 3,
           "a sampler uses a symbol that nobody defines: it may use x, x0, eps, score, v, "
           "velocity, raw, noise, known and mask, past_x0<k> and past_eps<k> for the k levels "
           "that its "
           "step takes before t, a keep<k> of an earlier evaluation of the step and a "
           "let<k> of an earlier statement");
-      static_assert(first != 4,
+      static_assert(wrong != 4,
                     "a sampler's enter returns tweedie::step(x = ...) over x and noise, known and "
                     "mask: the network is asked after it, so that x0 and eps are not there yet");
-      return first == 5;
+      return wrong == std::size(needs);
     }
   }
   return false;

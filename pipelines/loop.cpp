@@ -96,6 +96,7 @@ batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) co
           .levels = seen.data(),
           .labels = s.labels.data(),
           .conditions = of.conditions,
+          .arrays = s.arrays,
           .variance = of.learns_variance ? s.pointer(sym::out_variance{}) : nullptr,
           .input = input,
           .output = s.out.data(),

@@ -513,14 +513,14 @@ struct objective {
     if constexpr (requires { predicts.target(level{}); }) {
       std::string first;
       for (double share : {0.3, 0.5, 0.7}) {
-        auto const said = said_of_target(at_share(share));
-        if (said.empty()) return;
-        if (first.empty()) first = said;
+        auto const sentence = sentence_of_target(at_share(share));
+        if (sentence.empty()) return;
+        if (first.empty()) first = sentence;
       }
       throw error(first);
     }
   }
-  std::string said_of_target(level t) const {
+  std::string sentence_of_target(level t) const {
     using namespace symbols;
     auto const of = fuse(detail::training_truth{}, t,
                          std::tuple{target = 0.0 * x0 + 0.0 * eps + predicts.target(t)});

@@ -87,10 +87,12 @@ std::shared_ptr<plan_calls const> calls_of(any_stages const& s, any_network cons
   if (network.use) c.network_use = network.use;
   if (s.guidance.evaluates) c.extras_use = s.guidance.evaluates;
   if (s.draws) c.noise_use = s.draws;
-  if (network.check || s.guidance.check_request)
-    c.check = [network = network.check, guidance = s.guidance.check_request,
-               branches = s.guidance.branches](auto shape, auto given) {
+  if (network.check || network.check_arrays || s.guidance.check_request)
+    c.check = [network = network.check, of_arrays = network.check_arrays,
+               guidance = s.guidance.check_request,
+               branches = s.guidance.branches](auto shape, auto given, auto arrays) {
       if (network) network(shape, given, branches);
+      if (of_arrays) of_arrays(arrays);
       if (guidance) guidance(shape, given);
     };
   return calls;
@@ -167,10 +169,11 @@ struct said_by_values {
 numbered_program assembled(lowering::ir& p, any_buffers const& buffers) {
   numbered_program r;
   auto const value = assemble(p, [&](double c) { r.numbers.push_back(c); });
-  if (value.full)
+  if (value.exceeded != lowering::limit::none) {
+    auto const& [most, what] = lowering::capacity_of(value.exceeded);
     throw error(
-        "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols and "
-        "1000 parameters of functions are the most");
+        fmt::format("an evaluation has more in it than fits: {} {} are the most", most, what));
+  }
   if (value.assigns_twice)
     throw error(fmt::format("a step assigns each symbol once, this one assigns {} twice",
                             name_of(value.twice)));
@@ -368,7 +371,7 @@ class plan_builder {
                   next);
     };
     lower(guided);
-    if (!ir_->full())  // if it is, `assembled` below throws
+    if (ir_->exceeded() == lowering::limit::none)  // if it is, `assembled` below throws
       detail::check_share(*ir_, stages_, t, s,
                           guided ? std::function([&] { lower(false); }) : nullptr);
     auto made = assembled(*ir_, stages_.buffers);

@@ -24,6 +24,8 @@ struct any_network {
   shared_call<void(batch const&)> call;
   /// Throws where it cannot take such samples or labels; may be empty.
   shared_call<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)> check;
+  /// Throws where it cannot take such other conditions; may be empty.
+  shared_call<void(std::span<named_array const>)> check_arrays = {};
   shared_call<device_use()> use = {};  ///< what it can do on a device; empty: nothing
   /// The identity of the network, for whether two plans ask the same one; empty: the address of
   /// `call`.
@@ -35,6 +37,7 @@ any_network forget_network(detail::owner const& shared, Network const& network) 
   if (detail::calls_nothing(network)) return {};  // which a plan refuses
   any_network r{{shared, [](void const* self, batch const& b) { detail::of<Network>(self)(b); }},
                 {},
+                {},
                 {shared, [](void const* self) { return device_use_of(detail::of<Network>(self)); }},
                 {shared, network}};
   if constexpr (detail::checks_requests<Network>)
@@ -42,6 +45,10 @@ any_network forget_network(detail::owner const& shared, Network const& network) 
                           std::size_t branches) {
                  detail::of<Network>(self).check(s, l, static_cast<int>(branches));
                }};
+  if constexpr (detail::checks_arrays<Network>)
+    r.check_arrays = {shared, [](void const* self, std::span<named_array const> arrays) {
+                        detail::of<Network>(self).check_arrays(arrays);
+                      }};
   return r;
 }
 template <class Network> any_network forget_network(Network network) {

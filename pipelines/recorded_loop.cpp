@@ -56,7 +56,7 @@ void recorded_loop::launch(request const& r, conditions const& given) {
         "{} samples of shape {{{}}} were asked of a loop that was recorded for {} of shape {{{}}}, "
         "expected as many of that shape",
         of.samples, fmt::join(of.shape, ", "), state_.samples, fmt::join(state_.shape, ", ")));
-  if (calls_->check) calls_->check(r.shape, given.of_all());
+  if (calls_->check) calls_->check(r.shape, given.of_all(), of.arrays);
   detail::take_known(of, r, layout_.uses_known);
   detail::take_mask(of, r, layout_.uses_mask);
   if (of.mask_period != state_.mask_period || of.mask_stride != state_.mask_stride)
@@ -68,6 +68,7 @@ void recorded_loop::launch(request const& r, conditions const& given) {
   state_.mask.put(0, of.mask.data(), of.mask.size());
   state_.keys = of.keys;
   state_.labels = of.labels;
+  state_.arrays = of.arrays;
   state_.tell_device();
   recording_->launch();
   for (sample_key& key : state_.keys) key.step += evaluated;

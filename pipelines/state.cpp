@@ -146,6 +146,36 @@ state moved(state s, placement const& where) {
 
 namespace detail {
 
+static void check_finite(std::vector<float> const& data, char const* what) {
+  auto const bad = std::ranges::find_if(data, [](float a) { return !std::isfinite(a); });
+  if (bad != data.end())
+    throw error(
+        fmt::format("{}: value {} is {}, expected finite ones", what, bad - data.begin(), *bad));
+}
+
+/// The conditions that are no labels: a row for each sample.
+static void take_arrays(state& s, conditions const& given) {
+  for (auto const& [name, values] : given.arrays) {
+    if (name.empty())
+      throw error("a condition without a name was given, expected the name that the network knows");
+    if (std::ranges::find(s.arrays, name, &named_array::name) != s.arrays.end())
+      throw error(fmt::format("the condition '{}' was given twice, expected it once", name));
+    std::size_t const rows = values.count();
+    if ((rows != 1 && rows != s.samples) || values.data.size() != product_of(values.shape) ||
+        values.data.empty())
+      throw error(fmt::format(
+          "the condition '{}' of shape {{{}}} with {} values was given for {} samples, expected a "
+          "shape that begins with 1 or {}, and as many values",
+          name, fmt::join(values.shape, ", "), values.data.size(), s.samples, s.samples));
+    check_finite(values.data, fmt::format("the condition '{}'", name).c_str());
+    named_array a{name, {values.shape.begin() + 1, values.shape.end()}, 0, values.data};
+    a.elements = values.data.size() / rows;
+    for (std::size_t i = 1; rows == 1 && i < s.samples; ++i)
+      a.data.insert(a.data.end(), values.data.begin(), values.data.end());
+    s.arrays.push_back(std::move(a));
+  }
+}
+
 state make_samples(request const& r, conditions const& given, std::size_t expected) {
   if (r.shape.size() < 2)
     throw error(fmt::format(
@@ -182,6 +212,7 @@ state make_samples(request const& r, conditions const& given, std::size_t expect
                               one.size(), s.samples));
     for (std::size_t i = 0; i < s.samples; ++i) s.labels.push_back(one[one.size() == 1 ? 0 : i]);
   }
+  take_arrays(s, given);
   for (std::size_t i = 0; i < s.samples; ++i)
     s.keys.push_back({.seed = r.seed, .id = r.first_id + i, .step = 0});
   return s;
@@ -199,13 +230,6 @@ buffer padded(std::vector<float> const& data, std::size_t elements) {
   for (std::size_t i = 0; i < rows; ++i)
     std::copy_n(data.data() + i * elements, elements, r.data() + i * pitch);
   return r;
-}
-
-static void check_finite(std::vector<float> const& data, char const* what) {
-  auto const bad = std::ranges::find_if(data, [](float a) { return !std::isfinite(a); });
-  if (bad != data.end())
-    throw error(
-        fmt::format("{}: value {} is {}, expected finite ones", what, bad - data.begin(), *bad));
 }
 
 void check_pure_noise(level l, char const* what) {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <initializer_list>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <tweedie/dsl/base/error.hpp>
@@ -27,15 +29,36 @@ struct label {
   operator labels() const { return {value}; }
 };
 
+/// Finished samples, row-major without padding.
+struct images {
+  std::vector<std::size_t> shape;
+  std::vector<float> data;
+
+  std::size_t count() const { return shape.empty() ? 0 : shape[0]; }
+  std::span<float const> operator[](std::size_t i) const {
+    std::size_t const n = data.size() / shape[0];
+    return {data.data() + i * n, n};
+  }
+};
+
 /// The conditions of a guidance: labels for each of its conditioned branches, in their order.
-/// `conditions{labels{3}, labels{8}}` are two, a `label` or `labels` alone is one.
+/// `conditions{labels{3}, labels{8}}` are two, a `label` or `labels` alone is one. Whatever else a
+/// network takes are arrays by their names: `conditions{label{3}}.with("map", maps)`.
 struct conditions {
   std::vector<labels> of;
+  std::vector<std::pair<std::string, images>> arrays = {};
+  conditions() : of{{no_label}} {}
   conditions(label one) : of{{one.value}} {}
   conditions(labels one) : of{std::move(one)} {}
   conditions(std::initializer_list<int> one) : of{labels(one)} {}
   conditions(std::initializer_list<labels> several) : of(several) {}
-  /// All of them in one list.
+  /// And numbers that the network reads by that name: one row for each sample, or one for all.
+  conditions with(std::string name, images values) const {
+    conditions r = *this;
+    r.arrays.emplace_back(std::move(name), std::move(values));
+    return r;
+  }
+  /// All labels in one list.
   labels of_all() const {
     labels r;
     for (labels const& one : of) r.insert(r.end(), one.begin(), one.end());
@@ -53,18 +76,6 @@ struct noise_request {
   float* to;
   bool on_device = false;
   void* device_stream = nullptr;  ///< a cudaStream_t
-};
-
-/// Finished samples, row-major without padding.
-struct images {
-  std::vector<std::size_t> shape;
-  std::vector<float> data;
-
-  std::size_t count() const { return shape.empty() ? 0 : shape[0]; }
-  std::span<float const> operator[](std::size_t i) const {
-    std::size_t const n = data.size() / shape[0];
-    return {data.data() + i * n, n};
-  }
 };
 
 /// What to sample: `shape` begins with the number of samples, {64, 1, 28, 28}.
@@ -109,7 +120,8 @@ struct state {
   buffer reduced;               ///< and what they give, one number a sample each
   std::size_t evaluated = 0;    ///< evaluations so far: turns the rings past_x0 and past_eps
   std::vector<sample_key> keys;
-  std::vector<int> labels;  ///< conditions x samples
+  std::vector<int> labels;          ///< conditions x samples
+  std::vector<named_array> arrays;  ///< conditions besides
 
   float* pointer(sym::x) { return x.data(); }
   template <int I> float* pointer(sym::out<I>) { return out.data() + I * samples * pitch; }

@@ -16,6 +16,9 @@ namespace {
 
 constexpr char const* version = "3";
 
+/// Before the name of a condition that is no label.
+std::string const of_array = "array.";
+
 std::string text_of(std::uint64_t value) { return fmt::format("{}", value); }
 
 /// A mask's rows: one for all samples, or one for each.
@@ -125,6 +128,11 @@ class reader {
       expect(name, io::tensor_dtype::u64, {shaped.samples});
     expect("labels", io::tensor_dtype::i32, {shaped.samples * plan_.layout().conditions});
     expect("shape", io::tensor_dtype::u64, {shape.size() - 1});
+    for (named_array const& a : arrays(shape[0])) {
+      std::vector<std::size_t> of{shape[0]};
+      of.insert(of.end(), a.shape.begin(), a.shape.end());
+      expect(of_array + a.name, io::tensor_dtype::f32, of);
+    }
     if (plan_.layout().uses_mask) {
       std::size_t const period = number("mask_period"), stride = number("mask_stride");
       if (period == 0 || period > shaped.elements || shaped.elements % period != 0 ||
@@ -134,6 +142,23 @@ class reader {
       expect("mask", io::tensor_dtype::f32, {mask_size(period, stride, shaped.samples)});
     }
     file_.expect_names(names);
+  }
+
+  /// The conditions that are no labels, still without their numbers.
+  std::vector<named_array> arrays(std::size_t samples) const {
+    std::vector<named_array> r;
+    for (auto const& t : file_.tensors()) {
+      if (!t.name.starts_with(of_array)) continue;
+      named_array a{t.name.substr(of_array.size()), {}, 1, {}};
+      auto const count = io::element_count(t.shape);
+      if (t.shape.empty() || t.shape[0] != samples || !count || *count == 0 || a.name.empty())
+        refuse("a condition {} of shape {} was given for {} samples", io::in_quotes(a.name),
+               io::to_text(t.shape), samples);
+      a.shape.assign(t.shape.begin() + 1, t.shape.end());
+      a.elements = *count / samples;
+      r.push_back(std::move(a));
+    }
+    return r;
   }
 
   state filled(std::vector<std::size_t> const& shape, io::tensor_file const& all) const {
@@ -165,6 +190,12 @@ class reader {
       s.keys[i] = {.seed = seeds[i], .id = ids[i], .step = static_cast<std::uint32_t>(steps[i])};
     }
     s.labels = io::values<std::int32_t>(all, "labels", {s.samples * layout.conditions});
+    s.arrays = arrays(s.samples);
+    for (named_array& a : s.arrays) {
+      std::vector<std::size_t> of{s.samples};
+      of.insert(of.end(), a.shape.begin(), a.shape.end());
+      a.data = io::values<float>(all, of_array + a.name, of);
+    }
     s.evaluated = number("evaluated");
     s.plan = plan_.fingerprint();
     if (!plan_.finished(s)) plan_.step_of(s);
@@ -200,6 +231,11 @@ void save_state(std::filesystem::path const& path, any_plan const& plan, state c
   file.tensors.push_back(io::make_tensor<std::uint64_t>("ids", {n}, ids));
   file.tensors.push_back(io::make_tensor<std::uint64_t>("steps", {n}, steps));
   file.tensors.push_back(io::make_tensor<std::int32_t>("labels", {s.labels.size()}, s.labels));
+  for (named_array const& a : s.arrays) {
+    std::vector<std::size_t> of{n};
+    of.insert(of.end(), a.shape.begin(), a.shape.end());
+    file.tensors.push_back(io::make_tensor<float>(of_array + a.name, of, a.data));
+  }
   std::vector<std::uint64_t> const shape(s.shape.begin(), s.shape.end());
   file.tensors.push_back(io::make_tensor<std::uint64_t>("shape", {shape.size()}, shape));
   if (plan.layout().uses_mask) add("mask", {s.mask.size()}, s.mask);

@@ -38,7 +38,7 @@ state state_layout::make(request const& r, tweedie::conditions const& given, pla
   state s = detail::make_samples(r, given, conditions);
   s.where = where;
   // A network that knows what it can take says so before memory is asked for.
-  if (check_samples) check_samples(r.shape, given.of_all());
+  if (check_samples) check_samples(r.shape, given.of_all(), s.arrays);
   detail::take_known(s, r, uses_known);
   detail::take_mask(s, r, uses_mask);
   resize(s, s.samples);
@@ -81,6 +81,7 @@ void state_layout::resize(state& s, std::size_t samples) const try {
     s.net_in = std::move(moved);
   }
   s.keys.resize(samples);
+  for (named_array& a : s.arrays) a.data.resize(samples * a.elements);
   s.samples = samples;
 } catch (std::bad_alloc const&) {
   std::vector<std::size_t> shape{samples};
@@ -98,6 +99,10 @@ void state_layout::copy_sample(state const& from, std::size_t i, state& to, std:
   if (uses_mask)
     copy_rows(from.mask, i * (from.mask_stride > 0), 1, to.mask, at, 1, 1,
               to.mask_stride * sizeof(float));
+  for (std::size_t k = 0; k < from.arrays.size(); ++k) {
+    std::size_t const n = from.arrays[k].elements;
+    std::copy_n(from.arrays[k].data.data() + i * n, n, to.arrays[k].data.data() + at * n);
+  }
   to.keys[at] = from.keys[i];
 }
 
@@ -118,7 +123,9 @@ void state_layout::check(state const& s) const {
       (scratches == 0 || has(s.reduced, sym::most_reductions * s.samples)) &&
       (!uses_known || has(s.known, n)) &&
       (!uses_mask || (s.mask_period > 0 && s.elements % s.mask_period == 0)) &&
-      s.keys.size() == s.samples && s.labels.size() == s.samples * conditions;
+      s.keys.size() == s.samples && s.labels.size() == s.samples * conditions &&
+      std::ranges::all_of(
+          s.arrays, [&](named_array const& a) { return a.data.size() == s.samples * a.elements; });
   if (!fits)
     throw error(
         fmt::format("a state of {} samples with {} kept buffers and histories of {} and {} was "

@@ -16,8 +16,10 @@
 
 namespace tweedie {
 
-/// Throws where samples of such a shape, or with such labels, cannot be taken; may be empty.
-using samples_check = std::function<void(std::span<std::size_t const>, std::span<int const>)>;
+/// Throws where samples of such a shape, or with such labels or other conditions, cannot be taken;
+/// may be empty.
+using samples_check = std::function<void(std::span<std::size_t const>, std::span<int const>,
+                                         std::span<named_array const>)>;
 
 struct state_layout {
   std::size_t branches = 1;    ///< of the network

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tweedie/dsl/language/expression.hpp>
 #include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/statement.hpp>

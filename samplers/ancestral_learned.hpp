@@ -13,6 +13,7 @@
 
 #include <cmath>
 
+#include <tweedie/dsl/language/expression.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 

@@ -20,6 +20,7 @@
 
 #include <tweedie/dsl/base/config.hpp>
 #include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/expression.hpp>
 #include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>

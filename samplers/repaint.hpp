@@ -20,19 +20,19 @@ namespace tweedie::samplers {
 
 /// Each step `resamplings` times, as many evaluations: 1 is `replacement`. From alpha = 0 and into
 /// sigma = 0 a step is done once, since doing it again would change nothing. A multistep sampler
-/// takes its first step always: the x_t that it remembers is no longer there.
-template <class Sampler> struct repaint {
-  using kind = kinds::sampler;
+/// takes its first step always: the x_t that it remembers is no longer there. The
+/// ends, and what comes before a step, are the replacement's.
+template <class Sampler> struct repaint : replacement<Sampler> {
   static constexpr char const* name = "samplers::repaint";
-  Sampler inner;
-  int resamplings = 10;  ///< U of Algorithm 1
+  static constexpr bool keeps_across_steps = false;  // what was kept is of another draw
+  int resamplings = 10;                              ///< U of Algorithm 1
   static constexpr auto fields =
       std::tuple{field{"inner", &repaint::inner}, field{"resamplings", &repaint::resamplings}};
   void check() const {
     if (resamplings < 1)
       throw error(fmt::format("samplers::repaint: {} resamplings were given, expected 1 or more",
                               resamplings));
-    tweedie::detail::call_check(inner);
+    replacement<Sampler>::check();
   }
   auto step(level t, level s, path const& p) const requires requires(Sampler const& i) {
     i.step(t, s);
@@ -40,25 +40,13 @@ template <class Sampler> struct repaint {
     i.step(t, s, p);
   }
   {
-    auto const once = detail::replaced(tweedie::detail::step_of_sampler(inner, p, t, s), s);
+    auto const once = detail::replaced(tweedie::detail::step_of_sampler(this->inner, p, t, s), s);
     double const alpha = t.alpha / s.alpha;
     double const beta = t.sigma * t.sigma - alpha * alpha * s.sigma * s.sigma;
     auto const back =
         tweedie::detail::step_then(once, x = alpha * x + std::sqrt(beta) * noise_stream<19>);
     return stages(repeat(resamplings - 1, entered(back, t, s, p)), repeat(1, once));
   }
-  // The ends, and what comes before a step, are the replacement's.
-  auto first(level t, level s) const requires requires(replacement<Sampler> const& r) {
-    r.first(t, s);
-  }
-  { return replacement<Sampler>{inner}.first(t, s); }
-  auto last(level t, level s) const { return replacement<Sampler>{inner}.last(t, s); }
-  template <class... Path>
-  auto enter(level t, level s, Path const&... p) const requires
-      requires(replacement<Sampler> const& r) {
-    r.enter(t, s, p...);
-  }
-  { return replacement<Sampler>{inner}.enter(t, s, p...); }
 
  private:
   // What the inner sampler does to x before a step it does before each.
@@ -66,7 +54,8 @@ template <class Sampler> struct repaint {
     if constexpr (tweedie::detail::has_enter<Sampler>)
       return tweedie::detail::apply(
           [&](auto... statements) { return tweedie::detail::step_then(back, statements...); },
-          std::get<0>(tweedie::detail::enter_of_sampler(inner, t, s, p).evaluations).statements);
+          std::get<0>(tweedie::detail::enter_of_sampler(this->inner, t, s, p).evaluations)
+              .statements);
     else return back;
   }
 };

@@ -15,10 +15,12 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/expression.hpp>
 #include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/statement.hpp>
+#include <tweedie/dsl/language/then.hpp>
 
 namespace tweedie::samplers {
 

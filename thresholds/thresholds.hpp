@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/expression.hpp>
 #include <tweedie/dsl/language/stage.hpp>
-#include <tweedie/dsl/language/statement.hpp>
 
 namespace tweedie::thresholds {
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -89,9 +90,9 @@ inline networks::schedule_description describe(std::string const& name, any_sche
 }
 
 /// The schedule that a model file describes. Throws where a parameter is missing, not known or out
-/// of any range.
+/// of any range; what a card (`is_whole` false) leaves out has its usual value.
 inline any_schedule schedule_of(networks::schedule_description const& given,
-                                std::string const& source) {
+                                std::string const& source, bool is_whole = true) {
   any_schedule schedule{
       ready::choose(fmt::format("'{}': schedule", source), given.name, ready::schedules)};
   std::size_t known = 0;
@@ -110,7 +111,14 @@ inline any_schedule schedule_of(networks::schedule_description const& given,
         });
       },
       schedule.which);
-  if (known != given.parameters.size() || known != describe(given.name, schedule).parameters.size())
+  auto const& all = describe(given.name, schedule).parameters;
+  std::vector<std::string_view> names;
+  for (auto const& [name, value] : all) names.push_back(name);
+  for (auto const& [name, value] : given.parameters)
+    if (!is_whole && std::ranges::find(names, name) == names.end())
+      throw error(fmt::format("'{}': schedule {} has no parameter '{}'; {}", source, given.name,
+                              name, ready::expected_names(name, names)));
+  if (known != given.parameters.size() || (is_whole && known != all.size()))
     throw error(fmt::format("'{}': schedule {}: its parameters {} are not those of this schedule",
                             source, given.name, networks::to_json(given)));
   return schedule;
@@ -202,14 +210,5 @@ inline std::vector<named<any_times>> const times_choices{
     {times::log_normal::name, {times::log_normal{}, false}},
     {times::logit_normal::name, {times::logit_normal{}, false}},
     {times::by_loss::name, {times::by_loss{}, false}}};
-
-/// Networks by name.
-inline networks::unet_config tiny_config() {
-  auto config = networks::unet_config::tiny();
-  config.size = 28;
-  return config;
-}
-inline std::initializer_list<named<networks::unet_config>> const config_choices{
-    {"small", networks::unet_config{}}, {"tiny", tiny_config()}};
 
 }  // namespace tweedie::tool

@@ -9,6 +9,8 @@
 #include <cmath>
 
 #include <tweedie/io/fashion_mnist.hpp>
+#include <tweedie/io/file.hpp>
+#include <tweedie/io/jpeg.hpp>
 #include <tweedie/io/npy.hpp>
 #include <tweedie/io/png.hpp>
 
@@ -22,9 +24,16 @@ namespace tweedie::tool {
 
 namespace fs = std::filesystem;
 
-std::vector<int> labels_of(std::string const& text, networks::model const& m) {
-  int const classes = m.network->config().classes;
-  if (text == "none") return {no_label};
+std::vector<int> labels_of(std::string const& text, loaded_model const& m) {
+  auto const classes = static_cast<int>(m.classes);
+  if (text == "none") {
+    if (m.needs_label)
+      throw error(
+          fmt::format("--label none was given, or nothing, and '{}' does not say what that "
+                      "is (labels.null of its card); expected a label",
+                      m.path));
+    return {no_label};
+  }
   if (classes == 0)
     throw error(
         fmt::format("--label {} was given, but the network is unconditional; expected none", text));
@@ -83,9 +92,11 @@ void check_output(std::string const& out, std::vector<std::string> const& read) 
 
 namespace {
 
-io::picture_shape shape_of(std::size_t count, networks::unet_config const& c) {
-  auto const size = static_cast<std::size_t>(c.size);
-  return {count, static_cast<std::size_t>(c.channels), size, size};
+/// {count, extents of a sample}
+std::vector<std::size_t> shape_of(std::size_t count, sample_shape const& c) {
+  std::vector<std::size_t> r{count};
+  r.insert(r.end(), c.begin(), c.end());
+  return r;
 }
 io::grid_layout layout_of(std::size_t columns) { return {.columns = columns, .upscale = 2}; }
 
@@ -98,17 +109,18 @@ std::string part_of(std::string const& out) {
 
 }  // namespace
 
-void check_room(std::string const& out, std::size_t count, networks::unet_config const& c,
+void check_room(std::string const& out, std::size_t count, sample_shape const& c,
                 std::size_t columns) {
   auto const shape = shape_of(count, c);
-  double const bytes = 4.0 * static_cast<double>(count) *
-                       static_cast<double>(shape.channels * shape.height * shape.width);
+  double bytes = 4;
+  for (std::size_t n : shape) bytes *= static_cast<double>(n);
   double const memory =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
   if (memory > 0 && bytes > memory)
     throw error(fmt::format("{} pictures take {}, this machine's memory has {}; expected fewer",
                             count, in_gigabytes(bytes), in_gigabytes(memory)));
-  if (fs::path(out).extension() == ".png") return io::check_png(shape, layout_of(columns), out);
+  if (fs::path(out).extension() == ".png")
+    return io::check_png({shape[0], shape[1], shape[2], shape[3]}, layout_of(columns), out);
   std::error_code unknown;
   auto const folder = fs::absolute(out).parent_path();
   auto const room = static_cast<double>(fs::space(folder, unknown).available);
@@ -117,21 +129,68 @@ void check_room(std::string const& out, std::size_t count, networks::unet_config
                             in_gigabytes(bytes), folder.string(), in_gigabytes(room)));
 }
 
-void write_pictures(std::string const& out, images const& pictures, std::size_t columns) {
+void write_pictures(std::string const& out, images const& pictures, std::size_t columns,
+                    std::pair<double, double> range) {
   auto const& s = pictures.shape;
-  if (fs::path(out).extension() == ".npy") io::write_npy(out, s, pictures.data);
-  else io::write_png(out, pictures.data, {s[0], s[1], s[2], s[3]}, layout_of(columns));
+  if (fs::path(out).extension() == ".npy") return io::write_npy(out, s, pictures.data);
+  std::vector<float> shown = pictures.data;
+  if (range != std::pair{-1.0, 1.0})
+    for (float& v : shown)
+      v = static_cast<float>(2 * (double{v} - range.first) / (range.second - range.first) - 1);
+  io::write_png(out, shown, {s[0], s[1], s[2], s[3]}, layout_of(columns));
+}
+
+void check_picture(std::string const& out, loaded_model const& m) {
+  if (fs::path(out).extension() != ".png") return;
+  if (!m.is_picture())
+    throw error(
+        fmt::format("--out '{}' was given for samples of shape {{{}}}, which are no "
+                    "pictures; expected a name that ends in .npy",
+                    out, fmt::join(m.shape, ", ")));
+  if (!m.range)
+    throw error(
+        fmt::format("--out '{}' was given, and the card of '{}' says no range of its data; "
+                    "expected a name that ends in .npy, or range = [black, white] there",
+                    out, m.path));
+}
+
+std::vector<std::pair<std::string, images>> read_conditions(std::vector<std::string> const& given,
+                                                            loaded_model const& m,
+                                                            std::size_t count) {
+  std::vector<std::pair<std::string, images>> r;
+  std::vector<std::string_view> const known(m.conditions.begin(), m.conditions.end());
+  for (auto const& one : given) {
+    auto const at = one.find('=');
+    std::string const name = one.substr(0, at);
+    if (at == one.npos || fs::path(one).extension() != ".npy")
+      throw error(
+          fmt::format("--condition {} was given; expected a name and its array, NAME=x.npy", one));
+    if (std::ranges::find(known, name) == known.end())
+      throw error(
+          fmt::format("--condition {} was given; {}", one, ready::expected_names(name, known)));
+    if (std::ranges::find(r, name, &std::pair<std::string, images>::first) != r.end())
+      throw error(
+          fmt::format("--condition {} was given after another {}; expected one", one, name));
+    auto const array = io::read_npy(one.substr(at + 1));
+    images values{{array.shape.begin(), array.shape.end()}, array.floats()};
+    if (values.count() != 1 && values.count() != count)
+      throw error(
+          fmt::format("--condition {} has the shape {{{}}}; expected {} rows, or one for all", one,
+                      fmt::join(values.shape, ", "), count));
+    r.emplace_back(name, std::move(values));
+  }
+  return r;
 }
 
 void add_loop_options(CLI::App& app, loop_options& o) {
   add_whole(app, "--batch", o.batch, 1, 65536, "pictures at a time");
-  add_whole(app, "--threads", o.threads, 1, 1024, "threads");
+  add_engine_options(app, o.engine);
   app.add_option("--continue", o.finished,
                  "x.part.npy, which an interrupted command leaves: the same command again with it "
                  "makes the rest");
 }
 
-images read_finished(loop_options const& o, std::size_t count, networks::unet_config const& c) {
+images read_finished(loop_options const& o, std::size_t count, sample_shape const& c) {
   if (o.finished.empty()) return {};
   auto finished = read_latents("--continue", o.finished, c);
   if (finished.count() >= count)
@@ -194,9 +253,14 @@ std::vector<float> gray_of(char const* option, std::string const& path, io::pict
   return r;
 }
 
-/// A PNG as a network of so many channels takes it: RGB that is gray as one, gray as three alike.
-images pictures_of_png(char const* option, std::string const& path, std::size_t channels) {
-  auto picture = io::read_png(path);
+bool is_jpeg_name(std::string const& ending) { return ending == ".jpg" || ending == ".jpeg"; }
+
+/// A PNG or a JPEG as a network of so many channels takes it: RGB that is gray as one, gray as three
+/// alike.
+images picture_of(char const* option, std::string const& path, std::size_t channels) {
+  auto picture = is_jpeg_name(fs::path(path).extension().string())
+                     ? io::parse_jpeg(io::read_file(path), path)
+                     : io::read_png(path);
   auto const& [count, given, height, width] = picture.shape;
   if (given == 3 && channels == 1) return {{1, 1, height, width}, gray_of(option, path, picture)};
   images r{{1, given, height, width}, picture.values};
@@ -235,16 +299,13 @@ images pictures_of_npy(char const* option, std::string const& path) {
 }
 
 void check_pictures(char const* option, std::string const& text, images const& given,
-                    networks::unet_config const& c) {
-  std::vector<std::size_t> const expected{static_cast<std::size_t>(c.channels),
-                                          static_cast<std::size_t>(c.size),
-                                          static_cast<std::size_t>(c.size)};
+                    sample_shape const& c) {
   auto const& shape = given.shape;
-  if (shape.size() != 4 || shape[0] == 0 ||
-      !std::equal(expected.begin(), expected.end(), shape.begin() + 1))
+  if (shape.size() != c.size() + 1 || shape[0] == 0 ||
+      !std::equal(c.begin(), c.end(), shape.begin() + 1))
     throw error(
         fmt::format("{} '{}' has pictures of shape {{{}}}; expected {{count, {}}}, the network's",
-                    option, text, fmt::join(shape, ", "), fmt::join(expected, ", ")));
+                    option, text, fmt::join(shape, ", "), fmt::join(c, ", ")));
   auto const bad = std::ranges::find_if(given.data, [](float v) { return !std::isfinite(v); });
   if (bad != given.data.end())
     throw error(fmt::format("{} '{}': value {} is {}; expected finite ones", option, text,
@@ -284,24 +345,25 @@ images mask_of_npy(char const* option, std::string const& path) {
 
 }  // namespace
 
-images read_pictures(char const* option, std::string const& text, networks::unet_config const& c) {
+images read_pictures(char const* option, std::string const& text, sample_shape const& c) {
   images r;
   std::string const ending = std::filesystem::path(text).extension().string();
   if (text.rfind("test:", 0) == 0) {
     r = test_pictures(option, text.substr(5));
   } else if (ending == ".npy") {
     r = pictures_of_npy(option, text);
-  } else if (ending == ".png") {
-    r = pictures_of_png(option, text, static_cast<std::size_t>(c.channels));
+  } else if (ending == ".png" || is_jpeg_name(ending)) {
+    r = picture_of(option, text, c[0]);
   } else {
     throw error(fmt::format(
-        "{} '{}' was given; expected a name that ends in .png or .npy, or test:0,1", option, text));
+        "{} '{}' was given; expected a name that ends in .png, .jpg or .npy, or test:0,1", option,
+        text));
   }
   check_pictures(option, text, r, c);
   return r;
 }
 
-images read_latents(char const* option, std::string const& path, networks::unet_config const& c) {
+images read_latents(char const* option, std::string const& path, sample_shape const& c) {
   if (std::filesystem::path(path).extension() != ".npy")
     throw error(fmt::format("{} '{}' was given; expected a name that ends in .npy", option, path));
   auto const array = io::read_npy(path);
@@ -314,18 +376,20 @@ images read_latents(char const* option, std::string const& path, networks::unet_
   return r;
 }
 
-images read_mask(char const* option, std::string const& path, networks::unet_config const& c) {
+images read_mask(char const* option, std::string const& path, sample_shape const& c) {
   std::string const ending = std::filesystem::path(path).extension().string();
   if (ending != ".png" && ending != ".npy")
     throw error(
         fmt::format("{} '{}' was given; expected a name that ends in .png or .npy", option, path));
   images const r = ending == ".png" ? mask_of_png(option, path) : mask_of_npy(option, path);
-  auto const size = static_cast<std::size_t>(c.size);
-  if (r.shape != std::vector<std::size_t>{1, size, size})
+  if (c.size() != 3)
+    throw error(fmt::format("{} '{}' was given for samples of shape {{{}}}, which are no pictures",
+                            option, path, fmt::join(c, ", ")));
+  if (r.shape != std::vector<std::size_t>{1, c[1], c[2]})
     throw error(
         fmt::format("{} '{}' is a mask of shape {{{}}}; expected {{1, {}, {}}}, white where the "
                     "pictures are known, black where not",
-                    option, path, fmt::join(r.shape, ", "), size, size));
+                    option, path, fmt::join(r.shape, ", "), c[1], c[2]));
   if (std::ranges::all_of(r.data, [](float v) { return v == 0; }))
     throw error(
         fmt::format("{} '{}' is black everywhere, so that nothing would be kept; expected white "
@@ -360,14 +424,11 @@ void keep(images const& finished, loop const& o) {
 
 }  // namespace
 
-std::optional<images> run_plan(char const* what, any_plan const& plan,
-                               networks::unet_config const& c, loop const& o,
-                               start_function const& start, double& seconds) {
-  auto const shape = shape_of(o.count, c);
-  images result{
-      {o.finished.data.empty() ? 0 : o.finished.count(), shape.channels, shape.height, shape.width},
-      {}};
-  std::size_t const elements = shape.channels * shape.height * shape.width;
+std::optional<images> run_plan(char const* what, any_plan const& plan, sample_shape const& c,
+                               loop const& o, start_function const& start, double& seconds) {
+  images result{shape_of(o.finished.data.empty() ? 0 : o.finished.count(), c), {}};
+  std::size_t elements = 1;
+  for (std::size_t n : c) elements *= n;
   result.data.reserve(o.count * elements);  // before the work, not in its middle
   result.data.insert(result.data.end(), o.finished.data.begin(), o.finished.data.end());
   catch_interrupts();
@@ -375,10 +436,12 @@ std::optional<images> run_plan(char const* what, any_plan const& plan,
   while (result.count() < o.count) {
     std::size_t const begin = result.count();
     std::size_t const here = std::min(o.batch, o.count - begin);
-    labels const given(o.labels.begin() + static_cast<std::ptrdiff_t>(begin),
-                       o.labels.begin() + static_cast<std::ptrdiff_t>(begin + here));
+    conditions given(labels(o.labels.begin() + static_cast<std::ptrdiff_t>(begin),
+                            o.labels.begin() + static_cast<std::ptrdiff_t>(begin + here)));
+    for (auto const& [name, rows] : o.arrays)
+      given = given.with(name, rows.count() == 1 ? rows : slice(rows, begin, here));
     request r;
-    r.shape = {here, shape.channels, shape.height, shape.width};
+    r.shape = shape_of(here, c);
     r.seed = o.seed;
     r.first_id = begin;
     auto const before = progress::clock::now();

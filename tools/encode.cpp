@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 
-#include <tweedie/networks/unet_network.hpp>
 #include <tweedie/pipelines/slerp.hpp>
 
 #include "checks.hpp"
@@ -26,20 +25,24 @@ struct options {
 
 /// A model ready to encode and decode with the same options.
 struct both_ways {
-  networks::model m;
+  loaded_model m;
   std::vector<int> labels;
   double guidance;
   ready::recipe recipe;
   std::optional<any_plan> encoder, decoder;
 
-  explicit both_ways(options const& o) : m(networks::load_model(o.model)) {
+  explicit both_ways(options const& o) : m(load(o.model)) {
     labels = labels_of(o.label, m);
     bool const labelled = labels[0] != no_label;
     guidance = o.pipeline.guidance.value_or(0);
     if (guidance != 0 && !labelled)
       throw error(fmt::format("--guidance {} was given for pictures without a label; expected 0",
                               guidance));
-    networks::unet::set_threads(static_cast<int>(o.loop.threads));
+    check_conditional(guidance, m);
+    if (!m.conditions.empty())
+      throw error(fmt::format("'{}' takes the condition '{}'; expected a network of labels alone",
+                              o.model, m.conditions[0]));
+    auto const network = network_of(m, o.loop.engine);
     recipe = recipe_of(o.pipeline, guidance);
     check_labelled(o.pipeline, recipe, labelled);
     auto const schedule = schedule_of(m.schedule, o.model);
@@ -47,8 +50,7 @@ struct both_ways {
     check_model(recipe, o.model, schedule, predicts);
     check_ends(o.pipeline.grid, schedule);
     auto const plan = [&](bool encoding) {
-      return ready::make_plan(recipe, schedule.which, predicts,
-                              forget_network(networks::unet_network{m.network}), encoding);
+      return ready::make_plan(recipe, schedule.which, predicts, network, encoding);
     };
     char const* const name = ready::name_in(ready::samplers, recipe.sampler);
     if (ready::draws_noise(recipe))
@@ -77,7 +79,7 @@ struct both_ways {
   std::optional<images> go(char const* what, any_plan const& plan, images const& from,
                            std::vector<int> const& given, options const& o,
                            std::string const& out = "") {
-    auto const& config = m.network->config();
+    auto const& config = m.shape;
     double seconds = 0;
     return run_plan(
         what, plan, config,
@@ -86,7 +88,7 @@ struct both_ways {
          .labels = given,
          .out = out,
          .finished = out.empty() ? images{} : read_finished(o.loop, from.count(), config)},
-        [&](any_plan const& p, request r, std::size_t begin, tweedie::labels const& one) {
+        [&](any_plan const& p, request r, std::size_t begin, conditions const& one) {
           return p.start_at(slice(from, begin, r.shape[0]), r, one);
         },
         seconds);
@@ -98,8 +100,8 @@ int encode(options const& o) {
     throw error(fmt::format("--out '{}' was given; expected a name that ends in .npy", o.out));
   check_output(o.out, {o.model, o.in});
   both_ways both(o);
-  auto const pictures = read_pictures("--in", o.in, both.m.network->config());
-  check_room(o.out, pictures.count(), both.m.network->config(), 0);
+  auto const pictures = read_pictures("--in", o.in, both.m.shape);
+  check_room(o.out, pictures.count(), both.m.shape, 0);
   auto const latents =
       both.go("encode", *both.encoder, pictures, both.labels_for(pictures.count()), o, o.out);
   if (!latents) return interrupted_exit_code();
@@ -112,12 +114,13 @@ int encode(options const& o) {
 int interpolate(options const& o) {
   check_output(o.out, {o.model, o.in});
   both_ways both(o);
-  auto const ends = read_pictures("--between", o.in, both.m.network->config());
+  check_picture(o.out, both.m);
+  auto const ends = read_pictures("--between", o.in, both.m.shape);
   if (ends.count() != 2)
     throw error(fmt::format("--between '{}' has {} picture(s); expected two", o.in, ends.count()));
   auto const given = both.labels_for(2);
   auto const count = static_cast<std::size_t>(o.count);
-  check_room(o.out, count, both.m.network->config(), count);
+  check_room(o.out, count, both.m.shape, count);
   auto const latents = both.go("encode", *both.encoder, ends, given, o);
   if (!latents) return interrupted_exit_code();
   images between{latents->shape, {}};
@@ -131,13 +134,13 @@ int interpolate(options const& o) {
   }
   auto const pictures = both.go("decode", *both.decoder, between, labels, o, o.out);
   if (!pictures) return interrupted_exit_code();
-  write_pictures(o.out, *pictures, count);
+  write_pictures(o.out, *pictures, count, both.m.range.value_or(std::pair{-1.0, 1.0}));
   fmt::print("'{}': {} pictures between two, by {}\n", o.out, count, words_of(both.recipe));
   return 0;
 }
 
 void add_shared(CLI::App& app, options& o) {
-  app.add_option("--model", o.model, "the model file of tweedie train")->required();
+  app.add_option("--model", o.model, model_help)->required();
   o.pipeline.usual_clip = 0;  // a clipped flow has no way back
   add_pipeline_options(app, o.pipeline, "0", "0");
   app.add_option("--label", o.label, "none, or the classes of the pictures, one for all or each")
@@ -150,7 +153,8 @@ void add_shared(CLI::App& app, options& o) {
 action add_encode(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   add_shared(app, *o);
-  app.add_option("--in", o->in, "x.png, x.npy or test:3,7 (pictures of the test set)")->required();
+  app.add_option("--in", o->in, "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set)")
+      ->required();
   app.add_option(
          "--out", o->out,
          "x.npy: what `tweedie sample --from` decodes, with the same sampler, grid and steps")

@@ -1,8 +1,6 @@
 // tweedie explain: what a pipeline compiles to.
 #include <fmt/format.h>
 
-#include <tweedie/networks/unet_file.hpp>
-
 #include "checks.hpp"
 #include "pipeline_options.hpp"
 #include "tool.hpp"
@@ -22,12 +20,12 @@ int run(options const& o) {
   any_schedule schedule{ready::choose("--schedule", o.schedule, ready::schedules)};
   double guidance = o.pipeline.guidance.value_or(usual_guidance);
   if (!o.model.empty()) {
-    auto const m = networks::load_model(o.model);
+    auto const m = load(o.model);
     predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
     schedule = schedule_of(m.schedule, o.model);
-    if (m.network->config().classes == 0) {
+    if (!m.can_be_guided) {
       guidance = o.pipeline.guidance.value_or(0);
-      check_conditional(guidance, o.model, m);
+      check_conditional(guidance, m);
     }
   }
   auto const recipe = recipe_of(o.pipeline, guidance);
@@ -63,7 +61,8 @@ int run(options const& o) {
 action add_explain(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   auto* model = app.add_option("--model", o->model,
-                               "a model file, which says what is predicted on which schedule");
+                               "a model file or net.onnx, which says what is predicted on which "
+                               "schedule");
   auto* const predicts = app.add_option("--predicts", o->predicts,
                                         "without a model: " + names_of_list(ready::predictions))
                              ->capture_default_str()

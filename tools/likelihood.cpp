@@ -118,9 +118,10 @@ int run(options const& o) {
   check_whole("--probes", o.probes, 1, 1'000'000);
   check_whole("--draws", o.draws, 1, 1'000'000);
   check_whole("--threads", o.threads, 1, 1024);
-  auto const m = networks::load_model(o.model);
-  auto const pictures = read_pictures("--in", o.in, m.network->config());
-  auto given = labels_of(o.label, m);
+  auto const m = load_unet(o.model, "a likelihood needs the network's derivative");
+  auto const what = described(m, o.model);
+  auto const pictures = read_pictures("--in", o.in, what.shape);
+  auto given = labels_of(o.label, what);
   if (given.size() != 1 && given.size() != pictures.count())
     throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
                             given.size(), pictures.count()));
@@ -194,7 +195,8 @@ int run(options const& o) {
 action add_likelihood(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
   app.add_option("--model", o->model, "the model file of tweedie train")->required();
-  app.add_option("--in", o->in, "x.png, x.npy or test:3,7 (pictures of the test set)")->required();
+  app.add_option("--in", o->in, "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set)")
+      ->required();
   app.add_option("--label", o->label, "none, or the classes of the pictures, one for all or each")
       ->capture_default_str();
   app.add_option("--sampler", o->sampler, "of the flow: " + list_of(flow_choices))

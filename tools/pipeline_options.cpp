@@ -109,11 +109,16 @@ ready::recipe recipe_of(pipeline_options const& o, double guidance) {
   return r;
 }
 
-void check_conditional(double guidance, std::string const& name, networks::model const& m) {
-  if (guidance != 0 && m.network->config().classes == 0)
+void check_conditional(double guidance, loaded_model const& m) {
+  if (guidance == 0 || m.can_be_guided) return;
+  if (m.classes == 0 && m.conditions.empty())
     throw error(
         fmt::format("--guidance {} was given, but the network of '{}' is unconditional; expected 0",
-                    guidance, name));
+                    guidance, m.path));
+  throw error(
+      fmt::format("--guidance {} was given, but the card of '{}' does not say what the "
+                  "network is told without a condition (null); expected 0",
+                  guidance, m.path));
 }
 
 void check_labelled(pipeline_options const& o, ready::recipe const& r, bool labelled) {
@@ -139,6 +144,15 @@ void check_model(ready::recipe const& r, std::string const& model, any_schedule 
         fmt::format("the recipe's schedule is {}, that of '{}' is {}; expected the same, "
                     "or a recipe without a schedule",
                     networks::to_json(given), model, networks::to_json(of_model)));
+}
+
+any_network timed(any_network network, std::shared_ptr<double> seconds) {
+  network.call = {[call = network.call, seconds](batch const& b) {
+    auto const begin = std::chrono::steady_clock::now();
+    call(b);
+    *seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }};
+  return network;
 }
 
 }  // namespace tweedie::tool

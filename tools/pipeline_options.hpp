@@ -11,6 +11,7 @@
 #include <tweedie/pipelines/ready/recipe.hpp>
 
 #include "grid_options.hpp"
+#include "loaded_model.hpp"
 
 namespace tweedie::tool {
 
@@ -36,7 +37,7 @@ void add_pipeline_options(CLI::App& app, pipeline_options& o, std::string const&
 ready::recipe recipe_of(pipeline_options const& o, double guidance);
 
 /// Throws where an unconditional network is to be guided.
-void check_conditional(double guidance, std::string const& name, networks::model const& m);
+void check_conditional(double guidance, loaded_model const& m);
 
 /// Throws where a recipe guides pictures that have no label.
 void check_labelled(pipeline_options const& o, ready::recipe const& r, bool labelled);
@@ -45,17 +46,7 @@ void check_labelled(pipeline_options const& o, ready::recipe const& r, bool labe
 void check_model(ready::recipe const& r, std::string const& model, any_schedule const& schedule,
                  ready::prediction_choice const& predicts);
 
-/// The network as a stage: called with a batch, and its time is kept apart from the sampler's.
-struct timed_network {
-  using kind = kinds::network;
-  std::function<void(batch const&)> call;
-  std::shared_ptr<double> seconds = std::make_shared<double>(0);
-
-  void operator()(batch const& b) const {
-    auto const begin = std::chrono::steady_clock::now();
-    call(b);
-    *seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }
-};
+/// The same network, whose time is added to `seconds`, apart from the sampler's.
+any_network timed(any_network network, std::shared_ptr<double> seconds);
 
 }  // namespace tweedie::tool

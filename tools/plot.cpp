@@ -19,9 +19,11 @@
 #include "gnuplot.hpp"
 #include "grid_options.hpp"
 #include "interrupt.hpp"
+#include "loaded_model.hpp"
 #include "progress.hpp"
 #include "say.hpp"
 #include "tool.hpp"
+#include "training_data.hpp"
 
 namespace tweedie::tool {
 namespace {
@@ -31,8 +33,9 @@ namespace fs = std::filesystem;
 struct options {
   std::string schedule = "cosine", model, data = "fashion-mnist", out;
   std::vector<std::string> parameters;
+  std::string fit = "crop";
   grid_options grid{.steps = 20};
-  bool loss = false;
+  bool loss = false, count_given = false;
   long long count = 100, threads = 1;
 };
 
@@ -49,6 +52,7 @@ struct figure {
   bool log_time = false;
   std::string predicts;
   long long count = 0;  // of pictures
+  std::string kind;     // of pictures
   std::vector<level_loss> losses;
 };
 
@@ -118,21 +122,20 @@ struct one_level {
   int table_steps() const { return 0; }
 };
 
-/// The mean squared error of what the network predicts, at every noisy level, on the first pictures
-/// of the test set with their labels. A picture has the same noise at each level, so that the curve
+/// The mean squared error of what the network predicts, at every noisy level, on pictures with their
+/// labels. A picture has the same noise at each level, so that the curve
 /// is smooth. Nothing where it was interrupted.
 std::optional<std::vector<level_loss>> losses_of(networks::model const& m,
                                                  trained_prediction const& predicted,
                                                  std::vector<level> const& levels,
-                                                 io::labelled_images const& data,
-                                                 std::size_t count) {
+                                                 training_data const& data) {
   auto const& network = *m.network;
   constexpr std::size_t batch = 50;
+  std::size_t const count = data.count;
   std::size_t const elements = network.elements(), noisy_levels = levels.size() - 1;
   buffer clean(batch * elements), noisy(batch * elements), target(batch * elements),
       out(batch * elements);
   std::vector<level_loss> losses;
-  catch_interrupts();
   progress bar("plot", noisy_levels * count);
   for (std::size_t k = 0; k < noisy_levels; ++k) {
     double sum = 0, squares = 0;
@@ -143,9 +146,11 @@ std::optional<std::vector<level_loss>> losses_of(networks::model const& m,
       std::vector<int> labels;
       for (std::size_t row = 0; row < rows; ++row) {
         keys.push_back({.seed = 0, .id = begin + row});
-        labels.push_back(network.config().classes == 0 ? no_label : data.labels[begin + row]);
+        labels.push_back(network.config().classes == 0 || data.labels.empty()
+                             ? no_label
+                             : data.labels[begin + row]);
+        data.copy(begin + row, false, clean.data() + row * elements);
       }
-      std::copy_n(data.images.data() + begin * elements, rows * elements, clean.data());
       std::visit(
           [&](auto p) {
             objective{one_level{levels[k]}, p, weights::uniform{}}(keys, clean.data(), noisy.data(),
@@ -265,23 +270,56 @@ std::string script_of(figure const& f, bool svg) {
         "set ylabel 'mean squared error'; {0}\n"
         "plot $losses using 1:2:3 with yerrorbars pt 7 lc rgb {1} notitle, "
         "'' using 1:2 with lines lw 2 lc rgb {1} "
-        "title 'of the predicted {2}, {3} test pictures, ± standard error'\n",
-        log_loss ? "set logscale y" : "set yrange [0:*]", purple, f.predicts, f.count);
+        "title 'of the predicted {2}, {3} {4}, ± standard error'\n",
+        log_loss ? "set logscale y" : "set yrange [0:*]", purple, f.predicts, f.count, f.kind);
   }
   return script + "unset multiplot\n";
 }
 
-/// The test pictures. Nothing, and a line that says so, where the usual data set is not installed.
-std::optional<io::labelled_images> test_pictures(options const& o) {
-  constexpr auto part = io::fashion_mnist_part::test;
-  bool const usual = o.data == "fashion-mnist";
-  if (usual && !io::has_fashion_mnist(part)) {
+std::initializer_list<named<io::fit>> const fit_choices{{"crop", io::fit::crop},
+                                                        {"pad", io::fit::pad}};
+
+/// Pictures for the model, their labels its own. Nothing, and a line that says so, where the usual
+/// data set is not installed.
+std::optional<training_data> pictures_for(networks::model const& m, options const& o) {
+  bool const clothes = is_fashion_mnist(o.data);
+  if (o.data == "fashion-mnist" && !io::has_fashion_mnist(io::fashion_mnist_part::test)) {
     say("no loss was drawn: Fashion-MNIST was not found (Debian: dataset-fashion-mnist)\n");
     return std::nullopt;
   }
-  auto data =
-      io::read_fashion_mnist(part, usual ? fs::path(io::fashion_mnist_folder) : fs::path(o.data));
-  check_whole("--count", o.count, 2, static_cast<long long>(data.count));
+  auto const& c = m.network->config();
+  if (clothes && (c.channels != 1 || c.size != 28))
+    throw error(
+        fmt::format("'{}' is for pictures of {} channel(s) and {}x{} pixels, and '{}' has "
+                    "those of Fashion-MNIST, 1 and 28x28; expected --data with pictures as "
+                    "the model was trained on",
+                    o.model, c.channels, c.size, c.size, o.data));
+  data_options of{.data = o.data,
+                  .channels = c.channels == 3 ? std::size_t{3} : 0,
+                  .fit = choose("--fit", o.fit, fit_choices),
+                  .limit = static_cast<std::size_t>(o.count),
+                  .cache = "",
+                  .test_part = true};
+  if (!clothes) of.size = static_cast<std::size_t>(c.size);
+  auto data = read_training_data(of);
+  if (interrupted()) return data;
+  if (data.channels != static_cast<std::size_t>(c.channels))
+    throw error(
+        fmt::format("'{}' is for pictures of 1 channel (gray), and '{}' has pictures in "
+                    "colour; expected gray ones",
+                    o.model, o.data));
+  auto const there = static_cast<long long>(data.count);
+  if (o.count_given) check_whole("--count", o.count, 2, there);
+  if (there < 2) throw error(fmt::format("'{}' has one picture; expected at least two", o.data));
+  std::vector<int> own;  // of the model, by the class's name
+  for (auto const& name : data.classes) {
+    auto const at = std::ranges::find(m.labels, name);
+    if (c.classes > 0 && at == m.labels.end())
+      throw error(fmt::format("'{}' has the class '{}', which '{}' has not; {}", o.data, name,
+                              o.model, expected_one_of(name, m.labels)));
+    own.push_back(static_cast<int>(at - m.labels.begin()));
+  }
+  for (int& label : data.labels) label = own[static_cast<std::size_t>(label)];
   return data;
 }
 
@@ -301,7 +339,7 @@ int run(options const& o) {
     for (auto const& word : o.parameters) set_parameter(schedule, o.schedule, word);
     f.schedule = describe(o.schedule, schedule);
   } else {
-    m = networks::load_model(o.model);
+    m = load_unet(o.model, "the loss needs the network of LibTorch");
     schedule = schedule_of(m.schedule, o.model);
     f.schedule = m.schedule;
     f.predicts = m.predicts;
@@ -324,21 +362,17 @@ int run(options const& o) {
     gnuplot("", "");  // that it is missing is said before the loss takes minutes
 
   if (o.loss) {
-    if (auto const data = test_pictures(o)) {
-      auto const& c = m.network->config();
-      if (c.channels != 1 || c.size != 28)
-        throw error(
-            fmt::format("'{}' is for pictures of {} channel(s) and {}x{} pixels; expected "
-                        "those of Fashion-MNIST, 1 and 28x28",
-                        o.model, c.channels, c.size, c.size));
+    catch_interrupts();
+    if (auto const data = pictures_for(m, o)) {
       networks::unet::set_threads(static_cast<int>(o.threads));
-      auto losses = losses_of(m, predicted, f.levels, *data, static_cast<std::size_t>(o.count));
+      auto losses = interrupted() ? std::nullopt : losses_of(m, predicted, f.levels, *data);
       if (!losses) {
         say("interrupted: nothing was written\n");
         return interrupted_exit_code();
       }
       f.losses = std::move(*losses);
-      f.count = o.count;
+      f.count = static_cast<long long>(data->count);
+      f.kind = is_fashion_mnist(o.data) ? "test pictures" : "pictures";
     }
   }
   bool const svg = ending == ".svg";
@@ -363,18 +397,26 @@ action add_plot(CLI::App& app, std::string const&) {
       ->excludes(model);
   add_grid_options(app, o->grid, 1000);  // more marks than pixels
   auto* loss = app.add_flag("--loss", o->loss,
-                            "draw the mean squared error of what the network predicts, on test "
-                            "pictures at the grid's levels")
+                            "draw the mean squared error of what the network predicts, on pictures "
+                            "at the grid's levels")
                    ->needs(model);
-  add_whole(app, "--count", o->count, 2, 1'000'000, "test pictures of the loss")->needs(loss);
+  auto* count =
+      add_whole(app, "--count", o->count, 2, 1'000'000, "pictures of the loss")->needs(loss);
+  app.add_option("--fit", o->fit, "of --data: crop or pad, as in its training")
+      ->capture_default_str()
+      ->needs(loss);
   app.add_option("--data", o->data,
-                 "'fashion-mnist' (Debian's dataset-fashion-mnist), or a folder with its files")
+                 "a folder of pictures or x.npy, as of train; 'fashion-mnist' (the test part of "
+                 "Debian's dataset-fashion-mnist), or a folder with its files")
       ->capture_default_str()
       ->needs(loss);
   add_whole(app, "--threads", o->threads, 1, 1024, "threads of the loss")->needs(loss);
   app.add_option("--out", o->out, "x.svg or x.png, drawn by gnuplot, or x.json, the numbers")
       ->required();
-  return [o] { return run(*o); };
+  return [o, count] {
+    o->count_given = count->count() > 0;
+    return run(*o);
+  };
 }
 
 }  // namespace tweedie::tool

@@ -4,8 +4,6 @@
 
 #include <memory>
 
-#include <tweedie/networks/unet_network.hpp>
-
 #include "checks.hpp"
 #include "drawing.hpp"
 #include "interrupt.hpp"
@@ -18,6 +16,7 @@ struct options {
   pipeline_options pipeline;
   loop_options loop;
   std::string model, out, label, inpaint, known, from;
+  std::vector<std::string> conditions;
   long long count = 100, resamplings = 10;
   std::optional<long long> columns;
   std::uint64_t seed = 0;
@@ -29,7 +28,7 @@ struct known_part {
   images pictures, mask;
 };
 
-known_part read_known(options const& o, networks::unet_config const& c) {
+known_part read_known(options const& o, sample_shape const& c) {
   if (o.inpaint.empty() != o.known.empty())
     throw error(o.inpaint.empty()
                     ? "--known was given without --inpaint; expected both, or none of them"
@@ -68,16 +67,18 @@ int run(options o) {
     throw error("--from was given with --inpaint; expected one of them");
   bool const decoding = !o.from.empty();
 
-  auto const m = networks::load_model(o.model);
-  auto const& config = m.network->config();
-  bool const conditional = config.classes > 0;
+  auto const m = load(o.model);
+  auto const& config = m.shape;
+  check_picture(o.out, m);
+  bool const few = m.classes > 0 && m.classes <= 1000;  // else a row for each is no picture
   auto const chosen_labels =
-      labels_of(o.label.empty() ? (conditional && !decoding ? "all" : "none") : o.label, m);
-  bool const labelled = chosen_labels[0] != no_label;
+      labels_of(o.label.empty() ? (few && !decoding ? "all" : "none") : o.label, m);
+  bool const labelled = chosen_labels[0] != no_label || !o.conditions.empty();
   // What was encoded is decoded by the same flow: as it is, where nothing else is asked for.
-  double const guidance = o.pipeline.guidance.value_or(labelled && !decoding ? usual_guidance : 0);
-  if (decoding) o.pipeline.usual_clip = 0;
-  check_conditional(guidance, o.model, m);
+  double const guidance =
+      o.pipeline.guidance.value_or(labelled && !decoding && m.can_be_guided ? usual_guidance : 0);
+  o.pipeline.usual_clip = decoding ? 0 : usual_clip_of(m);
+  check_conditional(guidance, m);
   if (guidance != 0 && !labelled)
     throw error(
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
@@ -95,13 +96,13 @@ int run(options o) {
   if (inpainting && known.pictures.count() > static_cast<std::size_t>(o.count))
     throw error(fmt::format("--count {} was given for {} known pictures; expected as many or more",
                             o.count, known.pictures.count()));
-  networks::unet::set_threads(static_cast<int>(o.loop.threads));
-  timed_network network{networks::unet_network{m.network}};
+  auto const network_seconds = std::make_shared<double>(0);
   auto const predicts = prediction_of("'" + o.model + "': predicts", m.predicts);
   auto const schedule = schedule_of(m.schedule, o.model);
   check_model(recipe, o.model, schedule, predicts);
   check_ends(o.pipeline.grid, schedule);
-  auto const plan = ready::make_plan(recipe, schedule.which, predicts, forget_network(network));
+  auto const plan = ready::make_plan(recipe, schedule.which, predicts,
+                                     timed(network_of(m, o.loop.engine), network_seconds));
   if (!decoding) check_start(o.pipeline.grid, recipe, plan.levels()[0], schedule);
   if (decoding && o.seed_given && plan.is_deterministic())
     throw error(fmt::format("--seed {} was given with --from and --sampler {}, which draw no noise",
@@ -116,6 +117,7 @@ int run(options o) {
                  .batch = static_cast<std::size_t>(o.loop.batch),
                  .seed = o.seed,
                  .labels = spread(o.label, chosen_labels, count),
+                 .arrays = read_conditions(o.conditions, m, count),
                  .out = o.out,
                  .finished = read_finished(o.loop, count, config)};
   auto const drawn =
@@ -123,7 +125,7 @@ int run(options o) {
   double seconds = 0;  // in the loop, the network's share of it in network.seconds
   auto const result = run_plan(
       "sample", plan, config, all,
-      [&](any_plan const& p, request r, std::size_t begin, labels const& given) {
+      [&](any_plan const& p, request r, std::size_t begin, conditions const& given) {
         if (decoding) return p.start_at(slice(latents, begin, r.shape[0]), r, given);
         if (inpainting) {  // the known pictures over and over
           r.mask = known.mask;
@@ -138,14 +140,14 @@ int run(options o) {
       seconds);
   if (!result) return interrupted_exit_code();
 
-  write_pictures(o.out, *result, columns);
+  write_pictures(o.out, *result, columns, m.range.value_or(std::pair{-1.0, 1.0}));
   fmt::print(
       "'{}': {} picture{} by {}{}, from {} on {}: {:.1f} s, {:.3g} pictures/s, network "
       "{:.2f} %, sampler {:.2f} %\n",
       o.out, count, count == 1 ? "" : "s", words_of(recipe),
       inpainting ? fmt::format(", RePaint with {} resamplings", o.resamplings) : "", m.predicts,
-      m.schedule.name, seconds, drawn / seconds, 100 * *network.seconds / seconds,
-      100 * (seconds - *network.seconds) / seconds);
+      m.schedule.name, seconds, drawn / seconds, 100 * *network_seconds / seconds,
+      100 * (seconds - *network_seconds) / seconds);
   return 0;
 }
 
@@ -153,7 +155,7 @@ int run(options o) {
 
 action add_sample(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
-  app.add_option("--model", o->model, "the model file of tweedie train")->required();
+  app.add_option("--model", o->model, model_help)->required();
   add_pipeline_options(app, o->pipeline, "1; of --from: 0",
                        fmt::format("with a label: {}; of --from: 0", usual_guidance));
   app.add_option("--label", o->label,
@@ -165,11 +167,15 @@ action add_sample(CLI::App& app, std::string const&) {
   add_loop_options(app, o->loop);
   add_whole(app, "--columns", o->columns, 1, 10'000,
             "of a PNG (one row per label, else about square)");
+  app.add_option(
+      "--condition", o->conditions,
+      "NAME=x.npy, a row for each picture or one for all: what an ONNX file takes besides "
+      "labels, by the names of its card");
   auto* inpaint = app.add_option(
       "--inpaint", o->inpaint,
       "mask.png or .npy: white where --known is kept, black where it is drawn anew, by RePaint");
   app.add_option("--known", o->known,
-                 "x.png, x.npy or test:3,7 (pictures of the test set), over and over");
+                 "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set), over and over");
   add_whole(app, "--resamplings", o->resamplings, 1, 1000, "of RePaint: times each step is done")
       ->needs(inpaint);
   app.add_option("--from", o->from,

@@ -15,6 +15,8 @@ action add_sample(CLI::App& app, std::string const& command);
 action add_encode(CLI::App& app, std::string const& command);
 action add_interpolate(CLI::App& app, std::string const& command);
 action add_likelihood(CLI::App& app, std::string const& command);
+action add_export(CLI::App& app, std::string const& command);
+action add_inspect(CLI::App& app, std::string const& command);
 action add_plot(CLI::App& app, std::string const& command);
 action add_recipes(CLI::App& app, std::string const& command);
 action add_explain(CLI::App& app, std::string const& command);

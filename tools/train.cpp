@@ -1,4 +1,4 @@
-// tweedie train: Algorithm 1 of Ho et al. 2020 on Fashion-MNIST.
+// tweedie train: Algorithm 1 of Ho et al. 2020 on Fashion-MNIST or pictures of one's own.
 //
 // Everything random is a function of the seed and the step: which picture is next, its level and
 // noise, whether it loses its label, the dropout inside the network. So a checkpoint is plain
@@ -13,18 +13,21 @@
 #include <numeric>
 
 #include <tweedie/dsl/device/buffer.hpp>
-#include <tweedie/io/fashion_mnist.hpp>
 #include <tweedie/io/file.hpp>
 #include <tweedie/networks/unet.hpp>
 #include <tweedie/networks/unet_file.hpp>
+#include <tweedie/networks/unet_network.hpp>
 
 #include "checks.hpp"
 #include "choices.hpp"
+#include "drawing.hpp"
 #include "gnuplot.hpp"
 #include "interrupt.hpp"
+#include "network_config.hpp"
 #include "progress.hpp"
 #include "say.hpp"
 #include "tool.hpp"
+#include "training_data.hpp"
 
 namespace tweedie::tool {
 namespace {
@@ -34,6 +37,7 @@ namespace fs = std::filesystem;
 constexpr std::uint32_t order_stream = first_reserved_stream + 0x10;
 constexpr std::uint32_t label_stream = first_reserved_stream + 0x11;
 constexpr std::uint32_t dropout_stream = first_reserved_stream + 0x12;
+constexpr std::uint32_t flip_stream = first_reserved_stream + 0x13;
 
 /// The options, as they are typed.
 struct options {
@@ -41,10 +45,13 @@ struct options {
   std::string predicts, weight, times, config;  // empty: what suits the schedule, or --from
   long long epochs = 0, steps = 0, batch = 128, warmup = 0, threads = 1, limit = 0;
   long long checkpoint_every = 1000;
+  std::optional<long long> size, preview_every;
+  std::string fit = "crop";
+  bool fit_given = false, gray = false, flip = false, dropout_given = false;
   std::uint64_t seed = 0;
   double rate = 2e-4, ema = 0.999, label_dropout = 0.1, dropout = 0.1, clip = 1;
   bool unconditional = false;
-  std::string from, out, checkpoint, loss;
+  std::string from, out, checkpoint, loss, cache, preview;
   std::string command;
 };
 
@@ -74,6 +81,7 @@ struct setup {
   decay down;
   networks::unet_config config;
   std::shared_ptr<networks::unet> from;  // whose weights it begins with, or null
+  training_data data;
 };
 
 /// The pictures in an order of their own for each epoch, by Fisher & Yates.
@@ -272,14 +280,43 @@ void plot_losses(fs::path const& csv) {
   }
 }
 
-template <class Predicts> int train(options const& o, Predicts predicted, setup const& with) {
-  auto const folder =
-      o.data == "fashion-mnist" ? fs::path(io::fashion_mnist_folder) : fs::path(o.data);
-  auto data = io::read_fashion_mnist(io::fashion_mnist_part::train, folder);
-  if (data.count == 0)
-    throw error(fmt::format("'{}' has no pictures; expected at least one", folder.string()));
-  if (o.limit > 0) data.count = std::min(data.count, static_cast<std::size_t>(o.limit));
+/// Some pictures of each class by the averaged weights, as they are now. A training goes on whether
+/// they can be drawn or not, with the same bits.
+void draw_preview(options const& o, setup const& with, state const& s) {
+  try {
+    auto const network = std::make_shared<networks::unet>(with.config, o.seed);
+    std::copy_n(s.average.data(), s.average.size(), network->parameters().data());
+    bool const labelled = with.config.classes > 0;
+    std::size_t const rows = labelled ? std::min(std::size_t{10}, with.data.classes.size()) : 8;
+    std::size_t const columns = 8, count = rows * columns;
+    pipeline_options how;
+    how.grid.steps = 20;
+    auto const plan = ready::make_plan(recipe_of(how, labelled ? usual_guidance : 0),
+                                       with.schedule.which, prediction_of("--predicts", o.predicts),
+                                       forget_network(networks::unet_network{network}));
+    loop all{.count = count, .seed = o.seed, .labels = std::vector<int>(count, no_label)};
+    for (std::size_t i = 0; labelled && i < count; ++i)
+      all.labels[i] = static_cast<int>(i / columns);
+    double seconds = 0;
+    auto const& c = network->config();
+    auto const size = static_cast<std::size_t>(c.size);
+    auto const pictures = run_plan(
+        "preview", plan, {static_cast<std::size_t>(c.channels), size, size}, all,
+        [](any_plan const& p, request r, std::size_t, conditions const& given) {
+          return p.start(r, given);
+        },
+        seconds);
+    if (pictures) write_pictures(o.preview, *pictures, columns);
+  } catch (error const& why) {
+    say("no preview was drawn after step {}: {}\n", s.steps(), why.what());
+  }
+}
 
+std::initializer_list<named<io::fit>> const fit_choices{{"crop", io::fit::crop},
+                                                        {"pad", io::fit::pad}};
+
+template <class Predicts> int train(options const& o, Predicts predicted, setup const& with) {
+  auto const& data = with.data;
   auto const batch = static_cast<std::size_t>(o.batch);
   auto const steps = o.steps
                          ? static_cast<std::size_t>(o.steps)
@@ -295,6 +332,9 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
                         {"from", o.from},
                         {"data", o.data},
                         {"pictures", std::to_string(data.count)},
+                        // Fashion-MNIST is known by its name.
+                        {"content", is_fashion_mnist(o.data) ? "" : data.fingerprint()},
+                        {"flip", o.flip ? "on" : ""},
                         {"steps", std::to_string(steps)},
                         {"batch", std::to_string(batch)},
                         {"rate", fmt::format("{}", o.rate)},
@@ -317,6 +357,7 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
     read_checkpoint(o.checkpoint, s, chosen);
     say("continuing after step {} of {} from '{}'\n", s.steps(), steps, o.checkpoint);
   } else if (with.from) say("begun with the weights of '{}'\n", o.from);
+  keep(data, o.cache);  // nothing is refused from here on
   say("training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n", o.predicts,
       data.count, parameters, steps, batch, o.threads, o.threads == 1 ? "" : "s");
 
@@ -332,7 +373,6 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
     write_checkpoint(o.checkpoint, s, chosen);
     write_losses(o.loss, s.losses);
   };
-  catch_interrupts();
   progress bar("train", steps, s.steps());
   while (s.steps() < steps && !interrupted()) {
     std::size_t const step = s.steps();
@@ -340,7 +380,8 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
       std::uint64_t const position = std::uint64_t{step} * batch + row;
       keys[row] = {o.seed, position, static_cast<std::uint32_t>(step)};
       std::size_t const picture = order(position);
-      std::copy_n(data.images.data() + picture * elements, elements, clean.data() + row * elements);
+      bool const flipped = o.flip && uniform(keys[row], flip_stream) < 0.5;
+      data.copy(picture, flipped, clean.data() + row * elements);
       bool const dropped = uniform(keys[row], label_stream) < o.label_dropout;
       labels[row] = with.config.classes == 0 || dropped ? no_label : data.labels[picture];
     }
@@ -371,6 +412,10 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
                          bar.rate(s.steps()) * static_cast<double>(batch));
     });
     if (s.steps() % static_cast<std::size_t>(o.checkpoint_every) == 0 && s.steps() < steps) save();
+    if (o.preview_every && s.steps() % static_cast<std::size_t>(*o.preview_every) == 0) {
+      bar.clear();
+      draw_preview(o, with, s);
+    }
   }
   bar.clear();
 
@@ -386,15 +431,15 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
   std::copy_n(s.average.data(), parameters, m.network->parameters().data());
   m.predicts = o.predicts;
   m.schedule = describe(o.schedule, with.schedule);
-  if (with.config.classes > 0)
-    m.labels.assign(io::fashion_mnist_classes.begin(), io::fashion_mnist_classes.end());
+  if (with.config.classes > 0) m.labels = data.classes;
   m.notes = {{"command", o.command},
              {"steps", std::to_string(steps)},
              {"batch", std::to_string(batch)},
              {"weight", o.weight},
              {"times", o.times},
              {"weights", "exponential moving average, decay " + fmt::format("{}", o.ema)},
-             {"data", o.data + ", " + std::to_string(data.count) + " training pictures"},
+             {"data", o.data + ", " + std::to_string(data.count) + " training pictures" +
+                          (o.flip ? ", flipped at random" : "")},
              {"loss", fmt::format("{:.6g}, mean of the last {} steps",
                                   running_mean(s.losses, steps), mean_over)}};
   if (with.from) m.notes["from"] = o.from;
@@ -405,20 +450,83 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
   return 0;
 }
 
-/// The network of --config, or of the model that it begins with. Throws where the two differ.
-networks::unet_config config_of(options const& o, networks::unet const* from) {
-  auto const asked = [&](networks::unet_config config) {
-    config.dropout = static_cast<float>(o.dropout);
-    if (o.unconditional) config.classes = 0;
+/// What the pictures must be: the size and the channels of --from or --config, where those are
+/// given. Throws where two of them differ.
+data_options data_options_of(options const& o, asked_network const* asked,
+                             networks::unet const* from) {
+  data_options d{.data = o.data, .limit = static_cast<std::size_t>(o.limit), .cache = o.cache};
+  d.fit = choose("--fit", o.fit, fit_choices);
+  bool const clothes = is_fashion_mnist(o.data);
+  if (clothes && (o.fit_given || o.gray))
+    throw error(
+        fmt::format("{} was given for '{}', whose pictures are square and gray; expected "
+                    "it with a folder of pictures, or x.npy",
+                    o.fit_given ? "--fit " + o.fit : "--gray", o.data));
+  if (clothes && o.size && *o.size != 28)
+    throw error(
+        fmt::format("--size {} was given for '{}', whose pictures have 28x28 pixels; "
+                    "expected 28 or none",
+                    *o.size, o.data));
+  std::string by = "--size " + std::to_string(o.size.value_or(0));
+  auto const size_of = [&](std::string const& other, int size) {
+    if (d.size && d.size != static_cast<std::size_t>(size))
+      throw error(
+          fmt::format("{} was given, but {} is for pictures of {}x{} pixels; expected "
+                      "--size {} or none",
+                      by, other, size, size, size));
+    d.size = static_cast<std::size_t>(size);
+    by = other;
+  };
+  if (o.size) d.size = static_cast<std::size_t>(*o.size);
+  if (asked && asked->size) size_of(fmt::format("--config '{}'", o.config), *asked->size);
+  if (from) size_of(fmt::format("--from '{}'", o.from), from->config().size);
+  if (from && clothes && from->config().size != 28)
+    throw error(
+        fmt::format("--from '{}' is for pictures of {}x{} pixels, but those of '{}' have "
+                    "28x28; expected other --data",
+                    o.from, from->config().size, from->config().size, o.data));
+  if (o.gray) d.channels = 1;
+  std::optional<int> const wanted = from    ? from->config().channels
+                                    : asked ? asked->channels
+                                            : std::nullopt;
+  if (wanted == 3 && (o.gray || clothes))
+    throw error(fmt::format(
+        "{} is for pictures of 3 channels (RGB), but those of '{}' are gray; "
+        "expected pictures in colour",
+        from ? fmt::format("--from '{}'", o.from) : fmt::format("--config '{}'", o.config),
+        o.data));
+  if (wanted == 3) d.channels = 3;
+  return d;
+}
+
+/// The network of --config or of --from, for these pictures. Throws where they do not fit.
+networks::unet_config config_of(options const& o, asked_network const& asked,
+                                networks::unet const* from, training_data const& data) {
+  int const channels = static_cast<int>(data.channels), size = static_cast<int>(data.size),
+            classes = o.unconditional ? 0 : static_cast<int>(data.classes.size());
+  auto const with_dropout = [&](networks::unet_config config) {
+    if (!asked.has_dropout || o.dropout_given) config.dropout = static_cast<float>(o.dropout);
     return config;
   };
-  if (!from)
-    return asked(choose("--config", o.config.empty() ? "small" : o.config, config_choices));
-  auto const there = asked(from->config());
-  auto config = o.config.empty() ? there : asked(choose("--config", o.config, config_choices));
+  std::string const name = o.config.empty() ? "small" : o.config;
+  if (!from) return with_dropout(network_for(asked, name, channels, size, classes));
+  auto there = from->config();
+  if (there.channels != channels)
+    throw error(
+        fmt::format("--from '{}' is for pictures of {} channel{}, but '{}' has pictures in "
+                    "colour; expected --gray, which takes the colour away, or a model of 3 "
+                    "channels",
+                    o.from, there.channels, there.channels == 1 ? "" : "s", o.data));
+  if (there.classes != classes && !o.unconditional)
+    throw error(fmt::format("--from '{}' has {} class{}, but '{}' has {}; expected as many{}",
+                            o.from, there.classes, there.classes == 1 ? "" : "es", o.data, classes,
+                            there.classes == 0 ? ", or --unconditional" : ""));
+  there = with_dropout(there);
+  auto config = there;
+  if (!o.config.empty()) config = with_dropout(network_for(asked, name, channels, size, classes));
+  config.classes = classes;
   config.time_scale = there.time_scale;  // the schedule's affair
-  if (networks::to_json(config) != networks::to_json(there) ||
-      there.classes != from->config().classes)
+  if (networks::to_json(config) != networks::to_json(there))
     throw error(fmt::format(
         "--from '{}' holds the network {}, which is not the one asked for, {}; expected --from "
         "without --config and --unconditional",
@@ -432,7 +540,8 @@ int run(options o) {
              .times = {},
              .down = choose("--decay", o.decay, decay_choices),
              .config = {},
-             .from = {}};
+             .from = {},
+             .data = {}};
   // Where alpha is 1 at the noisy end too, the noise is many times larger than a network can read:
   // it is given c_in x.
   bool const explodes = with.schedule.at(with.schedule.end()).alpha == 1;
@@ -458,26 +567,33 @@ int run(options o) {
   if (!(o.label_dropout >= 0 && o.label_dropout <= 1))
     throw error(fmt::format("--label-dropout {} was given; expected 0 to 1", o.label_dropout));
 
-  with.config = config_of(o, with.from.get());
-  with.config.time_scale = with.schedule.table_steps() ? 1 : 1000 / with.schedule.end();
+  auto const asked = read_network(o.config.empty() ? "small" : o.config);
   auto const beside = [&](char const* ending) {
     return fs::path(o.out).replace_extension(ending).string();
   };
   if (o.checkpoint.empty()) o.checkpoint = beside(".checkpoint");
   if (o.loss.empty()) o.loss = beside(".csv");
+  o.cache = beside(".pictures");
+  o.preview = beside(".preview.png");
   check_writable("--out", o.out);
   check_writable("--checkpoint", o.checkpoint);
   check_writable("--loss", o.loss);
-  // The plot lies beside the table of the loss; four names for four files.
+  // The plot lies beside the table of the loss, pictures and preview beside the model: a name each.
   std::set<fs::path> names;
-  for (fs::path const& name :
-       {fs::path(o.out), fs::path(o.checkpoint), fs::path(o.loss), plot_of(o.loss)})
+  for (fs::path const& name : {fs::path(o.out), fs::path(o.checkpoint), fs::path(o.loss),
+                               plot_of(o.loss), fs::path(o.cache), fs::path(o.preview)})
     if (!names.insert(fs::weakly_canonical(fs::absolute(name))).second)
       throw error(fmt::format(
           "'{}' would be written for two purposes (the model, the checkpoint, the table of "
-          "the loss and its plot); expected other --out, --checkpoint and --loss",
+          "the loss and its plot, the decoded pictures, the preview); expected other --out, "
+          "--checkpoint and --loss",
           name.string()));
   check_own(o.loss);
+  if (o.preview_every && fs::exists(o.preview) && !fs::exists(o.checkpoint))
+    throw error(
+        fmt::format("'{}' is there, and the preview would be written over it; expected "
+                    "another --out, or no --preview-every",
+                    o.preview));
   if (fs::exists(o.out) && !fs::exists(o.checkpoint))
     throw error(
         fmt::format("--out '{}' is there, and would be written over: it has no checkpoint '{}' "
@@ -496,6 +612,15 @@ int run(options o) {
                             o.predicts, o.schedule, end.alpha));
       },
       predicted);
+  catch_interrupts();
+  auto const from_data = data_options_of(o, o.config.empty() ? nullptr : &asked, with.from.get());
+  with.data = read_training_data(from_data);
+  if (interrupted()) {
+    say("interrupted while the pictures were read: nothing was written\n");
+    return interrupted_exit_code();
+  }
+  with.config = config_of(o, asked, with.from.get(), with.data);
+  with.config.time_scale = with.schedule.table_steps() ? 1 : 1000 / with.schedule.end();
   return std::visit([&](auto p) { return train(o, p, with); }, predicted);
 }
 
@@ -516,9 +641,20 @@ action add_train(CLI::App& app, std::string const& command) {
         ->default_str(value ? std::to_string(value) : "");
   };
   app.add_option("--data", o->data,
-                 "'fashion-mnist' (Debian's dataset-fashion-mnist), or a folder with its files")
+                 "a folder of pictures (PNG, JPEG), or of folders whose names are the classes; "
+                 "x.npy, bytes [count, height, width, channels] or floats [count, channels, "
+                 "height, width] in [-1, 1]; 'fashion-mnist' (Debian's dataset-fashion-mnist), or "
+                 "a folder with its files")
       ->capture_default_str();
-  whole("--limit", o->limit, "only the first so many pictures", 1);
+  add_whole(app, "--size", o->size, 1, 1024,
+            "pixels: pictures are brought to this width and height (32; of x.npy and --from, "
+            "theirs)");
+  auto* fit = app.add_option("--fit", o->fit,
+                             "what is not square: crop, the middle; pad, all of it, on white")
+                  ->capture_default_str();
+  app.add_flag("--gray", o->gray, "takes the colour away");
+  app.add_flag("--flip", o->flip, "mirrors half of the pictures, at random, left to right");
+  whole("--limit", o->limit, "only the first so many pictures, of each class in turn", 1);
   app.add_option("--predicts", o->predicts,
                  "what the network predicts: " + list_of(trained_choices))
       ->default_str("v; edm where alpha is 1");
@@ -531,7 +667,8 @@ action add_train(CLI::App& app, std::string const& command) {
       ->default_str("plain; edm where alpha is 1");
   app.add_option("--times", o->times, "how a batch's times are drawn: " + list_of(times_choices))
       ->default_str("stratified; stratified_log_normal on edm");
-  app.add_option("--config", o->config, "the network: " + list_of(config_choices))
+  app.add_option("--config", o->config,
+                 fmt::format("the network: {}, or x.toml, its settings", config_names))
       ->default_str("small, or that of --from");
   app.add_option("--from", o->from, "a model whose weights the training begins with");
   app.add_flag("--unconditional", o->unconditional, "a network without labels");
@@ -550,7 +687,8 @@ action add_train(CLI::App& app, std::string const& command) {
   app.add_option("--label-dropout", o->label_dropout,
                  "part of the pictures that lose their label, for guidance")
       ->capture_default_str();
-  app.add_option("--dropout", o->dropout, "inside the network")->capture_default_str();
+  auto* dropout =
+      app.add_option("--dropout", o->dropout, "inside the network")->capture_default_str();
   add_seed(app, o->seed, "of everything random");
   app.add_option("--threads", o->threads,
                  "threads; a training has the same bits again at the same number")
@@ -562,7 +700,14 @@ action add_train(CLI::App& app, std::string const& command) {
   whole("--checkpoint-every", o->checkpoint_every, "steps between checkpoints", 1);
   app.add_option("--loss", o->loss,
                  "table of the losses (the model's name with .csv), with a plot beside it");
-  return [o] { return run(*o); };
+  add_whole(app, "--preview-every", o->preview_every, 1, 100'000'000,
+            "steps between previews: a grid of pictures of the network so far (the model's name "
+            "with .preview.png)");
+  return [=] {
+    o->fit_given = fit->count() > 0;
+    o->dropout_given = dropout->count() > 0;
+    return run(*o);
+  };
 }
 
 }  // namespace tweedie::tool

@@ -1,13 +1,15 @@
-"""Tweedie's fused step beside diffusers' own and beside the same formula under torch.compile, in one run.
+"""Tweedie's fused step beside diffusers' own and beside the same formula under torch.compile, in
+one run.
 
-What is timed is the update: the network is free, its outputs are preset buffers. The three take turns, each on two
-threads, and while one runs the others sleep. First they are held to each other: without noise the same x to the
-rounding of a float, with noise the same mean and variance.
+What is timed is the update: the network is free, its outputs are preset buffers. The three take
+turns, each on two threads, and while one runs the others sleep. First they are held to each other:
+without noise the same x to the rounding of a float, with noise the same mean and variance.
 """
 
-# With --device cuda all lies on a GPU: Tweedie's steps and the compiled formula's are each recorded as one CUDA graph,
-# diffusers' are called from Python as its pipelines do. Then a loop of 1000 steps over 16x7 numbers, whose network is
-# a tiny MLP: part of Tweedie's kernel, PyTorch's for the two others.
+# With --device cuda all lies on a GPU: Tweedie's steps and the compiled formula's are each recorded
+# as one CUDA graph, diffusers' are called from Python as its pipelines do. Then a loop of 1000
+# steps over 16x7 numbers, whose network is a tiny MLP: part of Tweedie's kernel, PyTorch's for the
+# two others.
 
 import argparse
 import contextlib
@@ -89,8 +91,9 @@ def guide(c, u):
     return u + SCALE * (c - u)
 
 
-# The formulas for torch.compile, into x; r, t and s are the levels before, at and after the network's. Their numbers
-# become constants of the compiled code, which a loop over many steps could not have: to this peer's advantage.
+# The formulas for torch.compile, into x; r, t and s are the levels before, at and after the
+# network's. Their numbers become constants of the compiled code, which a loop over many steps could
+# not have: to this peer's advantage.
 
 
 def ddim_guided(x, past, c, u, r, t, s):
@@ -111,7 +114,8 @@ def ddpm_clip(x, past, c, u, r, t, s):
     alpha = t.alpha / s.alpha
     beta = t.sigma**2 - alpha**2 * s.sigma**2
     shrink = s.sigma**2 / t.sigma**2
-    x.copy_(s.alpha * beta / t.sigma**2 * x0 + alpha * shrink * x + math.sqrt(shrink * beta) * torch.randn_like(x))
+    x.copy_(s.alpha * beta / t.sigma ** 2 * x0 + alpha * shrink * x +
+            math.sqrt(shrink * beta) * torch.randn_like(x))
 
 
 def ddim_eta(x, past, c, u, r, t, s):
@@ -137,7 +141,8 @@ def ddim_scheduler(**given):
 
 @dataclass
 class Case:
-    """An update: diffusers' scheduler, what its step() is given besides, and what is asked at 12 MiB, on a GPU at 48."""
+    """An update: diffusers' scheduler, what its step() is given besides, and what is asked at 12
+    MiB, on a GPU at 48."""
     name: str
     formula: callable
     scheduler: callable
@@ -161,14 +166,18 @@ class Case:
 CASES = [
     Case("DDIM, guided", ddim_guided, ddim_scheduler, 7, 5, is_guided=True),
     Case("DPM-Solver++ 2M, guided", dpmpp_2m_guided,
-         lambda: diffusers.DPMSolverMultistepScheduler(**BETAS, timestep_spacing="linspace"), 10, 6, is_guided=True),
+         lambda: diffusers.DPMSolverMultistepScheduler(**BETAS, timestep_spacing="linspace"), 10, 6,
+         is_guided=True),
     Case("DDPM, clipped", ddpm_clip,
-         lambda: diffusers.DDPMScheduler(**BETAS, clip_sample=True, steps_offset=1), 15, 6, is_noisy=True),
+         lambda: diffusers.DDPMScheduler(**BETAS, clip_sample=True, steps_offset=1), 15, 6,
+         is_noisy=True),
     Case("DDIM, eta = 1", ddim_eta, ddim_scheduler, 15, given={"eta": 1.0}, is_noisy=True),
-    # By default sample_max_value = 1 makes of the threshold a clip at 1, and eps stays what the network gave.
-    Case("DDIM, dynamic threshold", ddim_dynamic,
-         lambda: ddim_scheduler(thresholding=True, dynamic_thresholding_ratio=0.995, sample_max_value=1e30), 10,
-         given={"use_clipped_model_output": True}),
+    # By default sample_max_value = 1 makes of the threshold a clip at 1, and eps stays what the
+    # network gave.
+    Case(
+        "DDIM, dynamic threshold", ddim_dynamic, lambda: ddim_scheduler(
+            thresholding=True, dynamic_thresholding_ratio=0.995, sample_max_value=1e30), 10,
+        given={"use_clipped_model_output": True}),
 ]
 
 
@@ -200,7 +209,8 @@ class Tweedie:
     """The program of steps.cpp."""
 
     def __init__(self, program):
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
 
     def ask(self, *words):
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
@@ -235,7 +245,10 @@ class Diffusers:
     def levels(self):
         """Before, at and after the second step."""
         abar = self.scheduler.alphas_cumprod.double()
-        return [Level(math.sqrt(abar[t].item()), math.sqrt(1 - abar[t].item())) for t in map(int, self.times[:3])]
+        return [
+            Level(math.sqrt(abar[t].item()), math.sqrt(1 - abar[t].item()))
+            for t in map(int, self.times[:3])
+        ]
 
     def step(self, i):
         if self.case.is_guided:
@@ -243,7 +256,8 @@ class Diffusers:
             out = u + SCALE * (c - u)
         else:
             out = self.outputs[:len(self.x)]
-        self.x = self.scheduler.step(out, self.times[i], self.x, **self.case.given, return_dict=False)[0]
+        self.x = self.scheduler.step(out, self.times[i], self.x, **self.case.given,
+                                     return_dict=False)[0]
 
     def walk(self, count):
         self.rewind()
@@ -273,14 +287,15 @@ class Diffusers:
 
 
 class Compiled:
-    """The formula of the second step under torch.compile, in place, from where the first one led."""
+    """The formula of the second step under torch.compile, in place, from where the first one
+    led."""
 
     def __init__(self, case, start, past, outputs, levels):
         torch._dynamo.reset()
         self.start, self.x, self.past = start, start.clone(), past.clone()
         c, u = outputs.chunk(2)
-        compiled = torch.compile(lambda x, past, c, u: case.formula(x, past, c, u, *levels), dynamic=False,
-                                 backend=BACKEND)
+        compiled = torch.compile(lambda x, past, c, u: case.formula(x, past, c, u, *levels),
+                                 dynamic=False, backend=BACKEND)
         self.step = lambda: compiled(self.x, self.past, c, u)
         self.recorded = {}
         self.walk()
@@ -310,7 +325,10 @@ def same_noise(what, a, b, mean):
     a, b = ((v - mean).double() for v in (a, b))
     ratio = (a.std() / b.std()).item()
     if not abs(ratio - 1) < far or not abs(a.mean() / a.std()).item() < far:
-        sys.exit(f"bench/peers: {what} and diffusers have other noise, {ratio:.4f} is the ratio of deviations")
+        sys.exit(
+            f"bench/peers: {what} and diffusers have other noise, {ratio:.4f} is the ratio of "
+            "deviations"
+        )
 
 
 def compare(case, size, tweedie, folder, turns):
@@ -372,7 +390,8 @@ def small_loop(tweedie, folder, runs, steps=1000):
     scheduler.set_timesteps(steps, device=DEVICE)
     abar = torch.cat([torch.ones(1, dtype=torch.float64), scheduler.alphas_cumprod.double()])
     alpha, sigma = abar.sqrt(), (1 - abar).sqrt()
-    numbers = torch.stack([alpha[1:], sigma[1:], alpha[:-1], sigma[:-1]], 1).float().flip(0).to(DEVICE)
+    numbers = torch.stack([alpha[1:], sigma[1:], alpha[:-1], sigma[:-1]],
+                          1).float().flip(0).to(DEVICE)
 
     def loop():
         x = start
@@ -393,9 +412,12 @@ def small_loop(tweedie, folder, runs, steps=1000):
     for what, at in (("diffusers", loop()), ("torch.compile", x)):
         error = ((at - end).abs().max() / end.abs().max()).item()
         if not error < 1e-3:
-            sys.exit(f"bench/peers: {what}'s loop ends {error:.1e} of the largest value beside Tweedie's")
+            sys.exit(
+                f"bench/peers: {what}'s loop ends {error:.1e} of the largest value beside Tweedie's"
+            )
     yield "Tweedie, inlined and recorded", ours, None
-    yield "diffusers' step and the MLP, from Python", min(seconds_of(loop) for _ in range(min(runs, 3))), 100
+    yield "diffusers' step and the MLP, from Python", min(
+        seconds_of(loop) for _ in range(min(runs, 3))), 100
     yield "compiled and recorded", min(seconds_of(replayed) for _ in range(runs)), 3
 
 
@@ -421,30 +443,39 @@ class Report:
 
     def add(self, case, size, seconds):
         if not self.timed:
-            return print(f"{case.name}, {size.name}: diffusers and the compiled formula agree", flush=True)
+            return print(f"{case.name}, {size.name}: diffusers and the compiled formula agree",
+                         flush=True)
         words = [case.name, size.name, time_of(min(seconds[0]))]
         for peer, of, asked in (("diffusers", seconds[1], case.asked_of_diffusers(size)),
                                 ("torch.compile", seconds[2], case.asked_of_compiled(size))):
             ratio = min(of) / min(seconds[0])
             short = asked is not None and round(ratio, 2) < asked
-            times = f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
+            digits = 2 if ratio < 10 else 1 if ratio < 100 else 0
+            times = f"{ratio:.{digits}f}"
             words += [time_of(min(of)), f"**{times}**" if short else times, f"{asked or ''}"]
             if short:
-                self.missed.append(f"{case.name}, {size.name}, {peer}: {times} times, asked {asked} "
-                                   f"({median(of) / median(seconds[0]):.2f} by the medians)")
+                self.missed.append(
+                    f"{case.name}, {size.name}, {peer}: {times} times, asked {asked} "
+                    f"({median(of) / median(seconds[0]):.2f} by the medians)")
         self.rows.append("| " + " | ".join(words) + " |")
         print(self.rows[-1], flush=True)
 
     def closing(self):
-        lines = [f"Missed: {len(self.missed)} of what is asked." if self.missed else "Nothing asked is missed."]
+        lines = [
+            f"Missed: {len(self.missed)} of what is asked."
+            if self.missed else "Nothing asked is missed."
+        ]
         return lines + [f"- {m}" for m in self.missed]
 
 
 def print_small_loop(tweedie, folder, runs, report):
     if not report.timed:
         list(small_loop(tweedie, folder, runs))
-        return print("1000 steps of 16x7 numbers with a tiny MLP: diffusers and the compiled formula agree")
-    print("\n| 1000 steps of 16x7 numbers with a tiny MLP | time | times | asked |\n|---|---|---|---|")
+        return print(
+            "1000 steps of 16x7 numbers with a tiny MLP: diffusers and the compiled formula agree")
+    print(
+        "\n| 1000 steps of 16x7 numbers with a tiny MLP | time | times | asked |\n|---|---|---|---|"
+    )
     ours = None
     for what, seconds, asked in small_loop(tweedie, folder, runs):
         ours = ours or seconds
@@ -455,23 +486,30 @@ def print_small_loop(tweedie, folder, runs, report):
 
 
 def page(report, about):
-    return "\n".join(["# Beside diffusers and torch.compile", "",
-                      *__doc__.strip().splitlines()[2:], "",
-                      "A time is the least of all turns, for one step; *times* is the peer's over Tweedie's, bold",
-                      "where it misses what is asked.", "",
-                      *report.rows, "", *report.closing(), "", *about, "",
-                      "Made by `make bench-peers`, [`bench/peers/measure.py`](../bench/peers/measure.py).", ""])
+    return "\n".join([
+        "# Beside diffusers and torch.compile", "",
+        *__doc__.strip().split("\n\n", 1)[1].splitlines(), "",
+        "A time is the least of all turns, for one step; *times* is the peer's over Tweedie's, "
+        "bold",
+        "where it misses what is asked.", "", *report.rows, "", *report.closing(), "", *about, "",
+        "Made by `make bench-peers`, [`bench/peers/measure.py`](../bench/peers/measure.py).", ""
+    ])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--program", required=True, help="what steps.cpp was built into")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the program's states lie")
-    parser.add_argument("--interpreted", action="store_true",
-                        help="with cuda: the program's device is the interpreter, the peers' is the CPU; no time is said")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
+                        help="where the program's states lie")
+    parser.add_argument(
+        "--interpreted", action="store_true", help=
+        "with cuda: the program's device is the interpreter, the peers' is the CPU; no time is said"
+    )
     parser.add_argument("--turns", type=int, help="of each case; more where others use the machine")
-    parser.add_argument("--only", default="", help="cases and sizes whose names hold this, such as 'DDIM' or '12 MiB'")
-    parser.add_argument("--write", metavar="FILE", help="the table and what was measured, as Markdown")
+    parser.add_argument("--only", default="",
+                        help="cases and sizes whose names hold this, such as 'DDIM' or '12 MiB'")
+    parser.add_argument("--write", metavar="FILE",
+                        help="the table and what was measured, as Markdown")
     args = parser.parse_args()
 
     global DEVICE, BACKEND
@@ -484,31 +522,45 @@ def main():
     torch.set_num_threads(THREADS)
     machine = torch.cuda.get_device_name() if DEVICE.type == "cuda" else processor()
     compiled_for = "its GPU"
-    if DEVICE.type == "cuda" and not any(map(shutil.which, (os.environ.get("CC", "cc"), "cc", "gcc", "clang"))):
-        sys.exit("bench/peers: no C compiler was found, expected one on the path: torch.compile's Triton calls it")
+    if DEVICE.type == "cuda" and not any(
+            map(shutil.which, (os.environ.get("CC", "cc"), "cc", "gcc", "clang"))):
+        sys.exit(
+            "bench/peers: no C compiler was found, expected one on the path: torch.compile's "
+            "Triton calls it"
+        )
     if DEVICE.type == "cpu" and not args.interpreted:
         from torch._inductor.cpu_vec_isa import pick_vec_isa
-        # It would try its vectors in a process of its own and do without them where that takes a minute, as on a busy
-        # machine: code that proves nothing. PyTorch itself runs on the same vectors here.
+        # It would try its vectors in a process of its own and do without them where that takes a
+        # minute, as on a busy machine: code that proves nothing. PyTorch itself runs on the same
+        # vectors here.
         capability = torch.backends.cpu.get_cpu_capability()
         torch._inductor.config.cpp.vec_isa_ok = capability in ("AVX512", "AVX2") or None
         if capability == "AVX512" and pick_vec_isa().bit_width() < 512 or not pick_vec_isa():
-            sys.exit(f"bench/peers: torch.compile takes {pick_vec_isa()} for its vectors, PyTorch {capability}")
+            sys.exit(
+                f"bench/peers: torch.compile takes {pick_vec_isa()} for its vectors, PyTorch "
+                f"{capability}"
+            )
         compiled_for = pick_vec_isa()
 
     report, load = Report(not args.interpreted), os.getloadavg()[0]
     tweedie = Tweedie(args.program)
-    about = [f"{machine}, {THREADS} threads; load average {load:.2f} before. torch {torch.__version__} "
-             f"(compiled for {compiled_for}), diffusers {diffusers.__version__}."]
+    about = [
+        f"{machine}, {THREADS} threads; load average {load:.2f} before. torch {torch.__version__} "
+        f"(compiled for {compiled_for}), diffusers {diffusers.__version__}."
+    ]
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             for case in CASES:
                 if args.only in case.name or args.only in size.name:
-                    report.add(case, size, compare(case, size, tweedie, folder, args.turns or size.turns))
+                    report.add(case, size,
+                               compare(case, size, tweedie, folder, args.turns or size.turns))
             n = math.prod(size.shape)
             if on_gpu and not size.is_tiny:
                 copy = tweedie.ask("copy", n, 25)
-                about.append(f"The device's copy at {size.name}: {time_of(copy)} ({8 * n / copy * 1e-9:.0f} GB/s).")
+                about.append(
+                    f"The device's copy at {size.name}: {time_of(copy)} ({8 * n / copy * 1e-9:.0f} "
+                    "GB/s)."
+                )
             elif not size.is_tiny:
                 out, within = tweedie.ask("triad", n, 25)
                 about.append(f"STREAM triad at {size.name}: {time_of(out)} out of place "
@@ -518,7 +570,9 @@ def main():
             print_small_loop(tweedie, folder, loops, report)
     if args.interpreted:
         return
-    about.append(f"Load average after: {os.getloadavg()[0]:.2f}, of which the run itself is up to {THREADS}.")
+    about.append(
+        f"Load average after: {os.getloadavg()[0]:.2f}, of which the run itself is up to {THREADS}."
+    )
     print("", *report.closing(), "", *about, sep="\n")
     if args.write:
         with open(args.write + ".part", "w") as f:

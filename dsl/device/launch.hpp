@@ -136,7 +136,7 @@ struct phases<Width, phased<list<P...>, list<R...>>, Where> {
       return std::tuple<placed_reduction<One>...>{place<One>(numbers, where)...};
     };
     auto const part = [&]<class One, class All>(std::type_identity<One>, All all) {
-      auto const k = program_of<One>(numbers, where, r);
+      auto const k = next_kernel<One>(numbers, where, r);
       return std::pair{k, reductions_of(all)};
     };
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -145,7 +145,7 @@ struct phases<Width, phased<list<P...>, list<R...>>, Where> {
       std::tuple<decltype(part(std::type_identity<std::tuple_element_t<I, programs>>{},
                                R{}))...> const parts{
           part(std::type_identity<std::tuple_element_t<I, programs>>{}, R{})...};
-      auto const end = program_of<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r);
+      auto const end = next_kernel<std::tuple_element_t<sizeof...(R), programs>>(numbers, where, r);
       return phased_kernel<type, Width>{{std::get<I>(parts).first..., end},
                                         {std::get<I>(parts).second...},
                                         r.pitch,
@@ -156,7 +156,7 @@ struct phases<Width, phased<list<P...>, list<R...>>, Where> {
 
  private:
   template <class Program>
-  static kernel<Program, Width> program_of(launch_numbers& numbers, Where& where, rows const& r) {
+  static kernel<Program, Width> next_kernel(launch_numbers& numbers, Where& where, rows const& r) {
     auto const k = make_kernel<Width, Program>(numbers, where, r, typename Program::read_list{},
                                                typename Program::write_list{});
     numbers.first += Program::coefficients;
@@ -224,7 +224,7 @@ template <class Where> inline constexpr bool is_checked<of_device<Where>> = true
 
 /// The kernel of a program, or of all its phases.
 template <std::uint64_t Width, class Program, class Where>
-auto kernel_of(launch_numbers numbers, Where&& where, rows const& r) {
+auto placed_kernel(launch_numbers numbers, Where&& where, rows const& r) {
   if constexpr (is_phased<Program>)
     return phases<Width, Program, std::remove_reference_t<Where>>::make(numbers, where, r);
   else
@@ -238,7 +238,7 @@ struct nothing {};
 template <std::uint64_t Width, class Program, class Where, class Before>
 void launch_wide(launch_numbers numbers, Where&& where, rows const& r,
                  [[maybe_unused]] Before const& before) {
-  auto k = kernel_of<Width, Program>(numbers, where, r);
+  auto k = placed_kernel<Width, Program>(numbers, where, r);
   if constexpr (!std::is_same_v<Before, nothing>) {
     if constexpr (Width == host_width) execute_preceded(before, k, r.count);
     else execute_preceded(before, k, r.count, r.on.memory->stream());
@@ -300,6 +300,11 @@ void launch(step_of<evaluation<Statements...>> const& step, Where&& where, rows 
         if (p) r.on.memory->check_pointer(p, "the keys or the rows meant");
       return launch(step, detail::of_device<bound>{where, *r.on.memory}, r);
     }
+  static_assert(
+      !lowering::gathered<std::tuple<Statements...>>::found.answered,
+      "launch(step(...)) is without a pipeline, whose stages say what raw, x0, eps, score, "
+      "v, velocity, branch_x0<i> and branch_eps<i> are: write its formula over x, known, "
+      "noise and others that you bind");
   auto const f = fuse(std::get<0>(step.evaluations).statements);
   using type = typename decltype(f)::type;
   std::array<float, type::coefficients> numbers;

@@ -9,6 +9,9 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <tweedie/dsl/language/level.hpp>
 
@@ -16,6 +19,14 @@ namespace tweedie {
 
 /// The label of a row without condition: an unconditional branch, or a sample that was given none.
 inline constexpr int no_label = -1;
+
+/// A condition that is no label: numbers for each sample, which the network alone reads.
+struct named_array {
+  std::string name;
+  std::vector<std::size_t> shape;  ///< of one sample's
+  std::size_t elements = 0;        ///< the product of the shape
+  std::vector<float> data;         ///< samples x elements, on the host
+};
 
 struct batch {
   std::size_t samples = 0;             ///< rows of x
@@ -28,6 +39,7 @@ struct batch {
   level const* levels = nullptr;       ///< one per sample, for as long as the call lasts
   int const* labels = nullptr;         ///< conditions x samples, or null where no sample has one
   std::size_t conditions = 1;          ///< branches that have labels: the first ones
+  std::span<named_array const> arrays = {};  ///< conditions besides, the same for those branches
   /// Where a network that learns its variance writes its second output, samples x pitch: what it
   /// says for the first branch. Null where nobody reads it.
   float* variance = nullptr;
@@ -61,8 +73,17 @@ struct batch {
   std::span<float> variance_of(std::size_t row) const {
     return {variance + row % samples * pitch, elements};
   }
+  bool has_condition(std::size_t row) const { return row < samples * conditions; }
+  /// A row's numbers of the condition of that name; empty if there is none, or if the row is of a
+  /// branch without condition.
+  std::span<float const> array_of(std::size_t row, std::string_view name) const {
+    for (named_array const& a : arrays)
+      if (a.name == name && has_condition(row))
+        return {a.data.data() + row % samples * a.elements, a.elements};
+    return {};
+  }
   int label_of(std::size_t row) const {
-    return labels && row < samples * conditions ? labels[row] : no_label;
+    return labels && has_condition(row) ? labels[row] : no_label;
   }
 };
 

@@ -100,11 +100,12 @@ inline constexpr bool is_kind = std::is_same_v<kind_of<Stage>, Kind>;
 
 namespace detail {
 /// What a network says that it answers, `using prediction = predicts::v`; void if it does not say.
-/// What wraps a network says it of that one.
+/// What wraps a network says it of that one, void if it does not say.
 template <class Network> struct prediction_of { using type = void; };
 template <class Network>
-requires is_kind<typename Network::prediction, kinds::parameterization>
-struct prediction_of<Network> {
+requires(
+    !std::is_void_v<typename Network::prediction> &&
+    is_kind<typename Network::prediction, kinds::parameterization>) struct prediction_of<Network> {
   using type = typename Network::prediction;
 };
 }  // namespace detail

@@ -158,17 +158,18 @@ namespace detail {
 // Of numbers, a float's range is asked: they enter the kernel as floats.
 inline constexpr double largest_bound = std::numeric_limits<float>::max();
 [[noreturn]] inline void refuse_bounds(double low, double high) {
-  char said[160];
-  std::snprintf(said, sizeof said,
+  char sentence[160];
+  std::snprintf(sentence, sizeof sentence,
                 "clamp: low = %g and high = %g were given, expected low <= high, both finite in "
                 "float32",
                 low, high);
-  throw error(said);
+  throw error(sentence);
 }
 [[noreturn]] inline void refuse_quantile(double p) {
-  char said[80];
-  std::snprintf(said, sizeof said, "quantile_of_abs: p = %g was given, expected 0 < p <= 1", p);
-  throw error(said);
+  char sentence[80];
+  std::snprintf(sentence, sizeof sentence, "quantile_of_abs: p = %g was given, expected 0 < p <= 1",
+                p);
+  throw error(sentence);
 }
 template <class F, class... A>
 inline constexpr bool is_of_floats =

@@ -3,6 +3,7 @@
 //
 //   check()                   of every stage   throws if its parameters make no sense; else nothing
 //   check(shape, labels, n)   of a network     throws if it cannot take such samples; else nothing
+//   check_arrays(arrays)      of a network     throws if it cannot take such conditions; else nothing
 //   is_conditional            of a network     whether it takes labels; else it does
 //   input_of(level)           of a prediction  what the network sees; else x
 //   conditions, extras        of a guidance    labels, outputs of a second network; else 1 and 0
@@ -19,7 +20,10 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 
+#include <tweedie/dsl/base/error.hpp>
+#include <tweedie/dsl/language/batch.hpp>
 #include <tweedie/dsl/language/level.hpp>
 #include <tweedie/dsl/language/path.hpp>
 #include <tweedie/dsl/language/statement.hpp>
@@ -42,6 +46,20 @@ template <class Network>
 void check_request(Network const& n, std::span<std::size_t const> shape,
                    std::span<int const> labels, int branches) {
   if constexpr (checks_requests<Network>) n.check(shape, labels, branches);
+}
+template <class Network>
+inline constexpr bool checks_arrays = requires(Network const& n,
+                                               std::span<named_array const> arrays) {
+  n.check_arrays(arrays);
+};
+template <class Network> void check_arrays(Network const& n, std::span<named_array const> arrays) {
+  if constexpr (checks_arrays<Network>) n.check_arrays(arrays);
+}
+/// `check_arrays` of a network that reads none.
+inline void refuse_arrays(char const* network, std::span<named_array const> arrays) {
+  if (!arrays.empty())
+    throw error(std::string(network) + ": a condition '" + arrays[0].name +
+                "' was given, but the network takes labels alone");
 }
 template <class Network> constexpr bool is_conditional() {
   if constexpr (requires { Network::is_conditional; }) return Network::is_conditional;

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <tweedie/dsl/language/symbols.hpp>
+#include <tweedie/dsl/language/words.hpp>
 #include <tweedie/dsl/lowering/program.hpp>
 
 namespace tweedie {
@@ -114,30 +114,30 @@ inline constexpr any_reduction reduction_of_type{R::name, R::parameters, &reduce
 
 // What a program's types say, as values.
 
-template <class S> constexpr any_symbol symbol_of() {
+template <class S> constexpr any_symbol in_buffer() {
   return {S::id, element_type_of<element_of<S>>()};
 }
-template <class... S> std::vector<any_symbol> symbols_of(list<S...>) { return {symbol_of<S>()...}; }
+template <class... S> std::vector<any_symbol> in_buffers(list<S...>) { return {in_buffer<S>()...}; }
 
 template <class Target, class... S> any_line line_of(sum<Target, S...>) {
-  return {symbol_of<Target>(), nullptr, nullptr, {{symbol_of<S>()...}}};
+  return {in_buffer<Target>(), nullptr, nullptr, {{in_buffer<S>()...}}};
 }
 template <class Target, class F, class... Sums> any_line line_of(node<Target, F, Sums...>) {
-  return {symbol_of<Target>(),
+  return {in_buffer<Target>(),
           &function_of<F, sizeof...(Sums)>,
           nullptr,
-          {symbols_of(typename Sums::terms{})...}};
+          {in_buffers(typename Sums::terms{})...}};
 }
 template <class Target, class R, class... S> any_line line_of(reduction_over<Target, R, S...>) {
-  return {symbol_of<Target>(), nullptr, &reduction_of_type<R>, {{symbol_of<S>()}...}};
+  return {in_buffer<Target>(), nullptr, &reduction_of_type<R>, {{in_buffer<S>()}...}};
 }
 template <class... Line> std::vector<any_line> lines_of(list<Line...>) {
   return {line_of(Line{})...};
 }
 
 template <class Program, class Reductions> any_kernel kernel_of(Program, Reductions reductions) {
-  return {symbols_of(typename Program::read_list{}),  symbols_of(typename Program::mask_list{}),
-          symbols_of(typename Program::noise_list{}), symbols_of(typename Program::scalar_list{}),
+  return {in_buffers(typename Program::read_list{}),  in_buffers(typename Program::mask_list{}),
+          in_buffers(typename Program::noise_list{}), in_buffers(typename Program::scalar_list{}),
           lines_of(typename Program::uniform_list{}), lines_of(typename Program::node_list{}),
           lines_of(typename Program::write_list{}),   lines_of(reductions)};
 }

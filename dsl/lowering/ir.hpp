@@ -49,6 +49,35 @@ template <class T, int N, bool Written = false> struct fixed_list : room<T, N, W
   }
 };
 
+/// What an evaluation may have too much of.
+enum class limit {
+  none,
+  statements,
+  expressions,
+  parameters,
+  terms,
+  sums,
+  lines,
+  symbols,
+  kernels
+};
+struct capacity {
+  int most;
+  char const* what;
+};
+/// How much there is room for. dsl/lowering/typed.hpp has the same as sentences of the compiler.
+inline constexpr capacity capacities[] = {{},
+                                          {160, "statements"},
+                                          {400, "expressions"},
+                                          {1000, "parameters of functions"},
+                                          {6000, "terms of sums"},
+                                          {600, "sums"},
+                                          {200, "lines"},
+                                          {400, "symbols in a kernel"},
+                                          {21, "kernels"}};
+constexpr capacity const& capacity_of(limit l) { return capacities[static_cast<int>(l)]; }
+constexpr int most(limit l) { return capacity_of(l).most; }
+
 /// Some of an array: those at first, first + 1, ..., end - 1.
 struct range {
   int first, end;
@@ -95,7 +124,7 @@ struct statement {
 };
 
 /// The statements of an evaluation.
-using statements = fixed_list<statement, 160>;
+using statements = fixed_list<statement, most(limit::statements)>;
 
 /// target = the sum, function(parameters; sums) or reduction(parameters; sums).
 struct line {
@@ -104,18 +133,17 @@ struct line {
   range parameters, sums;
 };
 
-inline constexpr int most_lines = 200;
-/// Symbols that a kernel reads.
-inline constexpr int most_symbols = 400;
+inline constexpr int most_lines = most(limit::lines);
 using lines = fixed_list<line, most_lines>;
 
 /// What an evaluation is made of, from the formulas as written to the lines that are left of them.
 struct ir {
-  fixed_list<term, 6000> terms;
-  fixed_list<double, 1000> parameters;
-  fixed_list<expression, 400> expressions;
-  fixed_list<range, 600> sums;  ///< of lines: ranges of terms
+  fixed_list<term, most(limit::terms)> terms;
+  fixed_list<double, most(limit::parameters)> parameters;
+  fixed_list<expression, most(limit::expressions)> expressions;
+  fixed_list<range, most(limit::sums)> sums;  ///< of lines: ranges of terms
   lines computed, stored;
+  bool unsaid = false;         ///< there are more statements than were put
   int nodes = 0, reduced = 0;  ///< names given so far
   int operations = 1;          ///< put so far; 0 is a form under a name
 
@@ -133,9 +161,15 @@ struct ir {
     computed.size = stored.size = nodes = reduced = 0;
   }
 
-  constexpr bool full() const {
-    return terms.full || parameters.full || expressions.full || sums.full || computed.full ||
-           stored.full;
+  /// The first room that is full.
+  constexpr limit exceeded() const {
+    return unsaid                         ? limit::statements
+           : expressions.full             ? limit::expressions
+           : parameters.full              ? limit::parameters
+           : terms.full                   ? limit::terms
+           : sums.full                    ? limit::sums
+           : computed.full || stored.full ? limit::lines
+                                          : limit::none;
   }
 };
 
@@ -154,13 +188,13 @@ struct program_line {
 
 /// What an evaluation compiles to, without its numbers.
 struct program_value {
-  fixed_list<symbol_id, 2000, true> symbols;
-  fixed_list<range, 600, true> sums;  ///< of symbols
-  fixed_list<program_line, 300, true> lines;
-  fixed_list<kernel, 21, true> kernels;
-  bool full = false;           ///< something did not fit
-  bool assigns_twice = false;  ///< two lines store one symbol,
-  symbol_id twice{};           ///< which is this
+  fixed_list<symbol_id, 5 * most(limit::symbols), true> symbols;
+  fixed_list<range, most(limit::sums), true> sums;  ///< of symbols
+  fixed_list<program_line, most_lines + 100, true> lines;
+  fixed_list<kernel, most(limit::kernels), true> kernels;
+  limit exceeded = limit::none;  ///< what did not fit
+  bool assigns_twice = false;    ///< two lines store one symbol,
+  symbol_id twice{};             ///< which is this
 };
 
 }  // namespace tweedie::lowering

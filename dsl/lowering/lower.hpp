@@ -270,7 +270,7 @@ constexpr void lower_evaluation(ir& p, stage_formulas const& s, statements const
     a.eps = substitute(p, a, s.threshold_eps);
   }
   for (statement const& one : all) lower(p, a, one);
-  p.stored.full = p.stored.full || all.full || s.remember.full || s.predicts.full;
+  p.unsaid = p.unsaid || all.full || s.remember.full;
 }
 
 // ---- From lines to a program ----
@@ -315,6 +315,9 @@ template <class Numbers> struct program_builder {
   Numbers numbers;
   program_value to = {};
 
+  constexpr void note(limit what, bool full) {
+    if (full && to.exceeded == limit::none) to.exceeded = what;
+  }
   constexpr range add_symbols(auto const& from) {
     int const first = to.symbols.size;
     for (symbol_id s : from) to.symbols.add(s);
@@ -344,7 +347,7 @@ template <class Numbers> struct program_builder {
   /// One kernel: the lines of `plain` that it needs, its writes, and the reductions that end it.
   constexpr void add_kernel(lines const& plain, lines const& writes, lines const& reductions) {
     lines const nodes = live(p, plain, writes);
-    fixed_list<symbol_id, most_symbols> symbols;
+    fixed_list<symbol_id, most(limit::symbols)> symbols;
     auto const see = [&](lines const& of) {
       for (line const& l : of)
         for (int s = l.sums.first; s < l.sums.end; ++s)
@@ -360,10 +363,10 @@ template <class Numbers> struct program_builder {
           }
     };
     see(nodes), see(writes);
-    to.full = to.full || symbols.full;
+    note(limit::symbols, symbols.full);
     kernel k;
     auto const those = [&](auto is) {
-      fixed_list<symbol_id, most_symbols> some;
+      fixed_list<symbol_id, most(limit::symbols)> some;
       for (symbol_id s : symbols)
         if (is(s)) some.add(s);
       return add_symbols(some);
@@ -435,13 +438,16 @@ template <class Numbers> struct program_builder {
         }
         over.add({l.target, l.by, l.parameters, {first, p.sums.size}});
       }
-      to.full = to.full || filled.full || over.full;
+      note(limit::lines, filled.full || over.full);
       sort_by_target(filled);
       add_kernel(plain, filled, over);
     }
     add_kernel(plain, writes, {});
-    to.full =
-        to.full || p.full() || to.symbols.full || to.sums.full || to.lines.full || to.kernels.full;
+    note(limit::symbols, to.symbols.full);
+    note(limit::sums, to.sums.full);
+    note(limit::lines, to.lines.full);
+    note(limit::kernels, to.kernels.full);
+    if (p.exceeded() != limit::none) to.exceeded = p.exceeded();  // the rest may follow from it
   }
 };
 

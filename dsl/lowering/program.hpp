@@ -68,16 +68,16 @@ template <class Target, class Reduction, class... Scratch> struct reduction_over
 
 /// What few programs have: masks, numbers a row, and nodes made of these alone, which are computed
 /// once a row.
-template <class Masks, class Scalars, class Nodes> struct extras {};
-using no_extras = extras<list<>, list<>, list<>>;
+template <class Masks, class Scalars, class Nodes> struct besides {};
+using nothing_besides = besides<list<>, list<>, list<>>;
 
 /// A fused step: buffers read, streams of noise, nodes in order, sums written.
-template <class Reads, class Noises, class Nodes, class Writes, class Extras = no_extras>
+template <class Reads, class Noises, class Nodes, class Writes, class Besides = nothing_besides>
 struct program;
 
 template <class... R, class... Z, class... N, class... W, class... M, class... S, class... U>
 struct program<list<R...>, list<Z...>, list<N...>, list<W...>,
-               extras<list<M...>, list<S...>, list<U...>>> {
+               besides<list<M...>, list<S...>, list<U...>>> {
   static constexpr std::size_t reads = sizeof...(R);
   static constexpr std::size_t masks = sizeof...(M);
   static constexpr std::size_t noises = sizeof...(Z);

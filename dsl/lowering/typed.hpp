@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tweedie/dsl/language/expression.hpp>
 #include <tweedie/dsl/language/statement.hpp>
 #include <tweedie/dsl/lowering/lower.hpp>
 
@@ -86,7 +87,7 @@ template <class... S> constexpr void put_all(ir& p, std::tuple<S...> const& from
 
 /// What a stage answers. In a constant expression, where stages are not constexpr, a value of the
 /// same type: its numbers are 0, and `stage` may be null.
-template <class Stage, class Ask> constexpr auto said(Stage const* stage, Ask ask) {
+template <class Stage, class Ask> constexpr auto answer_of(Stage const* stage, Ask ask) {
   if (std::is_constant_evaluated()) return std::remove_cvref_t<decltype(ask(*stage))>{};
   else return ask(*stage);
 }
@@ -94,15 +95,15 @@ template <class Stage, class Ask> constexpr auto said(Stage const* stage, Ask as
 inline constexpr level any_level{.t = 1, .sigma = 1, .dalpha = 1, .dsigma = 1};
 
 template <class P> constexpr prediction_formulas put_prediction(ir& p, P const* stage, level t) {
-  range const x0 = put(p, said(stage, [&](P const& s) { return s.x0_of(t); }));
-  range const eps = put(p, said(stage, [&](P const& s) { return s.eps_of(t); }));
+  range const x0 = put(p, answer_of(stage, [&](P const& s) { return s.x0_of(t); }));
+  range const eps = put(p, answer_of(stage, [&](P const& s) { return s.eps_of(t); }));
   return {x0, eps};
 }
 
 // ---- Symbols and functions by their values ----
 
 // What the stages answer is in no program, and has no type here.
-template <sym::word W, int K> constexpr auto symbol_of() {
+template <sym::word W, int K> constexpr auto type_of_symbol() {
   if constexpr (W == sym::word::x) return sym::x{};
   else if constexpr (W == sym::word::out) return sym::out<K>{};
   else if constexpr (W == sym::word::known) return sym::known{};
@@ -129,7 +130,7 @@ template <sym::word W, int K> constexpr auto symbol_of() {
   else if constexpr (W == sym::word::noise_stream) return sym::noise_stream<K>{};
   else static_assert(W != W, "a word of programs without a type: name it here");
 }
-template <sym::word W, int K> using symbol_at = decltype(symbol_of<W, K>());
+template <sym::word W, int K> using symbol_at = decltype(type_of_symbol<W, K>());
 
 /// The functions and reductions that a formula's type names, in the order in which they are put.
 template <class T> struct functions_in { using type = list<>; };
@@ -160,9 +161,24 @@ struct floats {
 /// Says what is wrong with the program at `P`: in a function, for a class with a failed assertion
 /// has no members for clang++, which says that too.
 template <auto const& P> auto check_fits() {
-  static_assert(!P.full,
-                "an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 "
-                "symbols and 1000 parameters of functions are the most");
+  constexpr limit full = P.exceeded;
+  static_assert(full != limit::statements,
+                "an evaluation has more in it than fits: 160 statements are the most");
+  static_assert(full != limit::expressions,
+                "an evaluation has more in it than fits: 400 expressions are the most");
+  static_assert(
+      full != limit::parameters,
+      "an evaluation has more in it than fits: 1000 parameters of functions are the most");
+  static_assert(full != limit::terms,
+                "an evaluation has more in it than fits: 6000 terms of sums are the most");
+  static_assert(full != limit::sums,
+                "an evaluation has more in it than fits: 600 sums are the most");
+  static_assert(full != limit::lines,
+                "an evaluation has more in it than fits: 200 lines are the most");
+  static_assert(full != limit::symbols,
+                "an evaluation has more in it than fits: 400 symbols in a kernel are the most");
+  static_assert(full != limit::kernels,
+                "an evaluation has more in it than fits: 21 kernels are the most");
   static_assert(!P.assigns_twice, "a step assigns each symbol once, this one assigns one twice");
   return 0;
 }
@@ -213,13 +229,13 @@ template <auto const& P, class Functions, class Storage = floats> struct typed {
     using type = program<decltype(all_in_memory(symbols<list, k.reads.first, k.reads.end>{})),
                          symbols<list, k.noises.first, k.noises.end>,
                          lines<k.nodes.first, k.nodes.end>, lines<k.writes.first, k.writes.end>,
-                         extras<symbols<list, k.masks.first, k.masks.end>,
-                                symbols<list, k.scalars.first, k.scalars.end>,
-                                lines<k.uniform.first, k.uniform.end>>>;
+                         besides<symbols<list, k.masks.first, k.masks.end>,
+                                 symbols<list, k.scalars.first, k.scalars.end>,
+                                 lines<k.uniform.first, k.uniform.end>>>;
     using reductions = lines<k.reductions.first, k.reductions.end>;
   };
   template <int... K> static auto program_in(std::integer_sequence<int, K...>) {
-    if constexpr (P.full)
+    if constexpr (P.exceeded != limit::none)
       return program<list<>, list<>, list<>, list<>>{};  // the sentence is enough
     else if constexpr (sizeof...(K) == 0) return typename kernel_at<0>::type{};
     else
@@ -241,22 +257,38 @@ template <class Program> struct fused {
 
 namespace lowering {
 
-/// The numbers of a program whose lines `lower` makes.
-template <class Program, class Lower> fused<Program> with_numbers(Lower lower) {
-  fused<Program> r;
-  ir p;
-  lower(p);
-  auto to = r.c.begin();
-  assemble(p, [&](double c) { *to++ = c; });
-  return r;
-}
+/// What formulas compile to. `Formulas{}.lower(ir&)` puts them into an ir by their types alone, in
+/// a constant expression; one that holds stages and levels does so with their numbers.
+/// `Formulas::functions` are those that it puts.
+template <class Formulas, class Storage = floats> struct lowered {
+  static constexpr program_value value = [] {
+    ir p;
+    Formulas{}.lower(p);
+    return assemble(p);
+  }();
+  using functions =
+      decltype(detail::concat(list<functions::same>{}, typename Formulas::functions{}));
+  using program = typename typed<value, functions, Storage>::type;
+
+  static fused<program> with_numbers(Formulas const& formulas) {
+    fused<program> r;
+    ir p;
+    formulas.lower(p);
+    auto to = r.c.begin();
+    assemble(p, [&](double c) { *to++ = c; });
+    return r;
+  }
+};
 
 struct no_prediction {};
 
 /// Statements in which x0 and eps are what a prediction, or something like one, says.
-template <class P, class Statements> struct lowered_statements {
-  using functions = decltype(detail::concat(list<functions::same>{}, functions_of<Statements>{}));
-  static constexpr void lower(ir& p, P const* predicts, level t, Statements const& from) {
+template <class P, class Statements> struct predicted {
+  P const* predicts = nullptr;
+  level t = any_level;
+  Statements from = {};
+  using functions = functions_of<Statements>;
+  constexpr void lower(ir& p) const {
     stage_formulas s;
     s.t = t;
     if constexpr (!std::is_same_v<P, no_prediction>) s.predicts.add(put_prediction(p, predicts, t));
@@ -264,12 +296,6 @@ template <class P, class Statements> struct lowered_statements {
     put_all(p, from, all);
     lower_evaluation(p, s, all);
   }
-  static constexpr program_value value = [] {
-    ir p;
-    lower(p, nullptr, any_level, Statements{});
-    return assemble(p);
-  }();
-  using program = typename typed<value, functions>::type;
 };
 
 }  // namespace lowering
@@ -278,9 +304,8 @@ template <class P, class Statements> struct lowered_statements {
 /// and eps are what `predicts` says at t.
 template <class P, class Statements>
 auto fuse(P const& predicts, level t, Statements const& statements) {
-  using lowered = lowering::lowered_statements<P, Statements>;
-  return lowering::with_numbers<typename lowered::program>(
-      [&](lowering::ir& p) { lowered::lower(p, &predicts, t, statements); });
+  return lowering::lowered<lowering::predicted<P, Statements>>::with_numbers(
+      {&predicts, t, statements});
 }
 
 namespace lowering {
@@ -288,14 +313,15 @@ namespace lowering {
 /// The numbers of statements of buffers and noise alone: each is a sum of some of those that are
 /// written, and the compiler finds out of which.
 template <class Statements> struct gathered {
-  using lowered = lowered_statements<no_prediction, Statements>;
-  static constexpr std::size_t size = lowered::program::coefficients;
+  using program = typename lowered<predicted<no_prediction, Statements>>::program;
+  static constexpr std::size_t size = program::coefficients;
   static constexpr std::size_t most = 52;  ///< bits that a double holds
 
   /// A bit for each term in the order written, the first for 1; a parameter is below 0.
   struct sources {
     std::array<double, size> of{};
     std::size_t terms = 0, parameters = 0;
+    bool answered = false;  ///< one is of what a pipeline's stages answer, which are not there
   };
   static constexpr sources found = [] {
     ir p;
@@ -304,6 +330,7 @@ template <class Statements> struct gathered {
     sources r;
     r.terms = static_cast<std::size_t>(p.terms.size);
     r.parameters = static_cast<std::size_t>(p.parameters.size);
+    for (term const& one : p.terms) r.answered = r.answered || one.symbol.is_answered();
     double bit = 1;
     for (int i = 0; i < p.terms.size && i < static_cast<int>(most); ++i) p.terms[i].c = bit *= 2;
     for (int i = 0; i < p.parameters.size; ++i) p.parameters[i] = -1 - i;
@@ -317,7 +344,7 @@ template <class Statements> struct gathered {
     return r;
   }();
 
-  static fused<typename lowered::program> from(Statements const& written) {
+  static fused<program> from(Statements const& written) {
     ir p;
     statements all;
     put_all(p, written, all);
@@ -325,7 +352,7 @@ template <class Statements> struct gathered {
     for (std::size_t i = 0; i != found.terms; ++i) numbers[i] = p.terms[static_cast<int>(i)].c;
     for (std::size_t i = 0; i != found.parameters; ++i)
       numbers[found.terms + i] = p.parameters[static_cast<int>(i)];
-    fused<typename lowered::program> r;
+    fused<program> r;
     for (std::size_t i = 0; i != size; ++i)
       if (found.of[i] < 0)
         r.c[i] = numbers[found.terms + static_cast<std::size_t>(-1 - found.of[i])];

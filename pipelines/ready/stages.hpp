@@ -16,6 +16,7 @@
 #include <tweedie/guidances/cfg_zero_star.hpp>
 #include <tweedie/guidances/guidance.hpp>
 #include <tweedie/guidances/rescaled.hpp>
+#include <tweedie/io/nearest.hpp>
 #include <tweedie/pipelines/evaluation.hpp>
 #include <tweedie/pipelines/ready/named.hpp>
 #include <tweedie/predicts/edm.hpp>
@@ -99,8 +100,7 @@ template <class List, class Any> char const* name_in(List const& list, Any const
       list);
 }
 
-/// "expected one of: heun, rk4; did you mean heun?": how a name that is not there is answered.
-std::string expected_names(std::string_view given, std::vector<std::string_view> const& there);
+using io::expected_names;
 
 /// The stage of that name. Throws tweedie::error, which begins with `what`.
 template <class List>

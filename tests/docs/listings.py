@@ -2,15 +2,19 @@
 
     listings.py docs/noise.md --write noise.cpp            the program
     listings.py docs/noise.md --check build/docs_noise     runs it and compares
-    listings.py docs/noise.md --fill build/docs_noise      writes what it prints into the page's text blocks: read the change
+    listings.py docs/noise.md --fill build/docs_noise      writes what it prints into the page:
+                                                           read the change
 
 What a page's code blocks are:
 
-    ```cpp    at namespace scope if it begins with #include, struct, template, namespace or inline (comments
-              apart), else a part of main(); all in their order, each seeing those before it
-    ```text   after a part of main(): what that part prints; a line of three dots stands for any lines. A line
-              `// prints: 42` inside the part says the same of one line. A part with neither prints nothing
-    ```toml, ```json   a recipe, which is parsed; one that begins with `# name.toml` is there as that file as well
+    ```cpp    at namespace scope if it begins with #include, struct, template, namespace or inline
+              (comments apart), else a part of main(); all in their order, each seeing those before
+              it
+    ```text   after a part of main(): what that part prints; a line of three dots stands for any
+              lines. A line `// prints: 42` inside the part says the same of one line. A part with
+              neither prints nothing
+    ```toml, ```json   a recipe, which is parsed; one that begins with `# name.toml` is there as
+              that file as well
     ```diff   a mistake and its mending, as in the file of tests/fail/ that its first line names
     > text    a sentence of the compiler's: a static_assert of the headers has it
     others    are shown only
@@ -76,13 +80,15 @@ def program_of(page, blocks):
         if block.kind == "cpp" and block.is_global():
             scope.append(f'#line {block.line} "{name}"\n{block.text()}')
         elif block.kind == "cpp":
-            main.append(f'std::fputs("\\n{MARK}\\n", stdout);\n#line {block.line} "{name}"\n{block.text()}')
+            main.append(
+                f'std::fputs("\\n{MARK}\\n", stdout);\n#line {block.line} "{name}"\n{block.text()}')
         elif block.kind in ("toml", "json"):
             headers |= {"tweedie/pipelines/ready/recipe.hpp"}
             main.append(f'(void)tweedie::ready::parse_recipe(R"listing({block.text()})listing", '
                         f'tweedie::ready::recipe_format::{block.kind}, "{name}:{block.line}");\n')
     includes = "".join(f"#include <{h}>\n" for h in sorted(headers))
-    return f"// Made of {name} by tests/docs/listings.py.\n{includes}{''.join(scope)}\nint main() {{\n{''.join(main)}}}\n"
+    return (f"// Made of {name} by tests/docs/listings.py.\n{includes}{''.join(scope)}\nint main() "
+            f"{{\n{''.join(main)}}}\n")
 
 
 def matches(expected, given):
@@ -99,17 +105,20 @@ def matches(expected, given):
 def differences(blocks, program):
     """The parts of main() that print something else than the page says, each with its lines."""
     for block in blocks:
-        named = re.match(r"# (\S+\.toml)$", block.lines[0]) if block.kind == "toml" and block.lines else None
+        named = re.match(r"# (\S+\.toml)$",
+                         block.lines[0]) if block.kind == "toml" and block.lines else None
         if named:
             with open(named.group(1), "w") as f:
                 f.write(block.text())
     run = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if run.returncode != 0:
-        sys.exit(f"{program}: the listings end with exit code {run.returncode}:\n{run.stdout[-2000:]}")
+        sys.exit(
+            f"{program}: the listings end with exit code {run.returncode}:\n{run.stdout[-2000:]}")
     printed = run.stdout.split(f"\n{MARK}\n")[1:]
     parts = [block for block in blocks if block.prints is not None]
     if len(printed) != len(parts):
-        sys.exit(f"{program}: it has {len(printed)} parts and the page {len(parts)}; build it again")
+        sys.exit(
+            f"{program}: it has {len(printed)} parts and the page {len(parts)}; build it again")
     for block, text in zip(parts, printed):
         given = [l.rstrip() for l in text.splitlines()]
         if not matches(block.prints, given):
@@ -120,7 +129,8 @@ def check_output(page, blocks, program):
     wrong = 0
     for block, given in differences(blocks, program):
         wrong += 1
-        expected, got = ("".join(f"    {l}\n" for l in lines) or "    nothing\n" for lines in (block.prints, given))
+        expected, got = ("".join(f"    {l}\n" for l in lines) or "    nothing\n"
+                         for lines in (block.prints, given))
         print(f"{page}:{block.line}: this listing prints\n{got}  and the page says\n{expected}")
     return wrong
 
@@ -159,11 +169,16 @@ def check_mistakes(page, blocks):
             continue
         with open(os.path.join(SOURCE, name)) as f:
             source = f.read()
-        expected = re.search(r"//\s*expect:\s*(.+?)\s*$", source, re.M)  # none: the sentence is the compiler's own
+        expected = re.search(r"//\s*expect:\s*(.+?)\s*$", source,
+                             re.M)  # none: the sentence is the compiler's own
         if expected and expected.group(1) not in quoted:
-            wrong.append(f"{page}:{block.line}: the sentence of {name} is on no line that begins with >: {expected.group(1)}")
+            wrong.append(
+                f"{page}:{block.line}: the sentence of {name} is on no line that begins with >: "
+                f"{expected.group(1)}"
+            )
         # With and without the mistake, as the preprocessor reads it.
-        for sign, unwanted in (("-", r"#ifndef MISTAKE\n.*?#endif|#else\n.*?#endif"), ("+", r"#ifdef MISTAKE\n.*?(?:#else|#endif)")):
+        for sign, unwanted in (("-", r"#ifndef MISTAKE\n.*?#endif|#else\n.*?#endif"),
+                               ("+", r"#ifdef MISTAKE\n.*?(?:#else|#endif)")):
             kept = squeezed(re.sub(unwanted, "", source, flags=re.S))
             lines = squeezed("".join(l[1:] for l in block.lines if l.startswith(sign)))
             if lines not in kept:
@@ -172,7 +187,8 @@ def check_mistakes(page, blocks):
         for path in sorted(glob.glob(os.path.join(SOURCE, "tests/fail/*.cpp"))):
             name = os.path.relpath(path, SOURCE)
             if name not in shown:
-                wrong.append(f"{page}: {name} is not on this page; show its mistake in a diff block")
+                wrong.append(
+                    f"{page}: {name} is not on this page; show its mistake in a diff block")
 
     sentences = set()
     for folder in ("dsl", "schedules", "networks", "samplers", "pipelines"):

@@ -1,11 +1,13 @@
 """A wrong composition stops at one sentence.
 
-    check.py --commands FILE SOURCE          with -DMISTAKE the first line that has `error:` holds the sentence of the
-                                             source's `// expect:` comment, and no other line has `error:`; where the
-                                             sentence is the compiler's own, `// expect g++:`, `clang++:` and `nvcc:`;
-                                             `// nvcc -c` if only nvcc's host compiler says it
-    check.py --commands FILE --twins SOURCE...   without it all sources compile, in one go, each in a namespace of its
-                                             own: the twins, so that a typo cannot pass for a mistake
+    check.py --commands FILE SOURCE
+        with -DMISTAKE the first line that has `error:` holds the sentence of the source's
+        `// expect:` comment, and no other line has `error:`; where the sentence is the compiler's
+        own, `// expect g++:`, `clang++:` and `nvcc:`; `// nvcc -c` if only nvcc's host compiler
+        says it
+    check.py --commands FILE --twins SOURCE...
+        without it all sources compile, in one go, each in a namespace of its own: the twins, so
+        that a typo cannot pass for a mistake
 
 Flags come from compile_commands.json. Exit code 77: skipped.
 """
@@ -80,7 +82,9 @@ def main():
             sys.exit(77)
         with open(source) as f:
             output = "-c" if re.search(r"^// nvcc -c\b", f.read(), re.M) else "-ptx"
-        command = [nvcc, "-std=c++20", "-x", "cu", output, "-arch=compute_75", "-DFMT_USE_CONSTEXPR=1"]
+        command = [
+            nvcc, "-std=c++20", "-x", "cu", output, "-arch=compute_75", "-DFMT_USE_CONSTEXPR=1"
+        ]
         # Not /dev/null: nvcc deletes its output when it fails.
         folder = tempfile.TemporaryDirectory()
         command += ["-o", os.path.join(folder.name, "out")]
@@ -89,8 +93,10 @@ def main():
         command += ["-fsyntax-only", "-fdiagnostics-color=never"]
 
     def compile_it(*more):
-        run = subprocess.run([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             env={**os.environ, "LC_ALL": "C"})
+        run = subprocess.run([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             text=True, env={
+                                 **os.environ, "LC_ALL": "C"
+                             })
         return run.returncode, run.stdout
 
     if args.twins:
@@ -104,9 +110,11 @@ def main():
         print(f"{len(args.sources)} twins compile")
         return
 
-    compiler = "nvcc" if args.nvcc else "clang++" if "clang" in os.path.basename(command[0]) else "g++"
+    compiler = "nvcc" if args.nvcc else "clang++" if "clang" in os.path.basename(
+        command[0]) else "g++"
     with open(source) as f:
-        expected = re.findall(rf"//\s*expect(?: {re.escape(compiler)})?:\s*(.+?)\s*$", f.read(), re.M)
+        expected = re.findall(rf"//\s*expect(?: {re.escape(compiler)})?:\s*(.+?)\s*$", f.read(),
+                              re.M)
     if len(expected) != 1:
         sys.exit(f"{source}: one comment `// expect: <sentence>` is needed, {len(expected)} found")
     code, text = compile_it("-DMISTAKE", source)
@@ -119,7 +127,8 @@ def main():
     with open(source) as f:
         expected += re.findall(rf"//\s*and {re.escape(compiler)}:\s*(.+?)\s*$", f.read(), re.M)
     if len(errors) != len(expected) or not all(e in given for e, given in zip(expected, errors)):
-        sys.exit(f"{text}\n{len(errors)} errors instead of {len(expected)}:\n  " + "\n  ".join(errors))
+        sys.exit(f"{text}\n{len(errors)} errors instead of {len(expected)}:\n  " +
+                 "\n  ".join(errors))
     print(errors[0])
 
 

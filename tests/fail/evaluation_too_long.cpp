@@ -1,4 +1,4 @@
-// expect: an evaluation has more in it than fits: 200 lines, 6000 terms of sums, 400 symbols and 1000 parameters of functions are the most
+// expect: an evaluation has more in it than fits: 1000 parameters of functions are the most
 #include <tweedie/dsl/device/launch.hpp>
 
 using namespace tweedie;

@@ -1,4 +1,5 @@
-"""Where there is no GPU, or no file that was packed for one, cmake/gpu.py says so in one sentence and leaves what is there.
+"""Where there is no GPU, or no file that was packed for one, cmake/gpu.py says so in one sentence
+and leaves what is there.
 
     no_gpu.py CMAKE/GPU.PY, in an empty folder
 """
@@ -9,12 +10,14 @@ import sys
 
 
 def refused(expected, *words, **environment):
-    run = subprocess.run([sys.executable, sys.argv[1], "--build", "there", *words], env=dict(os.environ, **environment),
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.run([sys.executable, sys.argv[1], "--build", "there", *words],
+                         env=dict(os.environ, **environment), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
     lines = run.stderr.splitlines()
     if run.returncode != 1 or run.stdout or len(lines) != 1 or expected not in lines[0]:
-        sys.exit(f"{words}: '{expected}' was expected, alone and with exit code 1; it was {run.returncode} and\n"
-                 f"{run.stdout}{run.stderr}")
+        sys.exit(
+            f"{words}: '{expected}' was expected, alone and with exit code 1; it was {run.returncode} and\n"
+            f"{run.stdout}{run.stderr}")
 
 
 refused("no GPU was found", PATH="/nowhere")

@@ -2,8 +2,8 @@
 
   product.py --samplers PROGRAM --guidances PROGRAM (--write | --check) PAGE
 
---write walks through all cells, --check through every fifth. Both fail where a cell is wrong, --check also where one is worse than the
-page says.
+--write walks through all cells, --check through every fifth. Both fail where a cell is wrong,
+--check also where one is worse than the page says.
 """
 import argparse
 import collections
@@ -16,11 +16,18 @@ import tempfile
 from exceptions import EXCEPTIONS
 
 COLUMNS = {
-    "samplers": ["sampler", "schedule", "grid", "prediction", "steps", "outcome", "data", "ratio", "got", "truth", "held"],
-    "guidances": ["sampler", "guidance", "threshold", "place", "prediction", "steps", "outcome", "ratio", "held"],
+    "samplers": [
+        "sampler", "schedule", "grid", "prediction", "steps", "outcome", "data", "ratio", "got",
+        "truth", "held"
+    ],
+    "guidances": [
+        "sampler", "guidance", "threshold", "place", "prediction", "steps", "outcome", "ratio",
+        "held"
+    ],
 }
 TABLES = ("schedule", "grid")
-PART = 5  # of the cells: prime to how many predictions and numbers of steps there are, so that all take turns
+# of the cells: prime to how many predictions and numbers of steps there are, so that all take turns
+PART = 5
 
 HEAD = """# What can be composed
 
@@ -62,7 +69,8 @@ The largest difference, in units of what is allowed:
 def measured(kind, program, part):
     """The lines of a program as dictionaries."""
     with tempfile.NamedTemporaryFile("r", suffix=".tsv") as file:
-        done = subprocess.run([program, "--part", str(part), "--out", file.name], capture_output=True, text=True)
+        done = subprocess.run([program, "--part", str(part), "--out", file.name],
+                              capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{program}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return [dict(zip(COLUMNS[kind], line.rstrip("\n").split("\t"))) for line in file]
@@ -73,7 +81,8 @@ def key_of(line, kind):
 
 
 def judged(lines, kind):
-    """Of each cell: right, refused, wrong or the reason of an exception, its worst ratio, and its worst line."""
+    """Of each cell: right, refused, wrong or the reason of an exception, its worst ratio, and its
+    worst line."""
     cells = {}
     for line in lines:
         key = key_of(line, kind)
@@ -96,7 +105,13 @@ def judged(lines, kind):
 
 def counted(cells):
     n = collections.Counter(cell["verdict"] for cell in cells.values())
-    return {"cells": len(cells), "right": n["right"], "refused": n["refused"], "exceptions": n["exception"], "wrong": n["wrong"]}
+    return {
+        "cells": len(cells),
+        "right": n["right"],
+        "refused": n["refused"],
+        "exceptions": n["exception"],
+        "wrong": n["wrong"]
+    }
 
 
 def shown(cells):
@@ -114,19 +129,25 @@ def table(cells, row, column):
     for c in cells.values():
         by[c[row], c[column]].append(c)
         by[c[row], None].append(c)
-    text = f"| {row} | " + " | ".join(f"`{c}`" for c in columns) + " | cells | refused | exceptions |\n"
+    text = f"| {row} | " + " | ".join(f"`{c}`"
+                                      for c in columns) + " | cells | refused | exceptions |\n"
     text += "|---|" + "---|" * (len(columns) + 3) + "\n"
     for r in rows:
         n = collections.Counter(c["verdict"] for c in by[r, None])
-        fields = [shown(by[r, c]) for c in columns] + [str(len(by[r, None])), str(n["refused"]), str(n["exception"])]
+        fields = [shown(by[r, c]) for c in columns] + [
+            str(len(by[r, None])), str(n["refused"]),
+            str(n["exception"])
+        ]
         text += f"| `{r}` | " + " | ".join(fields) + " |\n"
     return text
 
 
 def sentences(cells):
     """What refusals say, numbers left out, the most frequent first."""
-    said = collections.Counter(re.sub(r"-?\d+(\.\d+)?(e[-+]?\d+)?|\binf\b|\bnan\b", "#", c["data" if "data" in c else "ratio_text"])
-                               for c in cells.values() if c["verdict"] == "refused")
+    said = collections.Counter(
+        re.sub(r"-?\d+(\.\d+)?(e[-+]?\d+)?|\binf\b|\bnan\b", "#",
+               c["data" if "data" in c else "ratio_text"]) for c in cells.values()
+        if c["verdict"] == "refused")
     return "".join(f"- {n}: {sentence}\n" for sentence, n in said.most_common())
 
 
@@ -134,15 +155,20 @@ def page_of(samplers, guidances):
     text = HEAD + SAMPLERS.format(**counted(samplers))
     for column in TABLES:
         text += table(samplers, "sampler", column) + "\n"
-    named = [one for one in EXCEPTIONS if any(c.get("exception") is one for c in [*samplers.values(), *guidances.values()])]
+    named = [
+        one for one in EXCEPTIONS if any(
+            c.get("exception") is one for c in [*samplers.values(), *guidances.values()])
+    ]
     if named:
         text += "Exceptions:\n\n"
         for one in named:
-            count = sum(c.get("exception") is one for c in [*samplers.values(), *guidances.values()])
+            count = sum(
+                c.get("exception") is one for c in [*samplers.values(), *guidances.values()])
             text += f"- {one['name']} ({count} cells): {one['reason']}\n"
         text += "\n"
     text += "Refused, by what is said:\n\n" + sentences(samplers) + "\n"
-    text += GUIDANCES.format(**counted(guidances)) + table(guidances, "guidance", "threshold") + "\n"
+    text += GUIDANCES.format(**counted(guidances)) + table(guidances, "guidance",
+                                                           "threshold") + "\n"
     text += "Refused, by what is said:\n\n" + sentences(guidances)
     return text
 
@@ -177,7 +203,8 @@ def main():
         line["ratio_text"] = line["ratio"]
     measured_of["guidances"] = judged(lines, "guidances")
 
-    wrong = [(c, kind) for kind, cells in measured_of.items() for c in cells.values() if c["verdict"] == "wrong"]
+    wrong = [(c, kind) for kind, cells in measured_of.items() for c in cells.values()
+             if c["verdict"] == "wrong"]
     for c, kind in wrong[:40]:
         print("wrong:", ", ".join(f"{k} {c[k]}" for k in COLUMNS[kind] if k in c))
     for kind, cells in measured_of.items():
@@ -191,9 +218,12 @@ def main():
         known = {row for row, _ in there}
         for row in sorted({row for row, _ in now} - known):
             print(f"{row} is not in {args.check} yet: make product")
-        worse = [f"{row}, {column}: {now[row, column]}, {there.get((row, column))} in the docs" for row, column in now
-                 if row in known and now[row, column] is not None and not (there.get((row, column)) is not None and
-                                                          now[row, column] <= 1.1 * there[row, column] + 0.05)]
+        worse = [
+            f"{row}, {column}: {now[row, column]}, {there.get((row, column))} in the docs"
+            for row, column in now
+            if row in known and now[row, column] is not None and not (there.get(
+                (row, column)) is not None and now[row, column] <= 1.1 * there[row, column] + 0.05)
+        ]
         if worse:
             sys.exit("\n".join(worse) + f"\n{args.check} is not current: make product")
     if wrong:

@@ -15,7 +15,10 @@ import subprocess
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["dsl", "guidances", "io", "networks", "pipelines", "predicts", "samplers", "schedules", "thresholds"]
+FOLDERS = [
+    "dsl", "guidances", "io", "networks", "pipelines", "predicts", "samplers", "schedules",
+    "thresholds"
+]
 # What belongs to one compiler, or is a part of one file.
 APART = {
     "dsl/device/backends/cuda.hpp": "for nvcc: tests/cuda compiles it",
@@ -33,7 +36,8 @@ def flags_of(commands):
                 while i < len(words):
                     if words[i] in ("-o", "-include", "-c", "-Xclang"):
                         i += 1 if words[i] == "-c" else 2
-                    elif words[i] == entry["file"] or words[i] == "-Winvalid-pch" or words[i].endswith("ccache"):
+                    elif words[i] == entry["file"] or words[i] == "-Winvalid-pch" or words[
+                            i].endswith("ccache"):
                         i += 1
                     else:
                         kept.append(words[i])
@@ -47,21 +51,25 @@ def main():
     parser.add_argument("--build", required=True)
     args = parser.parse_args()
     flags, folder = flags_of(os.path.join(args.build, "compile_commands.json"))
-    headers = [p.relative_to(SOURCE).as_posix() for f in FOLDERS for p in sorted((SOURCE / f).rglob("*.hpp"))]
+    headers = [
+        p.relative_to(SOURCE).as_posix() for f in FOLDERS
+        for p in sorted((SOURCE / f).rglob("*.hpp"))
+    ]
     for name in APART:
         assert name in headers, f"{name} is not there any more"
 
     def compiled(name):
         text = f"#include <tweedie/{name}>\n#include <tweedie/{name}>\n"
-        return name, subprocess.run([*flags, "-O0", "-fsyntax-only", "-x", "c++", "-"], input=text, cwd=folder,
-                                    capture_output=True, text=True)
+        return name, subprocess.run([*flags, "-O0", "-fsyntax-only", "-x", "c++", "-"], input=text,
+                                    cwd=folder, capture_output=True, text=True)
 
     wrong = 0
     with concurrent.futures.ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as pool:
         for name, done in pool.map(compiled, [h for h in headers if h not in APART]):
             if done.returncode != 0:
                 wrong += 1
-                first = next((l for l in done.stderr.split("\n") if "error" in l), done.stderr[:300])
+                first = next((l for l in done.stderr.split("\n") if "error" in l),
+                             done.stderr[:300])
                 print(f"{name} does not compile alone: {first}")
     print(f"{len(headers) - len(APART)} headers, {wrong} that need another before them")
     sys.exit(1 if wrong else 0)

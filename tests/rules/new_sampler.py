@@ -2,8 +2,8 @@
 
     new_sampler.py --build FOLDER
 
-Copies the project into a folder of its own, adds the two files there, configures, with FOLDER's compiler, and asks what came of it.
-Exit code 77: skipped.
+Copies the project into a folder of its own, adds the two files there, configures, with FOLDER's
+compiler, and asks what came of it. Exit code 77: skipped.
 """
 
 import argparse
@@ -65,7 +65,9 @@ def main():
     args = parser.parse_args()
     cache = pathlib.Path(args.build, "CMakeCache.txt").read_text()
     compiler = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", cache, re.M).group(1)
-    system = set(re.findall(r"-isystem (\S+)", pathlib.Path(args.build, "compile_commands.json").read_text()))
+    system = set(
+        re.findall(r"-isystem (\S+)",
+                   pathlib.Path(args.build, "compile_commands.json").read_text()))
     cccl = next((one for one in system if pathlib.Path(one, "thrust").is_dir()), None)
     if not cccl:
         print(f"skipped: no source in {args.build} is compiled with Thrust's headers")
@@ -85,11 +87,13 @@ def main():
         (tree / header).write_text(HEADER)
         (tree / test).write_text(TEST)
         build = tree / "build"
-        run("cmake", "-S", tree, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}", f"-DTWEEDIE_CCCL_DIR={cccl}",
-            "-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_CUDA=OFF", "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF", "-DTWEEDIE_EVERY_BACKEND=OFF")
+        run("cmake", "-S", tree, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}",
+            f"-DTWEEDIE_CCCL_DIR={cccl}", "-DTWEEDIE_TORCH=OFF", "-DTWEEDIE_CUDA=OFF",
+            "-DTWEEDIE_EXAMPLES=OFF", "-DTWEEDIE_BENCH=OFF", "-DTWEEDIE_EVERY_BACKEND=OFF")
 
         changed = sorted(line[3:] for line in run(*git, "status", "--porcelain").splitlines())
-        assert changed == sorted([header, test]), f"git status says {changed}; expected the two new files"
+        assert changed == sorted([header,
+                                  test]), f"git status says {changed}; expected the two new files"
         rows = (build / "generated/sampler_rows.inc").read_text()
         assert "  // Added by a test | added_by_a_test\n" in rows, rows
 

@@ -36,8 +36,9 @@ def run(*words, cwd=None, largest_file=None, timeout=300):
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past it fails, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    return subprocess.run([TWEEDIE, *words], cwd=cwd, capture_output=True, text=True, timeout=timeout,
-                          preexec_fn=limit if largest_file else None)
+
+    return subprocess.run([TWEEDIE, *words], cwd=cwd, capture_output=True, text=True,
+                          timeout=timeout, preexec_fn=limit if largest_file else None)
 
 
 def begin(*words, cwd=None):
@@ -51,7 +52,8 @@ def wait_for(path, process, than=None):
     while True:
         if os.path.exists(path) and os.stat(path).st_ino != than:
             return
-        assert process.poll() is None, "it ended before %s came:\n%s" % (path, process.stderr.read())
+        assert process.poll() is None, "it ended before %s came:\n%s" % (path,
+                                                                         process.stderr.read())
         assert time.monotonic() < end, path + " did not come"
         time.sleep(0.002)
 
@@ -74,7 +76,8 @@ def refused(expected, *words, cwd, largest_file=None):
     line = " ".join(words)
     assert done.returncode == 1, "%s: exit code %d\n%s" % (line, done.returncode, said)
     sentences = [s for s in said.split("\n") if s.startswith("tweedie: ")]
-    assert len(sentences) == 1 and said.endswith(sentences[0]), "%s: not one sentence:\n%s" % (line, said)
+    assert len(sentences) == 1 and said.endswith(
+        sentences[0]), "%s: not one sentence:\n%s" % (line, said)
     assert done.stdout == "", "%s: said on stdout: %s" % (line, done.stdout)
     for word in expected if isinstance(expected, list) else [expected]:
         assert word in said, "%s: '%s' is not in: %s" % (line, word, said)

@@ -1,4 +1,5 @@
-"""Ctrl-C keeps the pictures that are finished, and --continue makes the rest: the same bits as in one go."""
+"""Ctrl-C keeps the pictures that are finished, and --continue makes the rest: the same bits as in
+one go."""
 import os
 import pty
 import re
@@ -22,9 +23,11 @@ def rows(name):
     return data[128:], (len(data) - 128) // 3136
 
 
-works("train", "--data", "pictures", "--config", "tiny", "--steps", "4", "--batch", "4", "--out", "m.safetensors")
+works("train", "--data", "pictures", "--config", "tiny", "--steps", "4", "--batch", "4", "--out",
+      "m.safetensors")
 model = ("--model", "m.safetensors", "--batch", "5")
-line = ("sample", *model, "--sampler", "ancestral", "--steps", "200", "--count", "40", "--out", "a.npy")
+line = ("sample", *model, "--sampler", "ancestral", "--steps", "200", "--count", "40", "--out",
+        "a.npy")
 
 # A terminal is shown each step: after the first batch is whole, a signal.
 here, there = pty.openpty()
@@ -46,7 +49,8 @@ assert process.wait(timeout=60) == 130, said
 assert not os.path.exists(os.path.join(folder, "a.npy"))
 part, count = rows("a.part.npy")
 assert count % 5 == 0 and 5 <= count < 40, count
-assert "interrupted after %d of 40 pictures" % count in said and "--continue 'a.part.npy'" in said, said
+assert "interrupted after %d of 40 pictures" % count in said, said
+assert "--continue 'a.part.npy'" in said, said
 works(*line, "--continue", "a.part.npy")
 continued, all_of_them = rows("a.npy")
 assert all_of_them == 40 and continued.startswith(part)
@@ -64,5 +68,6 @@ for words in [("encode", *model, "--in", "ten.npy", "--steps", "3"),
         f.write(data[:128].replace(b"(10,", b"( 5,") + data[128:128 + 5 * 3136])
     works(*words, "--continue", "whole.part.npy", "--out", "rest.npy")
     assert content(os.path.join(folder, "rest.npy")) == data, words[0]
-    refused(["--continue 'whole.npy'", "10 pictures of 10"], *words, "--continue", "whole.npy", "--out", "n.npy", cwd=folder)
+    refused(["--continue 'whole.npy'", "10 pictures of 10"], *words, "--continue", "whole.npy",
+            "--out", "n.npy", cwd=folder)
 print("nothing that was finished is lost")

@@ -102,8 +102,10 @@ def bad_input():
     refused_samples("bytes", ["--samples", as_bytes], "expected floats in [-1, 1]")
     refused_samples("half a file", ["--samples", cut("half.npy", good)], "half.npy")
     refused_samples("an unknown class", ["--samples", good, "--labels", "7,hat"], "'hat' was given")
-    refused_samples("a name that is nearly right", ["--samples", good, "--labels", "boots"], "did you mean boot?")
-    refused_samples("a label without a sample", ["--samples", good, "--labels", "3,5"], "2 labels for 1 samples")
+    refused_samples("a name that is nearly right", ["--samples", good, "--labels", "boots"],
+                    "did you mean boot?")
+    refused_samples("a label without a sample", ["--samples", good, "--labels", "3,5"],
+                    "2 labels for 1 samples")
     labels = write_npy("labels.npy", [10], (1,), "|u1")
     refused_samples("a label out of range", ["--samples", good, "--labels", labels], "the label 10")
     labels = write_npy("labels.npy", [1, 2], (2,), "|u1")

@@ -1,4 +1,5 @@
-"""tweedie likelihood on a small trained model: steps that are enough, and what is said where they are not."""
+"""tweedie likelihood on a small trained model: steps that are enough, and what is said where they
+are not."""
 import os
 import re
 import struct
@@ -7,8 +8,8 @@ from _tool import fresh, pictures, refused, run
 
 folder = fresh("work")
 pictures(os.path.join(folder, "pictures"))
-done = run("train", "--data", "pictures", "--config", "tiny", "--steps", "20", "--batch", "8", "--rate", "2e-3",
-           "--out", "v.safetensors", cwd=folder)
+done = run("train", "--data", "pictures", "--config", "tiny", "--steps", "20", "--batch", "8",
+           "--rate", "2e-3", "--out", "v.safetensors", cwd=folder)
 assert done.returncode == 0, done.stderr
 model = ["likelihood", "--model", "v.safetensors"]
 
@@ -30,10 +31,13 @@ def works(*words):
 def read(line):
     """Bits per dimension, and the bars by their names."""
     bits = float(re.search(r"(?:nats, |mean: )(-?[0-9.]+)", line).group(1))
-    return bits, {name: float(bar) for bar, name in re.findall(r"\+- ([0-9.]+) \(([a-z ]+)\)", line)}
+    return bits, {
+        name: float(bar) for bar, name in re.findall(r"\+- ([0-9.]+) \(([a-z ]+)\)", line)
+    }
 
 
-two = [-1 + 2 * (k * 7 % 256) / 255 for k in range(784)] + [-1 + 2 * (k % 28 * 9) / 255 for k in range(784)]
+two = [-1 + 2 * (k * 7 % 256) / 255
+       for k in range(784)] + [-1 + 2 * (k % 28 * 9) / 255 for k in range(784)]
 npy("two.npy", two, 2)
 npy("one.npy", two[:784], 1)
 

@@ -1,5 +1,5 @@
-"""tweedie plot: its numbers are the schedules' definitions and the network's errors, its pictures show them, and bad
-input is one sentence."""
+"""tweedie plot: its numbers are the schedules' definitions and the network's errors, its pictures
+show them, and bad input is one sentence."""
 import json
 import math
 import os
@@ -80,23 +80,37 @@ def scaled(t):  # the integral of (a + d t)^2
 
 
 SCHEDULES = {
-    "cosine": table(cosine_betas(0.008, 0.999, 1000)),
-    "linear": table(between(1e-4, 0.02, 1000, 1)),
-    "scaled_linear": table(between(0.00085, 0.012, 1000, 2)),
-    "continuous_cosine": continuous_cosine(0.008),
-    "continuous_linear": preserving(lambda t: 0.1 * t + 9.95 * t * t),
-    "continuous_scaled_linear": preserving(scaled),
-    "rectified_flow": lambda t: (1 - t, t),
-    "variance_exploding": lambda t: (1, 0.01 * 5000 ** t),
-    "sub_variance_preserving": lambda t: (math.exp(-(0.1 * t + 9.95 * t * t) / 2), -math.expm1(-0.1 * t - 9.95 * t * t)),
-    "edm": lambda t: (1, t)}
+    "cosine":
+    table(cosine_betas(0.008, 0.999, 1000)),
+    "linear":
+    table(between(1e-4, 0.02, 1000, 1)),
+    "scaled_linear":
+    table(between(0.00085, 0.012, 1000, 2)),
+    "continuous_cosine":
+    continuous_cosine(0.008),
+    "continuous_linear":
+    preserving(lambda t: 0.1 * t + 9.95 * t * t),
+    "continuous_scaled_linear":
+    preserving(scaled),
+    "rectified_flow":
+    lambda t: (1 - t, t),
+    "variance_exploding":
+    lambda t: (1, 0.01 * 5000 ** t),
+    "sub_variance_preserving":
+    lambda t: (math.exp(-(0.1 * t + 9.95 * t * t) / 2), -math.expm1(-0.1 * t - 9.95 * t * t)),
+    "edm":
+    lambda t: (1, t)
+}
 CHANGED = [
     (("cosine", "--set", "s=0.02,beta_cap=0.9,steps=30"), table(cosine_betas(0.02, 0.9, 30)), 30),
-    (("linear", "--set", "beta_last=0.5,steps=7", "--steps", "3"), table(between(1e-4, 0.5, 7, 1)), 7),
+    (("linear", "--set", "beta_last=0.5,steps=7", "--steps", "3"), table(between(1e-4, 0.5, 7,
+                                                                                 1)), 7),
     (("continuous_cosine", "--set", "s=0.05"), continuous_cosine(0.05), 1),
-    (("continuous_linear", "--set", "beta_min=1", "--set", "beta_max=3"), preserving(lambda t: t + t * t), 1),
-    (("variance_exploding", "--set", "sigma_min=1,sigma_max=16", "--grid", "karras"), lambda t: (1, 16 ** t), 1),
-    (("edm", "--set", "sigma_max=4"), lambda t: (1, t), 4)]
+    (("continuous_linear", "--set", "beta_min=1", "--set", "beta_max=3"),
+     preserving(lambda t: t + t * t), 1),
+    (("variance_exploding", "--set", "sigma_min=1,sigma_max=16", "--grid", "karras"), lambda t:
+     (1, 16 ** t), 1), (("edm", "--set", "sigma_max=4"), lambda t: (1, t), 4)
+]
 
 
 def is_schedule(words, define, end):
@@ -106,7 +120,8 @@ def is_schedule(words, define, end):
     assert curve["t"][-1] == end and (curve["t"][0] == 0 or words[0] == "edm"), words
     for part in ["curve", "levels"]:
         p = drawn[part]
-        for k, (t, alpha, sigma, log_snr) in enumerate(zip(p["t"], p["alpha"], p["sigma"], p["log_snr"])):
+        for k, (t, alpha, sigma,
+                log_snr) in enumerate(zip(p["t"], p["alpha"], p["sigma"], p["log_snr"])):
             clean = part == "levels" and k == len(p["t"]) - 1
             a, s = (1, 0) if clean else define(t)
             where = "%s, %s at %r" % (" ".join(words), part, t)
@@ -122,8 +137,12 @@ def is_schedule(words, define, end):
 
 
 for name, define in SCHEDULES.items():
-    drawn = is_schedule((name, "--grid", "uniform"), define,
-                        {"edm": 80, "cosine": 1000, "linear": 1000, "scaled_linear": 1000}.get(name, 1))
+    drawn = is_schedule((name, "--grid", "uniform"), define, {
+        "edm": 80,
+        "cosine": 1000,
+        "linear": 1000,
+        "scaled_linear": 1000
+    }.get(name, 1))
     assert len(drawn["levels"]["t"]) == 21
 for words, define, end in CHANGED:
     is_schedule(words, define, end)
@@ -132,19 +151,23 @@ for words, define, end in CHANGED:
 assert numbers("--steps", "4")["levels"]["t"] == [1000, 750, 500, 250, 0]
 assert numbers("--steps", "4", "--grid", "quadratic")["levels"]["t"] == [1000, 563, 250, 63, 0]
 assert numbers("--steps", "4", "--grid", "leading")["levels"]["t"] == [751, 501, 251, 1, 0]
-karras = numbers("--schedule", "edm", "--grid", "karras", "--steps", "5", "--sigma-max", "70")["levels"]["sigma"]
+karras = numbers("--schedule", "edm", "--grid", "karras", "--steps", "5", "--sigma-max",
+                 "70")["levels"]["sigma"]
 for k in range(5):
-    close(karras[k], (70 ** (1 / 7) + k / 4 * (0.002 ** (1 / 7) - 70 ** (1 / 7))) ** 7, "Karras's formula")
+    close(karras[k], (70 ** (1 / 7) + k / 4 * (0.002 ** (1 / 7) - 70 ** (1 / 7))) ** 7,
+          "Karras's formula")
 for grid in ["quadratic_ddim", "leading_solver", "trailing", "linspace", "linspace_solver"]:
     assert len(numbers("--grid", grid, "--steps", "6")["levels"]["t"]) == 7, grid
-exponential = numbers("--grid", "exponential", "--steps", "3", "--sigma-max", "100", "--sigma-min", "0.01")["levels"]
+exponential = numbers("--grid", "exponential", "--steps", "3", "--sigma-max", "100", "--sigma-min",
+                      "0.01")["levels"]
 for log_snr, expected in zip(exponential["log_snr"], [-2 * math.log(100), 0, 2 * math.log(100)]):
     close(log_snr, expected, "the exponential grid is even in log-SNR", 1e-9)
 
-# The loss. A network that was not trained predicts 0, so its error is the mean of v^2, and E v^2 = alpha^2 + sigma^2
-# E x0^2 over the noise: one standard deviation of the mean over 48 pictures is about half a percent of alpha^2.
-done = run("train", "--data", "pictures", "--config", "tiny", "--steps", "1", "--batch", "2", "--rate", "1e-30",
-           "--out", "v.safetensors", cwd=folder)
+# The loss. A network that was not trained predicts 0, so its error is the mean of v^2, and E v^2 =
+# alpha^2 + sigma^2 E x0^2 over the noise: one standard deviation of the mean over 48 pictures is
+# about half a percent of alpha^2.
+done = run("train", "--data", "pictures", "--config", "tiny", "--steps", "1", "--batch", "2",
+           "--rate", "1e-30", "--out", "v.safetensors", cwd=folder)
 assert done.returncode == 0, done.stderr
 loss = ("--model", "v.safetensors", "--loss", "--data", "pictures")
 drawn = numbers(*loss, "--count", "48", "--steps", "6")
@@ -152,13 +175,15 @@ pixels = content(os.path.join(folder, "pictures", "t10k-images-idx3-ubyte"))[16:
 square = sum((2 * p / 255 - 1) ** 2 for p in pixels) / len(pixels)
 assert drawn["loss"]["predicts"] == "v" and drawn["loss"]["pictures"] == 48
 assert drawn["loss"]["t"] == drawn["levels"]["t"][:-1] and len(drawn["loss"]["t"]) == 6
-for mean, alpha, sigma in zip(drawn["loss"]["mean"], drawn["levels"]["alpha"], drawn["levels"]["sigma"]):
+for mean, alpha, sigma in zip(drawn["loss"]["mean"], drawn["levels"]["alpha"],
+                              drawn["levels"]["sigma"]):
     close(mean, alpha ** 2 + sigma ** 2 * square, "the error of a network that predicts 0", 0.03)
 # At the noisiest level v is -x0 to 1e-4: its errors are known without the noise.
 each = [sum((2 * p / 255 - 1) ** 2 for p in pixels[i * 784:(i + 1) * 784]) / 784 for i in range(48)]
 spread = math.sqrt(sum((e - square) ** 2 for e in each) / 48 / 47)
 close(drawn["loss"]["mean"][0], square, "the error at the noisiest level", 1e-3)
-assert abs(drawn["loss"]["standard_error"][0] / spread - 1) < 0.01, (drawn["loss"]["standard_error"], spread)
+assert abs(drawn["loss"]["standard_error"][0] / spread -
+           1) < 0.01, (drawn["loss"]["standard_error"], spread)
 again = numbers(*loss, "--count", "48", "--steps", "6", "--threads", "2")
 for a, b in zip(again["loss"]["mean"], drawn["loss"]["mean"]):
     close(a, b, "the same pictures", 1e-5)
@@ -166,11 +191,13 @@ assert "loss" not in numbers("--model", "v.safetensors")
 
 # On every kind of schedule, at all its levels: variance_exploding's reach down to its time 0.
 for schedule in ["variance_exploding", "edm", "rectified_flow", "linear"]:
-    done = run("train", "--data", "pictures", "--config", "tiny", "--schedule", schedule, "--predicts", "v", "--steps", "1", "--batch", "2",
-               "--out", schedule + ".safetensors", cwd=folder)
+    done = run("train", "--data", "pictures", "--config", "tiny", "--schedule", schedule,
+               "--predicts", "v", "--steps", "1", "--batch", "2", "--out",
+               schedule + ".safetensors", cwd=folder)
     assert done.returncode == 0, done.stderr
     drawn = numbers("--model", schedule + ".safetensors", *loss[2:], "--count", "2", "--steps", "5")
-    assert drawn["loss"]["t"] == drawn["levels"]["t"][:-1] and all(mean > 0 for mean in drawn["loss"]["mean"]), drawn["loss"]
+    assert drawn["loss"]["t"] == drawn["levels"]["t"][:-1] and all(
+        mean > 0 for mean in drawn["loss"]["mean"]), drawn["loss"]
     for ending in [".safetensors", ".checkpoint", ".csv", ".png"]:
         os.remove(os.path.join(folder, schedule + ending))
 
@@ -193,7 +220,8 @@ for word in ["s", "s=", "=", "s=x", "s=nan", "s=inf", "s=1e999", "s=0.1x", "s=-"
     no(["--set " + word, "finite number"], "--set", word)
 for word in ["steps=0", "steps=2.5", "steps=2000000"]:
     no(["--set " + word, "whole number"], "--set", word)
-no(["beta_first = 2", "0 < beta_first <= beta_last < 1"], "--schedule", "linear", "--set", "beta_first=2")
+no(["beta_first = 2", "0 < beta_first <= beta_last < 1"], "--schedule", "linear", "--set",
+   "beta_first=2")
 no(["sigma_max", "sigma_min"], "--schedule", "variance_exploding", "--set", "sigma_max=0.001")
 no(["beta_min = -3", "finite"], "--schedule", "continuous_linear", "--set", "beta_min=-3")
 no(["schedules::edm", "sigma_max = -1"], "--schedule", "edm", "--set", "sigma_max=-1")
@@ -202,7 +230,8 @@ no(["--set", "--model"], "--model", "v.safetensors", "--set", "s=1")
 no(["--loss", "--model"], "--loss")
 no(["--count", "--loss"], "--model", "v.safetensors", "--count", "3")
 no(["nope.safetensors"], "--model", "nope.safetensors")
-with open(os.path.join(folder, "pictures", "bad.safetensors"), "wb") as f:  # it would be a line of gnuplot's
+with open(os.path.join(folder, "pictures", "bad.safetensors"),
+          "wb") as f:  # it would be a line of gnuplot's
     whole = content(os.path.join(folder, "v.safetensors"))
     length, = struct.unpack("<Q", whole[:8])
     header = json.loads(whole[8:8 + length])
@@ -210,7 +239,8 @@ with open(os.path.join(folder, "pictures", "bad.safetensors"), "wb") as f:  # it
     text = json.dumps(header).encode()
     f.write(struct.pack("<Q", len(text)) + text + whole[8 + length:])
 done = run("plot", "--model", "pictures/bad.safetensors", "--out", "n.svg", cwd=folder)
-assert done.returncode == 1 and "expected one of: v, epsilon" in done.stderr and "n.svg" not in os.listdir(folder)
+assert done.returncode == 1 and "expected one of: v, epsilon" in done.stderr, done.stderr
+assert "n.svg" not in os.listdir(folder)
 no(["nowhere"], *loss[:3], "--data", "nowhere")
 for count in ["1", "49", "-3", "x"]:
     no(["--count", count], *loss, "--count", count)
@@ -246,14 +276,19 @@ def marks(text):
 # The marks lie where the numbers are: an affine map per axis and curve, which two marks give away.
 text, words = svg("--steps", "8")
 assert "cosine, 8 steps on the usual grid" in words and "levels of the grid" in words
-for word in ["α, of the signal", "σ, of the noise", "log-SNR", "factor", "ln(α² / σ²)", "200", "1000", "0.8", "-10"]:
+for word in [
+        "α, of the signal", "σ, of the noise", "log-SNR", "factor", "ln(α² / σ²)", "200", "1000",
+        "0.8", "-10"
+]:
     assert word in words, word
 assert "squared" not in words
 levels = numbers("--steps", "8")["levels"]
 places = marks(text)
 finite = [x is not None for x in levels["log_snr"]]
-assert len(places) == 9 + 9 + 1 + sum(finite), "two curves, the legend, and what is finite of the third"
-for name, there in [("alpha", places[:9]), ("sigma", places[9:18]), ("log_snr", places[-sum(finite):])]:
+assert len(
+    places) == 9 + 9 + 1 + sum(finite), "two curves, the legend, and what is finite of the third"
+for name, there in [("alpha", places[:9]), ("sigma", places[9:18]),
+                    ("log_snr", places[-sum(finite):])]:
     kept = range(9) if name != "log_snr" else [k for k in range(9) if finite[k]]
     for axis, values in [(0, [levels["t"][k] for k in kept]), (1, [levels[name][k] for k in kept])]:
         low, high = values.index(min(values)), values.index(max(values))
@@ -266,7 +301,8 @@ for name, there in [("alpha", places[:9]), ("sigma", places[9:18]), ("log_snr", 
 # A full disk: in the script, and in the picture, of which gnuplot says nothing.
 whole = len(text)
 for room in [1000, whole - 100]:
-    refused(["room in /tmp"], "plot", "--steps", "8", "--out", "n.svg", cwd=folder, largest_file=room)
+    refused(["room in /tmp"], "plot", "--steps", "8", "--out", "n.svg", cwd=folder,
+            largest_file=room)
 
 # The third panel, with the names that gnuplot would take for its own signs as they are.
 text, words = svg(*loss, "--count", "10", "--steps", "5")
@@ -275,13 +311,16 @@ assert len(marks(text)) == 6 + 6 + 1 + 5 + 5
 text, words = svg("--schedule", "continuous_linear", "--set", "beta_min=0.2")
 assert "continuous_linear with beta_min=0.2, 20 steps on the usual grid" in words
 
-for words, size in [(("--schedule", "edm", "--grid", "karras"), (900, 680)), (loss + ("--count", "4"), (900, 990))]:
+for words, size in [(("--schedule", "edm", "--grid", "karras"), (900, 680)),
+                    (loss + ("--count", "4"), (900, 990))]:
     works(*words, "--out", "x.png")
     png = content(os.path.join(folder, "x.png"))
-    assert png[:8] == b"\x89PNG\r\n\x1a\n" and png[12:16] == b"IHDR" and png.endswith(b"IEND\xaeB`\x82")
+    assert png[:8] == b"\x89PNG\r\n\x1a\n" and png[12:16] == b"IHDR" and png.endswith(
+        b"IEND\xaeB`\x82")
     assert struct.unpack(">II", png[16:24]) == size
 for name in SCHEDULES:
     svg("--schedule", name, "--steps", "1")
-assert sorted(os.listdir(folder)) == ["pictures", "v.checkpoint", "v.csv", "v.png", "v.safetensors", "x.json", "x.png",
-                                      "x.svg"], "something was left"
+assert sorted(os.listdir(folder)) == [
+    "pictures", "v.checkpoint", "v.csv", "v.png", "v.safetensors", "x.json", "x.png", "x.svg"
+], "something was left"
 print("the curves are their definitions")

@@ -1,12 +1,16 @@
-"""Samplers, grids and recipes on the shipped models: pictures as good as those of ddim-50, or a sentence.
+"""Samplers, grids and recipes on the shipped models: pictures as good as those of ddim-50, or a
+sentence.
 
-A part of them here; `product.py --whole`, by `make product-tool`, goes through every sampler on every grid by its defaults and every
-recipe, on each shipped network. It takes hours: what it has drawn stands in cells.txt, from which it goes on if it was interrupted,
-unless the tool or a network is another one since. $JUDGE names the program that knows the classes. Exit code 77: skipped.
+A part of them here; `product.py --whole`, by `make product-tool`, goes through every sampler on
+every grid by its defaults and every recipe, on each shipped network. It takes hours: what it has
+drawn stands in cells.txt, from which it goes on if it was interrupted, unless the tool or a network
+is another one since. $JUDGE names the program that knows the classes. Exit code 77: skipped.
 
-Good is: no more than so many pictures less of the class asked for than ddim-50's, from the same noise, and a total variation (the mean
-difference of neighbouring pixels, which speckle raises and blur lowers) within so much of ddim-50's. A hundred pictures leave a share
-uncertain by 3 %: with --whole a cell that is not good by them is drawn again, five hundred from other noise, and these say.
+Good is: no more than so many pictures less of the class asked for than ddim-50's, from the same
+noise, and a total variation (the mean difference of neighbouring pixels, which speckle raises and
+blur lowers) within so much of ddim-50's. A hundred pictures leave a share uncertain by 3 %: with
+--whole a cell that is not good by them is drawn again, five hundred from other noise, and these
+say.
 """
 
 import array
@@ -28,15 +32,20 @@ STEPS = "12"
 AGREEMENT = 0.06 if WHOLE else 0.15  # three standard deviations of a share near 0.97 among so many
 VARIATION = 1.4
 AGAIN = ["--count", "500", "--seed", "11"]
-FEW = {"samplers": ["heun", "dpmpp_2m", "sde_dpmpp_2m"], "grids": [None, "quadratic_ddim"], "recipes": ["heun-10", "interval-heun-12"],
-       "models": ["fashion-v"]}
+FEW = {
+    "samplers": ["heun", "dpmpp_2m", "sde_dpmpp_2m"],
+    "grids": [None, "quadratic_ddim"],
+    "recipes": ["heun-10", "interval-heun-12"],
+    "models": ["fashion-v"]
+}
 
 folder = fresh("product")
 
 
 def names(option):
     """What an option of `tweedie sample` may be, from the sentence for what it may not be."""
-    done = run("sample", "--model", str(ROOT / "models" / "fashion-v.safetensors"), option, "nothing-like-it", "--out", "x.npy", cwd=folder)
+    done = run("sample", "--model", str(ROOT / "models" / "fashion-v.safetensors"), option,
+               "nothing-like-it", "--out", "x.npy", cwd=folder)
     listed = re.search(r"expected one of: ([a-z0-9_, ]+)", done.stderr)
     assert listed, f"{option}: {done.stderr}"
     return listed.group(1).strip().split(", ")
@@ -96,8 +105,10 @@ def drawn(model, *words):
         assert len(said) == 1 and not path.exists(), f"{words}: {done.stderr}"
         return said[0]
     assert done.returncode == 0, f"{words}: exit code {done.returncode}\n{done.stderr}"
-    judged = subprocess.run([JUDGE, "samples", "--classifier", ROOT / "models" / "classifier.safetensors", "--samples", path],
-                            capture_output=True, text=True)
+    judged = subprocess.run([
+        JUDGE, "samples", "--classifier", ROOT / "models" / "classifier.safetensors", "--samples",
+        path
+    ], capture_output=True, text=True)
     share = re.search(r"^all +\d+ +([\d.]+) %", judged.stdout, re.M)
     assert share, f"judge: {judged.stdout}{judged.stderr}"
     return float(share.group(1)) / 100, variation(path)
@@ -110,8 +121,16 @@ def main():
     if not list(pathlib.Path("/usr/share/datasets/fashion-mnist").glob("train-images-idx3-ubyte*")):
         print("skipped: Fashion-MNIST is not there (Debian: dataset-fashion-mnist)")
         sys.exit(77)
-    recipes = [line.split()[0] for line in run("recipes", "list", cwd=folder).stdout.splitlines() if not line.startswith(" ")]
-    every = {"samplers": names("--sampler"), "grids": names("--grid"), "recipes": recipes, "models": ["fashion-v", "fashion-epsilon"]}
+    recipes = [
+        line.split()[0] for line in run("recipes", "list", cwd=folder).stdout.splitlines()
+        if not line.startswith(" ")
+    ]
+    every = {
+        "samplers": names("--sampler"),
+        "grids": names("--grid"),
+        "recipes": recipes,
+        "models": ["fashion-v", "fashion-epsilon"]
+    }
     chosen = every if WHOLE else FEW
     for kind, some in FEW.items():
         assert all(one is None or one in every[kind] for one in some), (kind, every[kind])
@@ -140,7 +159,8 @@ def main():
 
             def is_good(share, total, of_share, of_total):
                 least = 0.95 if pinned else of_share - AGREEMENT
-                return share >= least - 1e-9 and of_total / VARIATION <= total <= of_total * VARIATION
+                in_bounds = of_total / VARIATION <= total <= of_total * VARIATION
+                return share >= least - 1e-9 and in_bounds
 
             good = is_good(*got, agreement, roughness)
             if WHOLE and not good:
@@ -148,7 +168,8 @@ def main():
                 got = draw(model, *line)
                 good = is_good(*got, *draw(model, "--recipe", "ddim-50", *AGAIN))
             wrong += not good
-            print("right" if good else "WRONG", model, *line, f"{100 * got[0]:.0f} %, total variation {got[1]:.4f}", flush=True)
+            print("right" if good else "WRONG", model, *line,
+                  f"{100 * got[0]:.0f} %, total variation {got[1]:.4f}", flush=True)
     print(f"{cells} cells, {refused} refused, {wrong} wrong")
     sys.exit(1 if wrong else 0)
 

@@ -1,4 +1,5 @@
-"""tweedie sample and explain on small trained models: every sampler and grid, and every bad input."""
+"""tweedie sample and explain on small trained models: every sampler and grid, and every bad
+input."""
 import json
 import os
 import signal
@@ -11,14 +12,15 @@ pictures(os.path.join(folder, "pictures"))
 
 
 def train(name, *words):
-    done = run("train", "--data", "pictures", "--config", "tiny", "--steps", "20", "--batch", "8", "--rate", "2e-3",
-               "--out", name, *words, cwd=folder)
+    done = run("train", "--data", "pictures", "--config", "tiny", "--steps", "20", "--batch", "8",
+               "--rate", "2e-3", "--out", name, *words, cwd=folder)
     assert done.returncode == 0, done.stderr
 
 
 train("v.safetensors", "--predicts", "v")
 train("epsilon.safetensors", "--predicts", "epsilon")
-train("flow.safetensors", "--predicts", "velocity", "--schedule", "rectified_flow", "--weight", "p2")
+train("flow.safetensors", "--predicts", "velocity", "--schedule", "rectified_flow", "--weight",
+      "p2")
 train("exploding.safetensors", "--predicts", "score", "--schedule", "variance_exploding")
 train("x0.safetensors", "--predicts", "x0", "--schedule", "linear", "--unconditional")
 
@@ -28,31 +30,40 @@ def sample(*words, out="a.npy"):
         words += ("--steps", "6")
     done = run("sample", "--count", "4", "--out", out, *words, cwd=folder)
     assert done.returncode == 0, "%s: %s" % (" ".join(words), done.stderr)
-    assert done.stdout.count("\n") == 1 and "network" in done.stdout and "sampler" in done.stdout, done.stdout
+    assert done.stdout.count(
+        "\n") == 1 and "network" in done.stdout and "sampler" in done.stdout, done.stdout
     return content(os.path.join(folder, out))
 
 
 # Every sampler on both models by the same line but for the file's name; every grid.
 seen = {}
 for model in ["v.safetensors", "epsilon.safetensors"]:
-    for sampler in ["ddim", "ddim_eta", "ancestral", "euler", "heun", "rk4", "dpmpp_2m", "unipc_2", "sde_dpmpp_2m"]:
+    for sampler in [
+            "ddim", "ddim_eta", "ancestral", "euler", "heun", "rk4", "dpmpp_2m", "unipc_2",
+            "sde_dpmpp_2m"
+    ]:
         seen[model, sampler] = sample("--model", model, "--sampler", sampler)
 for sampler in ["midpoint", "ralston", "kutta_3", "dpmpp_3m", "dpmpp_3m_published", "lms_3"]:
     sample("--model", "v.safetensors", "--sampler", sampler)
-# The cosine table's last step is too long for these in any but a thousand steps: refused, and on another grid they go.
+# The cosine table's last step is too long for these in any but a thousand steps: refused, and on
+# another grid they go.
 for sampler in ["heun_in_rho", "dpm_solver_2", "edm_stochastic", "euler_maruyama"]:
-    done = run("sample", "--model", "v.safetensors", "--sampler", sampler, "--out", "n.npy", cwd=folder)
+    done = run("sample", "--model", "v.safetensors", "--sampler", sampler, "--out", "n.npy",
+               cwd=folder)
     assert done.returncode == 1 and "grids::karras" in done.stderr, (sampler, done.stderr)
     sample("--model", "v.safetensors", "--sampler", sampler, "--grid", "karras", "--steps", "40")
-for grid in ["uniform", "quadratic", "trailing", "linspace", "linspace_solver", "karras", "exponential"]:
+for grid in [
+        "uniform", "quadratic", "trailing", "linspace", "linspace_solver", "karras", "exponential"
+]:
     sample("--model", "v.safetensors", "--grid", grid)
 # These leave the schedule's noisy end out: with few steps they begin where pictures are still seen.
 for grid in ["quadratic_ddim", "leading", "leading_solver"]:
-    refused([grid, "noise is no start"], "sample", "--model", "v.safetensors", "--grid", grid, "--steps", "6",
-            "--out", "n.npy", cwd=folder)
+    refused([grid, "noise is no start"], "sample", "--model", "v.safetensors", "--grid", grid,
+            "--steps", "6", "--out", "n.npy", cwd=folder)
 for grid in ["leading", "leading_solver"]:
     sample("--model", "v.safetensors", "--grid", grid, "--steps", "40")
-sample("--model", "x0.safetensors", "--grid", "quadratic_ddim")  # DDPM's linear schedule has more noise there
+sample("--model", "x0.safetensors", "--grid",
+       "quadratic_ddim")  # DDPM's linear schedule has more noise there
 
 
 def floats(npy):
@@ -71,7 +82,8 @@ for other in ["ddim_eta", "ancestral", "dpmpp_2m"]:
 # The same line, the same bits; another seed, label, guidance or eta, others.
 usual = sample("--model", "v.safetensors")
 assert sample("--model", "v.safetensors") == usual
-for change in [("--seed", "1"), ("--label", "9"), ("--guidance", "3"), ("--clip", "0.5"), ("--steps", "5")]:
+for change in [("--seed", "1"), ("--label", "9"), ("--guidance", "3"), ("--clip", "0.5"),
+               ("--steps", "5")]:
     assert sample("--model", "v.safetensors", *change) != usual, change
 noise = sample("--model", "v.safetensors", "--sampler", "ddim_eta", "--eta", "1")
 assert noise != sample("--model", "v.safetensors", "--sampler", "ddim_eta", "--eta", "0.5")
@@ -80,7 +92,8 @@ assert distance(beta, v["ancestral"]) > 1e-3
 # A network's own rounding is its own: at most that depends on the batch.
 assert distance(sample("--model", "v.safetensors", "--batch", "3"), usual) < 1e-3
 assert distance(sample("--model", "v.safetensors", "--threads", "2"), usual) < 1e-3
-assert sample("--model", "v.safetensors", "--label", "boot") == sample("--model", "v.safetensors", "--label", "9")
+assert sample("--model", "v.safetensors", "--label",
+              "boot") == sample("--model", "v.safetensors", "--label", "9")
 
 # The other predictions and schedules; an unconditional network; without clip and guidance.
 sample("--model", "flow.safetensors")
@@ -99,7 +112,8 @@ def explain(*words):
 
 assert "6 evaluations" in explain("--model", "v.safetensors", "--steps", "6")
 assert explain("--model", "v.safetensors") == explain("--predicts", "v", "--schedule", "cosine")
-assert "heun" in explain("--predicts", "velocity", "--schedule", "rectified_flow", "--sampler", "heun")
+assert "heun" in explain("--predicts", "velocity", "--schedule", "rectified_flow", "--sampler",
+                         "heun")
 
 
 def bad(expected, *changes, command="sample"):
@@ -152,7 +166,8 @@ refused("--schedule", "explain", "--schedule", "noise", cwd=folder)
 refused("unconditional", "explain", "--model", "x0.safetensors", "--guidance", "2", cwd=folder)
 refused("exclude", "explain", "--model", "v.safetensors", "--predicts", "v", cwd=folder)
 # Not finite at the noisy end of a schedule that has alpha = 0 there.
-refused(["epsilon", "finite"], "explain", "--predicts", "epsilon", "--schedule", "continuous_cosine", cwd=folder)
+refused(["epsilon", "finite"], "explain", "--predicts", "epsilon", "--schedule",
+        "continuous_cosine", cwd=folder)
 
 # Models that are not sound.
 whole = content(os.path.join(folder, "v.safetensors"))
@@ -179,7 +194,11 @@ def metadata(key, value):
 
 
 def network(**values):
-    return metadata("network", json.dumps({**json.loads(header["__metadata__"]["network"]), **values}))
+    return metadata("network",
+                    json.dumps({
+                        **json.loads(header["__metadata__"]["network"]),
+                        **values
+                    }))
 
 
 def rename(h):
@@ -212,12 +231,12 @@ for size in [0, 7, 8, 100, len(whole) - 1]:
     bad("broken.safetensors", "--model", "broken.safetensors")
 
 # No room for the pictures.
-refused("b.npy", "sample", "--model", "v.safetensors", "--count", "4", "--steps", "2", "--out", "b.npy", cwd=folder,
-        largest_file=4000)
+refused("b.npy", "sample", "--model", "v.safetensors", "--count", "4", "--steps", "2", "--out",
+        "b.npy", cwd=folder, largest_file=4000)
 
 # Ctrl-C: no file.
-process = begin("sample", "--model", "v.safetensors", "--sampler", "ancestral", "--steps", "1000", "--count", "4000",
-                "--out", "late.npy", cwd=folder)
+process = begin("sample", "--model", "v.safetensors", "--sampler", "ancestral", "--steps", "1000",
+                "--count", "4000", "--out", "late.npy", cwd=folder)
 assert process.stderr.readline().startswith("sample: "), "its first step was to be announced"
 process.send_signal(signal.SIGINT)
 said = process.communicate(timeout=60)[1]

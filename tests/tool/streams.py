@@ -7,7 +7,8 @@ from _tool import TWEEDIE, files, fresh, pictures
 folder = fresh("work")
 pictures(os.path.join(folder, "pictures"))
 FULL = "/dev/full"
-train = ("train", "--data", "pictures", "--config", "tiny", "--steps", "4", "--batch", "4", "--out", "m.safetensors")
+train = ("train", "--data", "pictures", "--config", "tiny", "--steps", "4", "--batch", "4", "--out",
+         "m.safetensors")
 model = ("--model", "m.safetensors")
 flow = ("--steps", "2", "--sampler", "heun")
 commands = [
@@ -30,18 +31,21 @@ def run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, closed=None):
     def close():
         if closed:
             os.close(closed)
-    return subprocess.run([TWEEDIE, *words], cwd=folder, stdout=stdout, stderr=stderr, text=True, timeout=300,
-                          preexec_fn=close)
+
+    return subprocess.run([TWEEDIE, *words], cwd=folder, stdout=stdout, stderr=stderr, text=True,
+                          timeout=300, preexec_fn=close)
 
 
 def check(what, words, done, code, made):
     line = "%s: %s" % (what, " ".join(words))
-    assert done.returncode == code, "%s: exit code %d, expected %d\n%s" % (line, done.returncode, code, done.stderr)
+    assert done.returncode == code, "%s: exit code %d, expected %d\n%s" % (line, done.returncode,
+                                                                           code, done.stderr)
     missing = [name for name in made if name not in files(folder)]
     assert not missing, "%s: lost %s" % (line, missing)
     if code:
         said = done.stderr.strip().split("\n")[-1]
-        assert said.startswith("tweedie: ") and "standard output" in said, "%s said: %s" % (line, said)
+        assert said.startswith("tweedie: ") and "standard output" in said, "%s said: %s" % (line,
+                                                                                            said)
 
 
 def again(made):

@@ -10,7 +10,10 @@ pictures(os.path.join(folder, "none"), 0)
 pictures(os.path.join(folder, "cut"))
 images = os.path.join(folder, "cut", "train-images-idx3-ubyte")
 os.truncate(images, os.path.getsize(images) - 1)
-BASE = ["train", "--data", "pictures", "--config", "tiny", "--steps", "1", "--batch", "2", "--out", "m.safetensors"]
+BASE = [
+    "train", "--data", "pictures", "--config", "tiny", "--steps", "1", "--batch", "2", "--out",
+    "m.safetensors"
+]
 
 
 def bad(expected, *changes):
@@ -55,7 +58,8 @@ bad("folder", "--out", "empty")
 bad("no folder", "--loss", "nowhere/loss.csv")
 with open(os.path.join(folder, "kept.safetensors"), "w") as f:
     f.write("a model without its checkpoint")
-bad(["--out 'kept.safetensors' is there", "no checkpoint 'kept.checkpoint'", "--from"], "--out", "kept.safetensors")
+bad(["--out 'kept.safetensors' is there", "no checkpoint 'kept.checkpoint'", "--from"], "--out",
+    "kept.safetensors")
 assert content(os.path.join(folder, "kept.safetensors")) == b"a model without its checkpoint"
 bad("two purposes", "--loss", "m.safetensors")
 bad("two purposes", "--checkpoint", "./loss.png", "--loss", "loss.csv")  # where the plot goes
@@ -86,10 +90,10 @@ assert done.returncode == 0, done.stderr
 
 # Every weight, every way to draw times, and what is trained by default where alpha is 1.
 CHANGED = [word for word in BASE if word not in ("--out", "m.safetensors")]
-for number, words in enumerate([("--weight", w) for w in ["uniform", "snr_plus_1", "truncated_snr", "min_snr", "p2", "edm",
-                                                          "flow_matching", "sigmoid"]] +
-                               [("--times", t) for t in ["uniform", "log_normal", "logit_normal", "by_loss",
-                                                         "stratified_by_loss"]] +
+for number, words in enumerate([("--weight", w) for w in [
+        "uniform", "snr_plus_1", "truncated_snr", "min_snr", "p2", "edm", "flow_matching", "sigmoid"
+]] + [("--times", t)
+      for t in ["uniform", "log_normal", "logit_normal", "by_loss", "stratified_by_loss"]] +
                                [("--schedule", "edm"), ("--schedule", "variance_exploding"),
                                 ("--schedule", "rectified_flow", "--predicts", "velocity")]):
     done = run(*CHANGED, *words, "--out", "n%d.safetensors" % number, cwd=folder)
@@ -98,13 +102,17 @@ for number, words in enumerate([("--weight", w) for w in ["uniform", "snr_plus_1
     if words[0] in ("--weight", "--times"):
         assert words[1].encode() in said, words
     if words == ("--schedule", "edm"):
-        assert b"stratified_log_normal" in said and b'"predicts":"edm"' in said.replace(b": ", b":"), said[:3000]
+        assert b"stratified_log_normal" in said and b'"predicts":"edm"' in said.replace(
+            b": ", b":"), said[:3000]
 
 # From another model's weights: of the same network, whatever it was trained to.
-refused(["--from", "the network"], *BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--unconditional", cwd=folder)
-refused(["--from", "\"base\":16"], *[word if word != "tiny" else "small" for word in BASE[:-1]], "o.safetensors", "--from",
-        "m.safetensors", cwd=folder)
+refused(["--from", "the network"], *BASE[:-1], "o.safetensors", "--from", "m.safetensors",
+        "--unconditional", cwd=folder)
+refused(["--from", "\"base\":16"], *[word if word != "tiny" else "small" for word in BASE[:-1]],
+        "o.safetensors", "--from", "m.safetensors", cwd=folder)
 refused("nowhere", *BASE[:-1], "o.safetensors", "--from", "nowhere.safetensors", cwd=folder)
-done = run(*BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--predicts", "epsilon", cwd=folder)
-assert done.returncode == 0 and "begun with the weights of 'm.safetensors'" in done.stderr, done.stderr
+done = run(*BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--predicts", "epsilon",
+           cwd=folder)
+assert done.returncode == 0, done.stderr
+assert "begun with the weights of 'm.safetensors'" in done.stderr, done.stderr
 print("every bad input is one sentence")

@@ -1,13 +1,16 @@
-"""A training that is killed, or stopped by Ctrl-C, and continued has the bits of one that ran through."""
+"""A training that is killed, or stopped by Ctrl-C, and continued has the bits of one that ran
+through."""
 import os
 import signal
 import subprocess
 
 from _tool import TWEEDIE, begin, content, fresh, pictures, refused, run, wait_for
 
-TRAIN = ["train", "--data", "pictures", "--config", "tiny", "--steps", "150", "--batch", "5",
-         "--rate", "1e-3", "--decay", "cosine", "--warmup", "10", "--weight", "min_snr", "--seed", "3",
-         "--checkpoint-every", "7", "--out", "m.safetensors"]
+TRAIN = [
+    "train", "--data", "pictures", "--config", "tiny", "--steps", "150", "--batch", "5", "--rate",
+    "1e-3", "--decay", "cosine", "--warmup", "10", "--weight", "min_snr", "--seed", "3",
+    "--checkpoint-every", "7", "--out", "m.safetensors"
+]
 
 
 def place(name):
@@ -17,12 +20,16 @@ def place(name):
 
 
 def outcome(folder):
-    return {name: content(os.path.join(folder, name)) for name in ("m.safetensors", "m.csv", "m.checkpoint")}
+    return {
+        name: content(os.path.join(folder, name))
+        for name in ("m.safetensors", "m.csv", "m.checkpoint")
+    }
 
 
 def same(found, expected, what):
     for name in expected:
-        assert found[name] == expected[name], "%s: %s has other bytes than without it" % (what, name)
+        assert found[name] == expected[name], "%s: %s has other bytes than without it" % (what,
+                                                                                          name)
 
 
 through = place("through")
@@ -86,12 +93,15 @@ same(outcome(stopped), expected, "a second run")
 
 # A rate that decays to 0 over 150 steps is not that of 160.
 longer = [word if word != "150" else "160" for word in TRAIN]
-refused(["a training of 150 steps", "--decay cosine", "--steps 150", "--from"], *longer, cwd=stopped)
+refused(["a training of 150 steps", "--decay cosine", "--steps 150", "--from"], *longer,
+        cwd=stopped)
 
-# One that does not decay goes on for more steps, with the bits of one that had them from the beginning, and what the
-# times know of the losses is in the checkpoint.
-STEADY = ["train", "--data", "pictures", "--config", "tiny", "--batch", "16", "--times", "stratified_by_loss",
-          "--checkpoint-every", "13", "--out", "m.safetensors", "--steps"]
+# One that does not decay goes on for more steps, with the bits of one that had them from the
+# beginning, and what the times know of the losses is in the checkpoint.
+STEADY = [
+    "train", "--data", "pictures", "--config", "tiny", "--batch", "16", "--times",
+    "stratified_by_loss", "--checkpoint-every", "13", "--out", "m.safetensors", "--steps"
+]
 steady, at_once = place("steady"), place("at_once")
 for steps in ["150", "210"]:
     done = run(*STEADY, steps, cwd=steady)
@@ -105,7 +115,8 @@ refused(["after step 210 already", "--steps 210 or more"], *STEADY, "190", cwd=s
 # Standard error that cannot be written stops no training.
 with open("/dev/full", "w") as full:
     deaf = place("deaf")
-    done = subprocess.run([TWEEDIE, *TRAIN], cwd=deaf, stdout=subprocess.PIPE, stderr=full, timeout=300)
+    done = subprocess.run([TWEEDIE, *TRAIN], cwd=deaf, stdout=subprocess.PIPE, stderr=full,
+                          timeout=300)
 assert done.returncode == 0, done.returncode
 same(outcome(deaf), expected, "a full standard error")
 

@@ -110,10 +110,9 @@ BOOST_AUTO_TEST_CASE(a_node_is_read_by_name) {
 BOOST_AUTO_TEST_CASE(numbers_that_the_compiler_finds_are_those_of_the_lowering) {
   using namespace symbols;
   auto const both = [](auto const& statements) {
-    using type = lowering::lowered_statements<lowering::no_prediction,
-                                              std::remove_cvref_t<decltype(statements)>>;
-    auto const expected = lowering::with_numbers<typename type::program>(
-        [&](lowering::ir& p) { type::lower(p, nullptr, level{}, statements); });
+    using written = std::remove_cvref_t<decltype(statements)>;
+    using formulas = lowering::predicted<lowering::no_prediction, written>;
+    auto const expected = lowering::lowered<formulas>::with_numbers({nullptr, level{}, statements});
     auto const found = fuse(statements);
     static_assert(std::is_same_v<decltype(found), decltype(expected)>);
     BOOST_TEST(found.c == expected.c, boost::test_tools::per_element());

@@ -46,9 +46,12 @@ template <class Plan> void numbers_are_those_of_the_types(Plan const& plan, path
       plan.visit(row, [&]<class P, class S>(P, S, std::span<double const> m) {
         auto const formula =
             S::kind::formula(plan.stages().sampler, &plan.levels()[row.step], between);
-        auto const n = code::template fuse<S>(
-                           plan.stages(), row.where,
-                           std::get<S::evaluation>(formula.evaluations).statements, between, {})
+        auto const n = code::template lowered<S>::with_numbers(
+                           {&plan.stages(),
+                            row.where,
+                            std::get<S::evaluation>(formula.evaluations).statements,
+                            &between,
+                            {}})
                            .c;
         BOOST_TEST(std::equal(m.begin(), m.end(), n.begin(), n.end(), [](double a, double b) {
           return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
@@ -184,7 +187,7 @@ BOOST_AUTO_TEST_CASE(functions_of_many_values) {
 // Each kind of room, one after the other: never more is written than there is.
 BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
   using namespace lowering;
-  auto const refused = [](char const* what, auto const& add) {
+  auto const refused = [](char const* what, char const* most, auto const& add) {
     any_stages stages = forget_stages((vp | v | samplers::ddim{} | scrambled{}).stage_set());
     stages.sampler.last = [add](ir& p, level const*, path const&) {
       any_step s;
@@ -196,14 +199,15 @@ BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
     BOOST_TEST_CONTEXT(what)
     BOOST_CHECK_EXCEPTION(
         build_plan(stages, forget_network(scrambled{}), grids::uniform{}.levels(vp, 3), {}, {}),
-        error, [](error const& e) {
-          return std::string(e.what()).starts_with("an evaluation has more in it than fits: ");
+        error, [&](error const& e) {
+          return std::string(e.what()) ==
+                 fmt::format("an evaluation has more in it than fits: {} are the most", most);
         });
   };
-  refused("statements", [](ir& p, statements& all) {
+  refused("statements", "160 statements", [](ir& p, statements& all) {
     for (int i = 0; i < 170; ++i) all.add(copy_of(p, {sym::word::let, i % 100}, sym::x0::id));
   });
-  refused("terms as they are written", [](ir& p, statements& all) {
+  refused("terms as they are written", "6000 terms of sums", [](ir& p, statements& all) {
     form<sym::x0, sym::eps, sym::x, sym::known> const f{};
     for (int i = 0; i < 100; ++i) {
       all.add({{sym::word::let, i}, put_expression(p, f)});
@@ -211,16 +215,16 @@ BOOST_AUTO_TEST_CASE(an_evaluation_longer_than_there_is_room_for_is_refused) {
     }
   });
   for (int written : {5990, 5993, 5996, 5999, 6000})
-    refused("terms as they are merged", [written](ir& p, statements& all) {
+    refused("terms as they are merged", "6000 terms of sums", [written](ir& p, statements& all) {
       for (int i = p.terms.size; i < written; ++i) put(p, sym::x{});
       all.add({sym::keep<0>::id, put_expression(p, form<sym::x0, sym::eps, sym::known>{})});
     });
-  refused("symbols", [](ir& p, statements& all) {
+  refused("symbols", "400 symbols in a kernel", [](ir& p, statements& all) {
     int const first = p.terms.size;
     for (int k = 0; k < 450; ++k) p.terms.add({1, {sym::word::noise_stream, k}});
     all.add({sym::keep<0>::id, p.expressions.add({{first, p.terms.size}, {}, {}, {}})});
   });
-  refused("nodes", [](ir& p, statements& all) {
+  refused("nodes", "200 lines", [](ir& p, statements& all) {
     auto const node = clamp(clamp(clamp(clamp(symbols::x, -1, 1), -1, 1), -1, 1), -1, 1);
     for (int i = 0; i < 90; ++i) all.add({{sym::word::let, i}, put_expression(p, node)});
   });

@@ -1,4 +1,4 @@
-#include <tweedie/dsl/language/symbols.hpp>
+#include <tweedie/dsl/language/words.hpp>
 
 #include <fmt/format.h>
 

@@ -1,0 +1,67 @@
+// An inference engine behind plain pointers: it opens a file, says what goes in and comes out, and
+// runs it. One source file for each engine, in a library of its own that is loaded with the first
+// file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <tweedie/dsl/base/error.hpp>
+
+namespace tweedie::networks {
+
+/// In what a network computes. Its input and output are floats either way.
+enum class precision { float32, bfloat16, float16 };
+constexpr char const* name_of(precision p) {
+  return p == precision::float32 ? "float32" : p == precision::bfloat16 ? "bfloat16" : "float16";
+}
+
+/// An input or output of a file.
+struct port {
+  std::string name;
+  std::string type;                 ///< "f32", "i32", "i64"; others as the engine calls them
+  std::vector<std::int64_t> shape;  ///< -1: any
+};
+
+/// "f32 {any, 1, 28, 28}"
+std::string in_words(port const& p);
+
+struct engine {
+  std::string name;  ///< "OpenVINO 2026.4.1"
+  std::vector<port> inputs, outputs;
+  std::map<std::string, std::string> metadata;  ///< of the file
+
+  virtual ~engine() = default;
+  /// Makes it ready to run. Throws tweedie::error if an operator is missing, or if the processor
+  /// does not compute in that precision.
+  virtual void prepare(int threads, precision p) = 0;
+
+  struct given {
+    void const* data;  ///< of the port's type, dense
+    std::vector<std::size_t> shape;
+  };
+  struct wanted {
+    std::size_t output;  ///< of `outputs`
+    float* data;         ///< room for what is expected, dense
+    std::vector<std::size_t> shape;
+  };
+  /// One for each of `inputs`. Several threads may call it at once. Throws tweedie::error if the
+  /// engine fails, or if an output has another shape than is wanted.
+  virtual void run(std::span<given const> inputs, std::span<wanted const> outputs) const = 0;
+};
+
+/// Opens an ONNX file with the engine that this library was built with. Throws tweedie::error,
+/// which names the file, if it is none, or larger than 2 GiB, which no ONNX file is; and if there is
+/// no engine.
+std::unique_ptr<engine> open_onnx(std::filesystem::path const& path);
+
+}  // namespace tweedie::networks
+
+// What an engine's library exports.
+extern "C" tweedie::networks::engine* tweedie_open_engine(char const* path);

@@ -1,0 +1,599 @@
+#include <dlfcn.h>
+
+#include <tweedie/networks/onnx.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <tweedie/io/file.hpp>
+#include <tweedie/io/nearest.hpp>
+
+namespace tweedie::networks {
+namespace {
+
+namespace fs = std::filesystem;
+
+#if defined(TWEEDIE_ENGINE_LIBRARY)
+/// The engine's library: beside the program, where it was built, or else wherever the system looks.
+decltype(tweedie_open_engine)* engine_library() {
+  static auto* const open = [] {
+    std::error_code none;
+    fs::path const name = TWEEDIE_ENGINE_LIBRARY, built = TWEEDIE_ENGINE_FOLDER / name;
+    auto const beside = fs::read_symlink("/proc/self/exe", none).parent_path() / name;
+    fs::path const path = fs::exists(beside, none)  ? beside
+                          : fs::exists(built, none) ? built
+                                                    : name;
+    void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    char const* const why = library ? nullptr : dlerror();
+    void* const found = library ? dlsym(library, "tweedie_open_engine") : nullptr;
+    if (!found)
+      throw error(
+          fmt::format("onnx: the library '{}' could not be loaded ({}); expected it beside "
+                      "the program or on LD_LIBRARY_PATH, and OpenVINO where it was built "
+                      "with it",
+                      path.string(), why ? why : "it has no tweedie_open_engine"));
+    return reinterpret_cast<decltype(tweedie_open_engine)*>(found);
+  }();
+  return open;
+}
+#else
+decltype(tweedie_open_engine)* engine_library() {
+  throw error(
+      "onnx: this build has no engine for ONNX files; expected OpenVINO when it is configured "
+      "(`make deps` unpacks it, or -DOpenVINO_DIR= names it)");
+}
+#endif
+
+std::string shape_in_words(std::span<std::int64_t const> shape) {
+  std::vector<std::string> r;
+  for (auto n : shape) r.push_back(n < 0 ? "any" : std::to_string(n));
+  return fmt::format("{{{}}}", fmt::join(r, ", "));
+}
+
+std::vector<std::string_view> names_of(std::vector<port> const& ports) {
+  std::vector<std::string_view> r;
+  for (port const& p : ports) r.push_back(p.name);
+  return r;
+}
+
+bool is_time(port const& p) { return p.shape.size() <= 2 && p.type != "boolean"; }
+
+/// Where an input or output stands that a card names.
+std::size_t place_of(std::string const& name, char const* key, std::vector<port> const& ports,
+                     std::string const& source) {
+  auto const found = std::ranges::find(ports, name, &port::name);
+  if (found == ports.end())
+    throw error(fmt::format("'{}': its card says {} = \"{}\", and there is none of that name; {}",
+                            source, key, name, io::expected_names(name, names_of(ports))));
+  return static_cast<std::size_t>(found - ports.begin());
+}
+
+/// How a row of the network's numbers lies in the library's: channels first, dense.
+void to_channels_last(float const* from, float* to, std::size_t channels, std::size_t points) {
+  for (std::size_t c = 0; c < channels; ++c)
+    for (std::size_t i = 0; i < points; ++i) to[i * channels + c] = from[c * points + i];
+}
+void to_channels_first(float const* from, float* to, std::size_t channels, std::size_t points) {
+  for (std::size_t c = 0; c < channels; ++c)
+    for (std::size_t i = 0; i < points; ++i) to[c * points + i] = from[i * channels + c];
+}
+
+}  // namespace
+
+bool has_onnx_engine() {
+#if defined(TWEEDIE_ENGINE_LIBRARY)
+  return true;
+#else
+  return false;
+#endif
+}
+
+std::string in_words(port const& p) {
+  return fmt::format("{} {}", p.type, shape_in_words(p.shape));
+}
+
+std::unique_ptr<engine> open_onnx(fs::path const& path) {
+  constexpr std::uint64_t most = std::uint64_t{2} << 30;  // what protobuf can hold
+  std::byte first{};
+  {
+    io::input_file const file(path, std::uint64_t{1} << 40);
+    if (file.size() > most)
+      throw error(
+          fmt::format("'{}' has {:.3g} GB; expected an ONNX file, which has 2.1 at most and "
+                      "larger weights beside it",
+                      path.string(), static_cast<double>(file.size()) / 1e9));
+    if (file.size() > 0) file.read(0, {&first, 1});
+  }
+  // The first field of a model is its version, a number.
+  if (first != std::byte{0x08})
+    throw error(
+        fmt::format("'{}' is no ONNX file; expected a model as torch.onnx.export or tweedie "
+                    "export writes it",
+                    path.string()));
+  return std::unique_ptr<engine>(engine_library()(path.c_str()));
+}
+
+std::optional<card> card_of(fs::path const& path, engine const& opened) {
+  fs::path beside = path;
+  beside.replace_extension(".toml");
+  std::error_code none;
+  if (fs::exists(beside, none)) return read_card(beside);
+  if (auto const found = opened.metadata.find("tweedie"); found != opened.metadata.end())
+    return parse_card(found->second, fmt::format("the card in '{}'", path.string()));
+  return {};
+}
+
+struct onnx::file {
+  std::string source;
+  std::unique_ptr<networks::engine> engine;
+  networks::card card;
+  std::size_t x = 0, time = 0, labels = 0, prediction = 0;  // of the ports
+  std::vector<std::size_t> conditions;                      // of card.conditions
+  bool has_time = false, has_labels = false, one_time = false;
+  std::vector<std::size_t> shape;  // of a sample, channels first; 0: any
+  std::size_t fixed_rows = 0;      // 0: any number
+
+  file(fs::path const& path, onnx_options const& options)
+      : source(path.string()), engine(open_onnx(path)) {
+    if (options.threads < 0 || options.threads > 1024)
+      throw error(fmt::format("onnx: threads = {} was given, expected 0 to 1024", options.threads));
+    auto found = options.card ? options.card : card_of(path, *engine);
+    if (!found) {
+      fs::path beside = path;
+      throw error(
+          fmt::format("'{}' has no card that says what its numbers mean; expected '{}', which "
+                      "tweedie inspect {} prints to be filled in",
+                      source, beside.replace_extension(".toml").string(), source));
+    }
+    card = *found;
+    find_ports();
+    check_ports();
+  }
+
+  [[noreturn]] void contradict(std::string const& what) const {
+    throw error(fmt::format("'{}' and its card contradict each other: {}", source, what));
+  }
+
+  void find_ports() {
+    auto const& in = engine->inputs;
+    auto const& out = engine->outputs;
+    if (card.labels && !card.ports.labels.empty()) {
+      labels = place_of(card.ports.labels, "inputs.labels", in, source);
+      has_labels = true;
+    }
+    if (!card.ports.time.empty()) {
+      time = place_of(card.ports.time, "inputs.time", in, source);
+      has_time = true;
+    }
+    for (auto const& c : card.conditions)
+      conditions.push_back(place_of(c.input, "input", in, source));
+    // x: the input of most dimensions that is not named as another.
+    if (!card.ports.x.empty()) x = place_of(card.ports.x, "inputs.x", in, source);
+    else {
+      auto const rank = [&](port const& p) {
+        auto const at = static_cast<std::size_t>(&p - in.data());
+        bool const is_other = (has_time && at == time) || (has_labels && at == labels) ||
+                              std::ranges::find(conditions, at) != conditions.end();
+        return p.type == "f32" && !is_other ? p.shape.size() : 0;
+      };
+      auto const most = std::ranges::max_element(in, {}, rank);
+      if (most == in.end() || rank(*most) == 0 || std::ranges::count(in, rank(*most), rank) > 1)
+        throw error(
+            fmt::format("'{}': which input is x is not clear; expected inputs.x in its card, "
+                        "one of: {}",
+                        source, fmt::join(names_of(in), ", ")));
+      x = static_cast<std::size_t>(most - in.begin());
+    }
+    if (!card.ports.prediction.empty())
+      prediction = place_of(card.ports.prediction, "outputs.prediction", out, source);
+    else if (out.size() > 1)
+      throw error(
+          fmt::format("'{}' has {} outputs; expected outputs.prediction in its card, one of: "
+                      "{}",
+                      source, out.size(), fmt::join(names_of(out), ", ")));
+    if (has_time && has_labels && time == labels)
+      contradict(fmt::format("inputs.time and inputs.labels are both '{}'", in[time].name));
+    if ((has_time && time == x) || (has_labels && labels == x))
+      contradict(fmt::format("inputs.x and another input are both '{}'", in[x].name));
+    for (std::size_t k = 0; k < conditions.size(); ++k)
+      if (conditions[k] == x || (has_time && conditions[k] == time) ||
+          (has_labels && conditions[k] == labels) ||
+          std::find(conditions.begin(), conditions.begin() + static_cast<std::ptrdiff_t>(k),
+                    conditions[k]) != conditions.begin() + static_cast<std::ptrdiff_t>(k))
+        contradict(fmt::format("the input '{}' of conditions.{} has another meaning too",
+                               in[conditions[k]].name, card.conditions[k].name));
+    // What is left can be told if it is one: the time first, since a network without is rare.
+    std::vector<std::size_t> left;
+    for (std::size_t i = 0; i < in.size(); ++i)
+      if (i != x && !(has_time && i == time) && !(has_labels && i == labels) &&
+          std::ranges::find(conditions, i) == conditions.end())
+        left.push_back(i);
+    if (!has_time && left.size() == 1 && !(card.labels && !has_labels) && is_time(in[left[0]])) {
+      time = left[0];
+      has_time = true;
+      left.clear();
+    } else if (has_time && card.labels && !has_labels && left.size() == 1) {
+      labels = left[0];
+      has_labels = true;
+      left.clear();
+    }
+    if (card.labels && !has_labels)
+      throw error(
+          fmt::format("'{}': which input takes the labels is not clear; expected "
+                      "inputs.labels in its card, one of: {}",
+                      source, fmt::join(names_of(in), ", ")));
+    if (!left.empty()) {
+      std::vector<std::string> names;
+      for (std::size_t i : left) names.push_back(fmt::format("'{}'", in[i].name));
+      throw error(
+          fmt::format("'{}' has the input{} {}, of which its card says nothing; expected "
+                      "inputs.time, inputs.labels or a table [conditions.NAME] to name it",
+                      source, names.size() == 1 ? "" : "s", fmt::join(names, ", ")));
+    }
+  }
+
+  void check_ports() {
+    port const& of_x = engine->inputs[x];
+    if (of_x.type != "f32")
+      contradict(fmt::format("x, '{}', is {}; expected floats", of_x.name, in_words(of_x)));
+    if (of_x.shape.size() < 2)
+      contradict(
+          fmt::format("x, '{}', is {}; expected samples in the first place and their numbers "
+                      "behind it",
+                      of_x.name, in_words(of_x)));
+    if (of_x.shape[0] >= 0) fixed_rows = static_cast<std::size_t>(of_x.shape[0]);
+    std::vector<std::int64_t> sample(of_x.shape.begin() + 1, of_x.shape.end());
+    if (card.channels_last) std::ranges::rotate(sample, sample.end() - 1);
+    for (auto n : sample) shape.push_back(n < 0 ? 0 : static_cast<std::size_t>(n));
+    if (!card.shape.empty()) {
+      bool fits = card.shape.size() == shape.size();
+      for (std::size_t i = 0; fits && i < shape.size(); ++i)
+        fits = shape[i] == 0 || shape[i] == card.shape[i];
+      if (!fits)
+        contradict(fmt::format("shape = [{}] was given, x is {}{}", fmt::join(card.shape, ", "),
+                               in_words(of_x), card.channels_last ? ", channels last" : ""));
+      shape = card.shape;
+    }
+
+    auto const of_rows = [&](std::size_t at, char const* what) {
+      port const& p = engine->inputs[at];
+      if (p.type != "f32" && p.type != "i64" && p.type != "i32")
+        contradict(
+            fmt::format("{}, '{}', is {}; expected f32, i32 or i64", what, p.name, in_words(p)));
+      bool const fits = p.shape.size() <= 2 && (p.shape.size() < 2 || p.shape[1] == 1);
+      if (!fits)
+        contradict(fmt::format("{}, '{}', is {}; expected one number for each sample", what, p.name,
+                               in_words(p)));
+    };
+    if (has_time) {
+      of_rows(time, "the time");
+      port const& p = engine->inputs[time];
+      one_time = p.shape.empty() || (p.shape[0] == 1 && fixed_rows != 1);
+    }
+    if (has_labels) {
+      of_rows(labels, "the labels");
+      if (engine->inputs[labels].shape.empty())
+        contradict(fmt::format("the labels, '{}', are one number; expected one for each sample",
+                               engine->inputs[labels].name));
+      auto const& l = *card.labels;
+      if (engine->inputs[labels].type != "f32" &&
+          (l.first != std::floor(l.first) || l.step != std::floor(l.step) ||
+           (l.null && *l.null != std::floor(*l.null))))
+        contradict(
+            "the labels are whole numbers in the file, and labels.first, step or null is none");
+    }
+    for (std::size_t at : conditions)
+      if (port const& p = engine->inputs[at];
+          (p.type != "f32" && p.type != "i64" && p.type != "i32") || p.shape.empty())
+        contradict(
+            fmt::format("a condition, '{}', is {}; expected f32, i32 or i64, a row for each "
+                        "sample",
+                        p.name, in_words(p)));
+    auto const& of_out = engine->outputs[prediction];
+    std::vector<std::int64_t> expected = of_x.shape;
+    std::size_t const channels = card.channels_last ? expected.size() - 1 : 1;
+    if (card.learns_variance && expected[channels] >= 0) expected[channels] *= 2;
+    bool fits = of_out.shape.size() == expected.size();
+    for (std::size_t i = 1; fits && i < expected.size(); ++i)
+      fits = of_out.shape[i] < 0 || expected[i] < 0 || of_out.shape[i] == expected[i];
+    if (!fits)
+      contradict(
+          fmt::format("its output '{}' is {}; expected {}, as its input{}", of_out.name,
+                      in_words(of_out), shape_in_words(expected),
+                      card.learns_variance
+                          ? " and as many channels for the variance"
+                          : ". If the second half of the channels is a variance, its card says "
+                            "variance = \"learned\""));
+  }
+
+  double told(int label) const {
+    auto const& l = *card.labels;
+    return label == no_label ? l.null.value_or(0) : l.first + label * l.step;
+  }
+};
+
+onnx::onnx(fs::path const& path, onnx_options const& options) {
+  auto const opened = std::make_shared<file>(path, options);
+  opened->engine->prepare(options.threads, options.precision);
+  file_ = opened;
+}
+
+onnx_description describe_onnx(fs::path const& path) {
+  onnx::file const opened(path, {});
+  return {opened.card, opened.shape};
+}
+
+card const& onnx::card() const { return file_->card; }
+std::vector<std::size_t> const& onnx::shape() const { return file_->shape; }
+std::string const& onnx::engine_name() const { return file_->engine->name; }
+
+void onnx::check(std::span<std::size_t const> shape, std::span<int const> labels,
+                 int branches) const {
+  auto const& f = *file_;
+  bool fits = shape.size() == f.shape.size() + 1;
+  for (std::size_t i = 0; fits && i < f.shape.size(); ++i)
+    fits = f.shape[i] == 0 || f.shape[i] == shape[i + 1];
+  if (!fits) {
+    std::vector<std::string> expected{"samples"};
+    for (std::size_t n : f.shape) expected.push_back(n == 0 ? "any" : std::to_string(n));
+    throw error(fmt::format("'{}': the shape {{{}}} was given, expected {{{}}}", f.source,
+                            fmt::join(shape, ", "), fmt::join(expected, ", ")));
+  }
+  if (branches > 1 && !conditional())
+    throw error(
+        fmt::format("'{}': a guidance with {} branches was given, but its network takes no "
+                    "conditions; use guidance::none",
+                    f.source, branches));
+  for (auto const& c : card().conditions)
+    if (branches > 1 && !c.null && c.negative.empty())
+      throw error(
+          fmt::format("'{}': a guidance with {} branches was given, but its card does not say what "
+                      "the condition '{}' is without (conditions.{}.null); use guidance::none",
+                      f.source, branches, c.name, c.name));
+  if (!card().labels) {
+    for (int label : labels)
+      if (label != no_label)
+        throw error(
+            fmt::format("'{}': label {} was given, but its network takes none", f.source, label));
+    return;
+  }
+  auto const& l = *card().labels;
+  if (branches > 1 && !l.null)
+    throw error(
+        fmt::format("'{}': a guidance with {} branches was given, but its card does not say "
+                    "how \"no label\" is told (labels.null); use guidance::none",
+                    f.source, branches));
+  bool const none = std::ranges::all_of(labels, [](int label) { return label == no_label; });
+  if (branches > 1 && none && card().conditions.empty())
+    throw error(
+        fmt::format("'{}': a guidance with {} branches was given and no label, so that its "
+                    "branches are the same; give labels, or use guidance::none",
+                    f.source, branches));
+  for (int label : labels) {
+    if (label == no_label && !l.null)
+      throw error(
+          fmt::format("'{}': a sample without a label was given, but its card does not say "
+                      "how that is told (labels.null); expected a label",
+                      f.source));
+    if (label != no_label &&
+        (label < 0 || (l.count > 0 && static_cast<std::size_t>(label) >= l.count)))
+      throw error(fmt::format("'{}': label {} was given, expected 0 {}", f.source, label,
+                              l.count > 0 ? fmt::format("to {}", l.count - 1) : "or more"));
+  }
+}
+
+void onnx::check_arrays(std::span<named_array const> arrays) const {
+  auto const& f = *file_;
+  std::vector<std::string_view> known;
+  auto const expect = [&](std::string const& called, std::size_t at, bool needed) {
+    known.push_back(called);
+    auto const found = std::ranges::find(arrays, called, &named_array::name);
+    if (found == arrays.end()) {
+      if (!needed) return;
+      throw error(fmt::format(
+          "'{}': the condition '{}' is missing; expected conditions{{}}.with(\"{}\", "
+          "...), numbers for its input '{}', {}",
+          f.source, called, called, f.engine->inputs[at].name, in_words(f.engine->inputs[at])));
+    }
+    auto const& of = f.engine->inputs[at].shape;
+    bool fits = of.size() == found->shape.size() + 1;
+    for (std::size_t i = 1; fits && i < of.size(); ++i)
+      fits = of[i] < 0 || static_cast<std::size_t>(of[i]) == found->shape[i - 1];
+    if (!fits)
+      throw error(fmt::format(
+          "'{}': the condition '{}' of shape {{{}}} was given for each sample; expected that of "
+          "its input '{}', {}, without the first extent",
+          f.source, called, fmt::join(found->shape, ", "), f.engine->inputs[at].name,
+          in_words(f.engine->inputs[at])));
+  };
+  auto const& all = card().conditions;
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    expect(all[k].name, f.conditions[k], true);
+    if (!all[k].negative.empty()) expect(all[k].negative, f.conditions[k], false);
+  }
+  for (named_array const& a : arrays)
+    if (std::ranges::find(known, a.name) == known.end())
+      throw error(fmt::format("'{}': a condition '{}' was given; {}", f.source, a.name,
+                              io::expected_names(a.name, known)));
+}
+
+void onnx::operator()(batch const& b) const {
+  auto const& f = *file_;
+  auto const& in = f.engine->inputs;
+  if (b.on_device)
+    throw error(
+        fmt::format("'{}': a batch on a device was given; expected one on the host, where {} "
+                    "runs here",
+                    f.source, engine_name()));
+  bool const last = card().channels_last;
+  std::size_t const channels = b.shape.empty() ? 1 : b.shape[0], points = b.elements / channels;
+
+  std::vector<double> times;
+  for (std::size_t row = 0; row < b.rows(); ++row) {
+    times.push_back(time_of(card().time, b.level_of(row)));
+    if (f.has_time && !std::isfinite(times.back()))
+      throw error(
+          fmt::format("'{}': its card says time = \"{}\", which is {} at t = {:.6g}; expected "
+                      "a grid that ends before",
+                      f.source, name_of(card().time), times.back(), b.level_of(row).t));
+  }
+  // Rows of numbers, of the type that an input has.
+  struct column {
+    std::vector<float> f32;
+    std::vector<std::int32_t> i32;
+    std::vector<std::int64_t> i64;
+    void const* data = nullptr;
+  };
+  auto const put = [](std::string const& type, std::vector<double> const& values) {
+    column c;
+    for (double v : values) {
+      if (type == "f32") c.f32.push_back(static_cast<float>(v));
+      else if (type == "i32") c.i32.push_back(static_cast<std::int32_t>(std::llround(v)));
+      else c.i64.push_back(std::llround(v));
+    }
+    c.data = type == "f32"   ? static_cast<void const*>(c.f32.data())
+             : type == "i32" ? static_cast<void const*>(c.i32.data())
+                             : static_cast<void const*>(c.i64.data());
+    return c;
+  };
+
+  std::size_t const outputs = card().learns_variance ? 2 : 1;
+  for (std::size_t begin = 0; begin < b.rows();) {
+    std::size_t end = f.fixed_rows > 0 ? std::min(b.rows(), begin + f.fixed_rows) : b.rows();
+    if (f.one_time)
+      for (std::size_t row = begin; row < end; ++row)
+        if (times[row] != times[begin]) end = row;
+    // A file of a fixed number of rows gets the last one over and over.
+    std::size_t const rows = f.fixed_rows > 0 ? f.fixed_rows : end - begin;
+    auto const source_of = [&](std::size_t i) { return std::min(begin + i, end - 1); };
+
+    std::vector<float> gathered;
+    float const* x = b.x + begin * b.pitch;
+    bool const as_it_is = !last && b.pitch == b.elements && end <= b.samples && rows == end - begin;
+    if (!as_it_is) {
+      gathered.resize(rows * b.elements);
+      for (std::size_t i = 0; i < rows; ++i) {
+        float const* const from = b.x_of(source_of(i)).data();
+        float* const to = gathered.data() + i * b.elements;
+        if (last) to_channels_last(from, to, channels, points);
+        else std::copy_n(from, b.elements, to);
+      }
+      x = gathered.data();
+    }
+    std::vector<std::size_t> shape{rows};
+    shape.insert(shape.end(), b.shape.begin(), b.shape.end());
+    if (last) std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
+
+    std::vector<double> of_time, of_labels;
+    for (std::size_t i = 0; i < rows; ++i) {
+      of_time.push_back(times[source_of(i)]);
+      if (f.has_labels) of_labels.push_back(f.told(b.label_of(source_of(i))));
+    }
+    if (f.one_time) of_time.resize(1);
+    column const t = put(f.has_time ? in[f.time].type : "f32", of_time);
+    column const y = put(f.has_labels ? in[f.labels].type : "f32", of_labels);
+    auto const shape_of_rows = [&](std::size_t at, std::size_t n) {
+      return in[at].shape.empty()       ? std::vector<std::size_t>{}
+             : in[at].shape.size() == 2 ? std::vector<std::size_t>{n, 1}
+                                        : std::vector<std::size_t>{n};
+    };
+    std::vector<column> of_conditions;
+    std::vector<std::vector<std::size_t>> shapes_of_conditions;
+    for (std::size_t k = 0; k < f.conditions.size(); ++k) {
+      auto const& c = card().conditions[k];
+      auto const find = [&](std::string const& called) {
+        auto const found = std::ranges::find(b.arrays, called, &named_array::name);
+        return found == b.arrays.end() ? nullptr : &*found;
+      };
+      named_array const* const with = find(c.name);
+      named_array const* const without = c.negative.empty() ? nullptr : find(c.negative);
+      if (!with || (!c.negative.empty() && b.branches > b.conditions && !without))
+        throw error(fmt::format("'{}': the condition '{}' is missing", f.source,
+                                with ? c.negative : c.name));
+      std::vector<double> values;
+      for (std::size_t i = 0; i < rows; ++i) {
+        std::size_t const row = source_of(i);
+        named_array const* const a = b.has_condition(row) ? with : without;
+        for (std::size_t e = 0; e < with->elements; ++e)
+          values.push_back(a ? double{a->data[row % b.samples * a->elements + e]}
+                             : c.null.value_or(0));
+      }
+      of_conditions.push_back(put(in[f.conditions[k]].type, values));
+      shapes_of_conditions.push_back({rows});
+      shapes_of_conditions.back().insert(shapes_of_conditions.back().end(), with->shape.begin(),
+                                         with->shape.end());
+    }
+    std::vector<engine::given> given(in.size());
+    for (std::size_t k = 0; k < f.conditions.size(); ++k)
+      given[f.conditions[k]] = {of_conditions[k].data, shapes_of_conditions[k]};
+    given[f.x] = {x, shape};
+    if (f.has_time) given[f.time] = {t.data, shape_of_rows(f.time, of_time.size())};
+    if (f.has_labels) given[f.labels] = {y.data, shape_of_rows(f.labels, rows)};
+
+    std::vector<float> result(rows * b.elements * outputs);
+    shape[last ? shape.size() - 1 : 1] *= outputs;
+    engine::wanted const wanted[] = {{f.prediction, result.data(), shape}};
+    f.engine->run(given, wanted);
+
+    std::vector<float> row_first(last ? outputs * b.elements : 0);
+    for (std::size_t i = 0; i < end - begin; ++i) {
+      std::size_t const row = begin + i;
+      float const* from = result.data() + i * outputs * b.elements;
+      if (last) {
+        to_channels_first(from, row_first.data(), outputs * channels, points);
+        from = row_first.data();
+      }
+      std::copy_n(from, b.elements, b.out_of(row).data());
+      if (outputs == 2 && b.variance && row < b.samples)
+        std::copy_n(from + b.elements, b.elements, b.variance_of(row).data());
+      auto const bad =
+          std::find_if(from, from + b.elements, [](float v) { return !std::isfinite(v); });
+      if (bad != from + b.elements)
+        throw error(
+            fmt::format("'{}': at t = {:.6g} its output for sample {} is {}; expected finite "
+                        "numbers",
+                        f.source, b.level_of(row).t, row % b.samples,
+                        std::isnan(*bad) ? "NaN"
+                        : *bad > 0       ? "infinite"
+                                         : "-infinite"));
+    }
+    begin = end;
+  }
+}
+
+std::string card_to_fill_in(engine const& opened) {
+  std::string text =
+      "predicts = \"epsilon\"   # or x0, v, velocity, score, edm, consistency\n"
+      "schedule = \"linear\"    # what it was trained on: linear, cosine, scaled_linear, edm, ...\n"
+      "time = \"t - 1\"         # or t, 1000 t, 1 - t, rho, ln(rho), ln(rho) / 4, lambda\n"
+      "range = [-1.0, 1.0]    # of the data; leave it out where they are not bounded\n";
+  auto const rank = [](port const& p) { return p.shape.size(); };
+  auto const most = std::ranges::max_element(opened.inputs, {}, rank);
+  auto const x = static_cast<std::size_t>(most - opened.inputs.begin());
+  if (most != opened.inputs.end()) {
+    bool const last = most->shape.size() == 4 && most->shape[3] > 0 && most->shape[3] <= 4 &&
+                      !(most->shape[1] > 0 && most->shape[1] <= 4);
+    if (last) text += "layout = \"channels_last\"\n";
+    text += fmt::format("\n[inputs]\nx = \"{}\"\n", most->name);
+    char const* const meant[] = {"time", "labels"};
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < opened.inputs.size(); ++i)
+      if (i != x && next < 2)
+        text += fmt::format("{} = \"{}\"   # {}\n", meant[next++], opened.inputs[i].name,
+                            in_words(opened.inputs[i]));
+    if (next == 2)
+      text +=
+          "\n[labels]\ncount = 10    # or names = [...]\nnull = 10.0   # how \"no label\" is told; "
+          "without it there is no guidance\n";
+  }
+  if (opened.outputs.size() > 1)
+    text += fmt::format("\n[outputs]\nprediction = \"{}\"\n", opened.outputs[0].name);
+  return text;
+}
+
+}  // namespace tweedie::networks

@@ -1,0 +1,85 @@
+// A network in an ONNX file, run by an inference engine (OpenVINO), as a stage of a pipeline.
+//
+//   auto const network = networks::onnx{"net.onnx"};
+//
+// What its numbers mean is a card (networks/card.hpp): net.toml beside it, or the metadata
+// `tweedie` in the file. `tweedie inspect net.onnx` prints what the file says, and a card to fill
+// in.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <tweedie/dsl/language/composition.hpp>
+#include <tweedie/networks/card.hpp>
+#include <tweedie/networks/engine.hpp>
+
+namespace tweedie::networks {
+
+struct onnx_description;
+
+struct onnx_options {
+  int threads = 0;  ///< of the engine; 0: as many as there are cores
+  /// 16 bits are faster where the processor has instructions for them; the samples differ a little.
+  networks::precision precision = precision::float32;
+  std::optional<networks::card> card = {};  ///< in place of the file's
+};
+
+/// Copies share the file. Several threads may use it at once.
+class onnx {
+ public:
+  using kind = kinds::network;
+  static constexpr char const* name = "onnx";
+
+  /// Throws tweedie::error, which names the file: if it is no ONNX, if it has no card, or if the
+  /// card and the file contradict each other; if the engine lacks an operator or the precision.
+  explicit onnx(std::filesystem::path const& path, onnx_options const& options = {});
+
+  networks::card const& card() const;
+  /// Of a sample as the library has it, channels first; 0: any.
+  std::vector<std::size_t> const& shape() const;
+  /// "OpenVINO 2026.4.1"
+  std::string const& engine_name() const;
+  bool conditional() const { return card().labels.has_value() || !card().conditions.empty(); }
+
+  /// Asked by a plan before anything is drawn. `shape` begins with the number of samples. Throws
+  /// tweedie::error if the samples, a label or the branches do not fit the network.
+  void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const;
+
+  /// As `check`, of the conditions that are no labels: those of the card have to be there, in the
+  /// shapes of the file's inputs.
+  void check_arrays(std::span<named_array const> arrays) const;
+
+  /// Throws tweedie::error if the engine fails, or if a value that it writes is not finite.
+  void operator()(batch const& b) const;
+
+  friend bool operator==(onnx const&, onnx const&) = default;
+
+ private:
+  friend onnx_description describe_onnx(std::filesystem::path const& path);
+  struct file;
+  std::shared_ptr<file const> file_;
+};
+
+/// Whether this build has an engine at all.
+bool has_onnx_engine();
+
+/// What an ONNX file and its card say, without making the engine ready. Throws as `onnx` does.
+struct onnx_description {
+  networks::card card;
+  std::vector<std::size_t> shape;
+};
+onnx_description describe_onnx(std::filesystem::path const& path);
+
+/// The card of a file: net.toml beside net.onnx, else the metadata `tweedie`; none if there is
+/// neither. Throws as `parse_card` does.
+std::optional<card> card_of(std::filesystem::path const& path, engine const& opened);
+
+/// A card to fill in, with what can be told from the file's ports, and comments on the rest.
+std::string card_to_fill_in(engine const& opened);
+
+}  // namespace tweedie::networks

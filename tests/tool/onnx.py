@@ -1,0 +1,151 @@
+"""ONNX files as --model: the pictures of the model that they were exported from, whatever is done
+with them; and what does not fit is refused by one sentence."""
+import os
+import struct
+
+from _tool import content, fresh, pictures, refused, run
+
+folder = fresh("work")
+pictures(os.path.join(folder, "pictures"))
+done = run("train", "--data", "pictures", "--config", "tiny", "--steps", "20", "--batch", "8",
+           "--rate", "2e-3", "--out", "v.safetensors", cwd=folder)
+assert done.returncode == 0, done.stderr
+done = run("export", "--model", "v.safetensors", "--out", "net.onnx", cwd=folder)
+if done.returncode != 0 or "not read back" in done.stdout:
+    print("skipped: built without ONNX's library or without an engine")
+    raise SystemExit(77)
+
+
+def floats(name):
+    data = content(os.path.join(folder, name))
+    begin = 10 + struct.unpack("<H", data[8:10])[0]
+    return struct.unpack("<%df" % ((len(data) - begin) // 4), data[begin:])
+
+
+def write(name, text):
+    with open(os.path.join(folder, name), "w") as f:
+        f.write(text)
+
+
+def write_npy(name, shape, values):
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }" % "".join(
+        "%d, " % n for n in shape)
+    header += " " * (53 - len(header) % 64 + 64) + "\n"
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() +
+                struct.pack("<%df" % len(values), *values))
+
+
+def drawn(*words, out="a.npy", command="sample"):
+    done = run(command, *words, "--out", out, cwd=folder)
+    assert done.returncode == 0, "%s: %s" % (" ".join(words), done.stderr)
+    return floats(out) if out.endswith(".npy") else content(os.path.join(folder, out))
+
+
+def near(a, b, most):
+    assert len(a) == len(b)
+    worst = max(abs(x - y) for x, y in zip(a, b))
+    assert worst < most, worst
+
+
+# The same pictures, guided and not, with several evaluations a step, in batches and by two threads.
+line = ("--count", "10", "--seed", "3", "--steps", "8")
+for words in [(), ("--guidance", "0", "--label", "3"), ("--sampler", "heun", "--grid", "karras"),
+              ("--sampler", "ancestral"), ("--label", "none", "--batch", "3"), ("--threads", "2")]:
+    near(drawn("--model", "net.onnx", *line, *words), drawn("--model", "v.safetensors", *line, *words),
+         2e-3)
+assert drawn("--model", "net.onnx", *line, out="a.png")[1:4] == b"PNG"
+
+# Encoded and decoded.
+drawn("--model", "v.safetensors", "--count", "2", "--steps", "8", "--label", "1", out="p.npy")
+near(drawn("--model", "net.onnx", "--in", "p.npy", "--steps", "12", out="l.npy", command="encode"),
+     drawn("--model", "v.safetensors", "--in", "p.npy", "--steps", "12", command="encode"), 5e-3)
+near(drawn("--model", "net.onnx", "--from", "l.npy", "--steps", "12"),
+     drawn("--model", "v.safetensors", "--from", "l.npy", "--steps", "12"), 5e-3)
+drawn("--model", "net.onnx", "--between", "p.npy", "--steps", "4", "--count", "3", out="b.png",
+      command="interpolate")
+assert run("explain", "--model", "net.onnx", "--steps", "4",
+           cwd=folder).stdout == run("explain", "--model", "v.safetensors", "--steps", "4",
+                                     cwd=folder).stdout
+
+# 16 bits, or the sentence that this processor has none of them.
+done = run("sample", "--model", "net.onnx", *line, "--precision", "bfloat16", "--out", "h.npy",
+           cwd=folder)
+assert done.returncode == 0 or "expected float32" in done.stderr, done.stderr
+
+# A card beside the file goes before the one inside: the labels as a condition with a name.
+card = """predicts = "v"
+schedule = { name = "cosine", s = 0.008 }
+time = "t"
+range = [-1.0, 1.0]
+
+[inputs]
+x = "x"
+time = "t"
+
+[conditions.class]
+input = "y"
+null = 10
+"""
+labels = [i // 2 for i in range(10)]
+expected = drawn("--model", "net.onnx", *line, "--label", "0,1,2,3,4")
+os.rename(os.path.join(folder, "net.onnx"), os.path.join(folder, "named.onnx"))
+write("named.toml", card)
+write_npy("y.npy", (10, ), labels)
+near(drawn("--model", "named.onnx", *line, "--condition", "class=y.npy"), expected, 1e-6)
+write_npy("one.npy", (1, ), [3])
+drawn("--model", "named.onnx", *line, "--condition", "class=one.npy")
+done = run("inspect", "named.onnx", cwd=folder)
+assert card in done.stdout.replace('."class"', ".class").replace("null = 10.0", "null = 10"), done.stdout
+
+named = ("sample", "--model", "named.onnx", "--out", "n.npy", *line)
+refused("the condition 'class' is missing", *named, "--guidance", "0", cwd=folder)
+refused(["--condition clas=y.npy was given", "did you mean class?"], *named, "--condition",
+        "clas=y.npy", cwd=folder)
+refused("expected a name and its array", *named, "--condition", "y.npy", cwd=folder)
+refused("expected one", *named, "--condition", "class=y.npy", "--condition", "class=y.npy",
+        cwd=folder)
+write_npy("three.npy", (3, ), [1, 2, 3])
+refused("expected 10 rows, or one for all", *named, "--condition", "class=three.npy", cwd=folder)
+refused("--label 3 was given, but the network is unconditional", *named, "--condition",
+        "class=y.npy", "--label", "3", cwd=folder)
+
+# Without a card: a draft of one, which is one as soon as it is beside the file.
+bare = content(os.path.join(folder, "named.onnx")).replace(b"\x07tweedie", b"\x07nothing")
+with open(os.path.join(folder, "bare.onnx"), "wb") as f:
+    f.write(bare)
+refused("has no card", "sample", "--model", "bare.onnx", "--out", "n.npy", cwd=folder)
+done = run("inspect", "bare.onnx", cwd=folder)
+assert "'bare.toml', to be filled in" in done.stdout, done.stdout
+write("bare.toml", done.stdout.split("to be filled in:\n\n")[1])
+drawn("--model", "bare.onnx", "--count", "2", "--steps", "8", "--label", "1", "--grid", "karras",
+      "--clip", "1")
+
+bad = ("sample", "--model", "bare.onnx", "--out", "n.npy")
+for change, word in [
+    (("predicts = \"epsilon\"", "predicts = \"epsilom\""), "did you mean epsilon?"),
+    (("schedule = \"linear\"", "schedule = \"lineal\""), "did you mean linear?"),
+    (("time = \"t - 1\"", "time = \"t-1\""), "did you mean t - 1?"),
+    (("x = \"x\"", "x = \"z\""), "there is none of that name"),
+    (("null = 10.0", "nul = 10.0"), "did you mean null?"),
+    (("count = 10", "count = 0"), "expected a whole number from 1"),
+]:
+    draft = done.stdout.split("to be filled in:\n\n")[1]
+    assert change[0] in draft, draft
+    write("bare.toml", draft.replace(*change))
+    refused(word, *bad, cwd=folder)
+write("bare.toml", "")
+refused("the key 'predicts' is missing", *bad, cwd=folder)
+
+# What an ONNX file cannot, or what is none.
+os.rename(os.path.join(folder, "named.onnx"), os.path.join(folder, "net.onnx"))
+refused("a likelihood needs the network's derivative", "likelihood", "--model", "net.onnx", "--in",
+        "p.npy", cwd=folder)
+refused("an export needs its weights", "export", "--model", "net.onnx", "--out", "m.onnx", cwd=folder)
+write("text.onnx", "no network")
+for command in [("sample", "--out", "n.npy", "--model"), ("inspect", )]:
+    refused("'text.onnx' is no ONNX file", *command, "text.onnx", cwd=folder)
+refused("did you mean bfloat16?", "sample", "--model",
+        "net.onnx", "--precision", "bfloat6", "--out", "n.npy", cwd=folder)
+refused("which is computed in float32", "sample", "--model", "v.safetensors", "--precision",
+        "bfloat16", "--out", "n.npy", cwd=folder)
