@@ -42,7 +42,7 @@ def main():
     )
     options.add_argument("--peers", help="an interpreter with torch and diffusers")
     given = options.parse_args()
-    given.python = os.path.abspath(given.python)  # and not resolved: an environment is where it lies
+    given.python = os.path.abspath(given.python)  # not resolved: an environment is where it lies
     given.peers = given.peers and os.path.abspath(given.peers)
     there = subprocess.run(
         [given.python, "-c", "import numpy, pytest, scikit_build_core"], capture_output=True

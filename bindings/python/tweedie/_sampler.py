@@ -124,7 +124,7 @@ class Loop:
         return ask
 
     def answer(self) -> None:
-        """Takes the output at once, where the loop is left before its next turn: for `save_state`."""
+        """Takes the output at once, for a loop that is left before its next turn: `save_state`."""
         self._loop.answer(self._check)
 
     @property
@@ -314,7 +314,7 @@ class Sampler:
         labels: Any = None,
         check: bool = True,
     ) -> Loop:
-        """The same from samples that are at the first level: noise of one's own, scaled as x there."""
+        """The same from samples that are at the first level: one's own noise, scaled as x there."""
         return Loop(
             self, _core.start_at(self._plan_of(steps), sample, _seed(seed), _labels(labels)), check
         )

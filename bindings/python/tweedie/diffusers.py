@@ -202,7 +202,7 @@ class TweedieScheduler:
         return found[min(1, len(found) - 1)]
 
     def _next(self, timestep: Any) -> int:
-        """The evaluation that a timestep is for. Begins a loop anew where it is not the next one."""
+        """The evaluation that a timestep is for. Begins a loop anew if it is not the next one."""
         times = self._times
         t = float(timestep)
         if self._loop is not None and self._loop.evaluation > 0:
@@ -319,7 +319,7 @@ class TweedieScheduler:
     def add_noise(
         self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
     ) -> torch.Tensor:
-        """Clean samples at timesteps: alpha x0 + sigma noise, as the named scheduler holds x there."""
+        """Clean samples at timesteps: alpha x0 + sigma noise, as the named scheduler holds x."""
         x = original_samples
         if self._config.is_flow:
             raise Error(
