@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
-#   cmake/bootstrap.sh demo    what the library and the tool need
+#   cmake/bootstrap.sh demo    what the library and the tool need to draw
 #   cmake/bootstrap.sh all     and what the tests, the measurements, training, export and plots need
 #   cmake/bootstrap.sh peers   as demo, and PyTorch and diffusers below .deps/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 demo=(g++ cmake ninja-build make libboost-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
-      libcli11-dev libtomlplusplus-dev libtorch-dev libopenblas0-pthread python3)
-rest=(clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist
+      libcli11-dev libtomlplusplus-dev python3)
+torch=(libtorch-dev libopenblas0-pthread)  # half a gigabyte: networks in ONNX files go without
+[ "$(uname -m)" = x86_64 ] || demo+=("${torch[@]}")  # OpenVINO's wheel is for it alone
+rest=("${torch[@]}" clang clang-format libomp-dev libtbb-dev ccache libboost-test-dev gnuplot-nox dataset-fashion-mnist
       libonnx-dev libprotobuf-dev
       python3-dev python3-venv python3-numpy python3-pytest)
 peers=(python3-dev python3-venv)  # torch.compile compiles against Python's headers
@@ -16,7 +18,7 @@ peers=(python3-dev python3-venv)  # torch.compile compiles against Python's head
 case "${1:-all}" in
   demo) packages=("${demo[@]}") ;;
   all) packages=("${demo[@]}" "${rest[@]}") ;;
-  peers) packages=("${demo[@]}" "${peers[@]}") ;;
+  peers) packages=("${demo[@]}" "${torch[@]}" "${peers[@]}") ;;
   *) echo "bootstrap: given '$1', expected demo, all or peers" >&2; exit 2 ;;
 esac
 

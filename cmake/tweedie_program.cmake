@@ -55,7 +55,9 @@ function(tweedie_libraries_of result)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
   endforeach()
   list(REMOVE_DUPLICATES libraries)
-  if(tweedie_unet IN_LIST libraries AND NOT TARGET tweedie_unet)
+  # The tool goes without, and says so where it would need it.
+  if(tweedie_unet IN_LIST libraries AND NOT TWEEDIE_TORCH_USED AND
+     NOT (TARGET tweedie_unet AND CMAKE_CURRENT_SOURCE_DIR STREQUAL "${PROJECT_SOURCE_DIR}/tools"))
     message(STATUS "Tweedie: ${ARGN} is left out, it needs LibTorch")
     set(libraries none)
   endif()

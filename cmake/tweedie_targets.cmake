@@ -233,12 +233,16 @@ if(TWEEDIE_TORCH_USED)
   target_include_directories(tweedie_unet_torch PRIVATE ${TWEEDIE_INCLUDE})
   target_link_libraries(tweedie_unet_torch PRIVATE tweedie_torch tweedie_arithmetic tweedie_warnings
     $<TARGET_NAME_IF_EXISTS:tweedie_torch_cuda>)
+endif()
+if(TARGET tweedie_io)  # without LibTorch too: the tool draws with ONNX files, and says what it cannot
   add_library(tweedie_unet STATIC ${PROJECT_SOURCE_DIR}/networks/unet.cpp)
   add_library(tweedie::unet ALIAS tweedie_unet)
-  add_dependencies(tweedie_unet tweedie_unet_torch)
-  target_compile_definitions(tweedie_unet PRIVATE
-    TWEEDIE_UNET_FOLDER="$<TARGET_FILE_DIR:tweedie_unet_torch>"
-    TWEEDIE_UNET_LIBRARY="$<TARGET_FILE_NAME:tweedie_unet_torch>")
+  if(TWEEDIE_TORCH_USED)
+    add_dependencies(tweedie_unet tweedie_unet_torch)
+    target_compile_definitions(tweedie_unet PRIVATE
+      TWEEDIE_UNET_FOLDER="$<TARGET_FILE_DIR:tweedie_unet_torch>"
+      TWEEDIE_UNET_LIBRARY="$<TARGET_FILE_NAME:tweedie_unet_torch>")
+  endif()
   target_include_directories(tweedie_unet PUBLIC
     $<BUILD_INTERFACE:${TWEEDIE_INCLUDE}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(tweedie_unet PUBLIC ${CMAKE_DL_LIBS}

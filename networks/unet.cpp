@@ -13,6 +13,8 @@
 namespace tweedie::networks {
 namespace {
 
+#if defined(TWEEDIE_UNET_LIBRARY)
+
 // Beside the program, where it was built, or else wherever the system looks for libraries.
 std::string path_of_library() {
   std::error_code none;
@@ -57,6 +59,16 @@ void* library() {
 template <class Function> Function* function(char const* name) {
   return function_of<Function>(library(), name);
 }
+
+#else
+
+template <class Function> Function* function(char const*) {
+  throw error(
+      "unet: this build has no LibTorch, which runs and trains the U-Net; expected it when it is "
+      "configured (Debian: libtorch-dev), or an ONNX file, as tweedie export writes it");
+}
+
+#endif
 
 run_of<float const> read_only(run_of<float> r) { return {r.data(), r.size()}; }
 

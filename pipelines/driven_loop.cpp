@@ -1,6 +1,10 @@
 #include <tweedie/pipelines/driven_loop.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include <tweedie/dsl/base/error.hpp>
 
@@ -31,6 +35,21 @@ void driven_loop::answer() {
   plan_.evaluate(r, state_, seen_, [](batch const&) {});
   plan_.apply(r, state_);
   is_asked_ = false;  // last: if this throws, the answer may be given again
+}
+
+void driven_loop::check_output() const {
+  if (!is_asked_ || asked_.on_device || !asked_.out) return;
+  for (std::size_t row = 0; row < asked_.rows(); ++row) {
+    std::span<float const> const out = asked_.out_of(row);
+    auto const bad = std::ranges::find_if(out, [](float a) { return !std::isfinite(a); });
+    if (bad == out.end()) continue;
+    throw error(fmt::format(
+        "the network's output is {} at step {} of {} (t = {:g}), in sample {}{}, element {}; "
+        "expected finite numbers",
+        *bad, step(), plan_.steps(), asked_.level_of(row).t, row % asked_.samples,
+        asked_.branches > 1 ? fmt::format(" of branch {}", row / asked_.samples) : "",
+        bad - out.begin()));
+  }
 }
 
 std::size_t driven_loop::step() const {

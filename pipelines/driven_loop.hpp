@@ -40,6 +40,10 @@ class driven_loop {
   /// guidance asks another network. Throws tweedie::error if nothing was asked.
   void answer();
 
+  /// Before `answer`: throws tweedie::error, which names the step, the sample and the element, if
+  /// the output that was written to the host's memory has a value that is not finite.
+  void check_output() const;
+
   /// Steps that are done, and whether the loop stands between two of them.
   std::size_t step() const;
   bool is_between_steps() const;

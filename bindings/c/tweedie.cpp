@@ -183,6 +183,7 @@ int tweedie_loop_next(tweedie_loop* loop, tweedie_question* question) {
 int tweedie_loop_answer(tweedie_loop* loop) {
   return guarded(-1, [&] {
     loops().check(loop, a_loop);
+    loop->loop.check_output();
     loop->loop.answer();
     return 0;
   });

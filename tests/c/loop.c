@@ -67,6 +67,22 @@ int main(void) {
   tweedie_loop_samples(other, again, 4000 * 3);
   expect(memcmp(samples, again, sizeof samples) == 0, "the same bits");
 
+  /* What is not finite is named, and may be given again. */
+  {
+    tweedie_plan* two = tweedie_plan_from_recipe("sampler = \"ddim\"\nsteps = 2\n", "cosine", "v");
+    const size_t small[] = {3, 2};
+    tweedie_loop* l = tweedie_loop_start(two, small, 2, 7, NULL);
+    tweedie_loop_next(l, &ask);
+    network(&ask);
+    ask.out[ask.pitch + 1] = NAN;
+    expect(tweedie_loop_answer(l) == -1, "NaN");
+    says("the network's output is nan at step 0 of 2 (t = 1000), in sample 1, element 1");
+    network(&ask);
+    expect(tweedie_loop_answer(l) == 0, "the answer again");
+    tweedie_loop_release(l);
+    tweedie_plan_release(two);
+  }
+
   expect(tweedie_loop_answer(other) == -1, "no answer without a question");
   says("has asked nothing");
   expect(tweedie_loop_samples(other, again, 5) == -1, "room for 5");

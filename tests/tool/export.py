@@ -56,6 +56,9 @@ for name in ["fashion-v", "fashion-epsilon"]:
     assert done.returncode == 0, done.stderr
     apart = re.search(r"read back by .*: at most (\S+) from", done.stdout)
     assert apart is None or float(apart.group(1)) <= 1e-5, done.stdout
+    there = model.replace(".safetensors", ".onnx")  # what `make demo` draws with
+    assert not os.path.exists(there) or content(there) == content(
+        os.path.join(folder, "shipped.onnx")), "%s is not what export writes" % there
 os.remove(os.path.join(folder, "shipped.onnx"))
 
 # The same bytes again, over a file that was there; half of them in 16 bits.
