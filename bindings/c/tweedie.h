@@ -72,8 +72,8 @@ TWEEDIE_EXPORT tweedie_loop* tweedie_loop_start(tweedie_plan const* plan, size_t
                                                 int32_t const* labels);
 /* 1: something is asked; 0: the loop is at its end; -1: failure. */
 TWEEDIE_EXPORT int tweedie_loop_next(tweedie_loop* loop, tweedie_question* question);
-/* out is filled. 0, or -1 on failure: if it has a value that is not finite, which the sentence names
- * by step and sample, it may be filled again. */
+/* out is filled. 0, or -1 on failure: a value that is not finite is named by step and sample, and
+ * the output may be filled again. */
 TWEEDIE_EXPORT int tweedie_loop_answer(tweedie_loop* loop);
 /* Copies the samples as they are, without padding: `floats` is samples * elements. 0, or -1. */
 TWEEDIE_EXPORT int tweedie_loop_samples(tweedie_loop* loop, float* to, size_t floats);
