@@ -129,6 +129,12 @@ card::of_labels labels_in(json const& j, std::string const& where) {
   if (r.step == 0)
     throw error(given.at("step") + ": 0 was given; expected another number: all labels are one");
   if (given.number("null", null)) r.null = null;
+  double const k = r.null ? (*r.null - r.first) / r.step : -1;
+  if (r.count > 0 && k >= 0 && k < static_cast<double>(r.count) && k == std::floor(k))
+    throw error(
+        fmt::format("{}: {} was given, which is how label {} is told; expected another "
+                    "number (count is without it)",
+                    given.at("null"), null, k));
   given.expect_no_more();
   return r;
 }
@@ -139,8 +145,14 @@ card::of_array condition_in(std::string name, json const& j, std::string const& 
   if (!given.text("input", r.input)) given.missing("input", "the name that it has in the file");
   if (json const* const null = given.find("null")) {
     double number = 0;
-    if (null->is_string()) given.text("null", r.negative);
-    else if (given.number("null", number)) r.null = number;
+    if (null->is_string()) {
+      given.text("null", r.negative);
+      if (r.negative == r.name)
+        throw error(
+            fmt::format("{}: \"{}\" was given, the condition itself; expected another name, "
+                        "or a number",
+                        given.at("null"), r.name));
+    } else if (given.number("null", number)) r.null = number;
   }
   given.expect_no_more();
   return r;

@@ -1,7 +1,7 @@
 // What the numbers of a network's file mean: a text that lies in the file, or beside it.
 //
 //   predicts = "epsilon"            # what it predicts: epsilon, x0, score, v, velocity, edm, ...
-//   schedule = { name = "scaled_linear", beta_min = 0.00085, beta_max = 0.012 }
+//   schedule = { name = "scaled_linear", beta_first = 0.00085, beta_last = 0.012 }
 //   time = "t - 1"                  # how it counts time: see `time_unit`
 //   range = [-1.0, 1.0]             # of the data; without it: any
 //   layout = "channels_first"       # or channels_last

@@ -95,6 +95,7 @@ template <class Network> struct in_basis {
     basis.check();
   }
 
+  std::string predicted() const { return tweedie::detail::name_of_predicted(network); }
   void check_arrays(std::span<named_array const> arrays) const {
     tweedie::detail::check_arrays(network, arrays);
   }

@@ -61,6 +61,11 @@ std::vector<std::string_view> names_of(std::vector<port> const& ports) {
   return r;
 }
 
+/// Whether a schedule's own times are the whole numbers of a table.
+bool has_table(std::string const& schedule) {
+  return schedule == "linear" || schedule == "scaled_linear" || schedule == "cosine";
+}
+
 bool is_time(port const& p) { return p.shape.size() <= 2 && p.type != "boolean"; }
 
 /// Where an input or output stands that a card names.
@@ -273,6 +278,14 @@ struct onnx::file {
     if (has_time) {
       of_rows(time, "the time");
       port const& p = engine->inputs[time];
+      bool const counts = card.time == time_unit::t || card.time == time_unit::t_minus_1;
+      bool const whole =
+          (counts && has_table(card.schedule.name)) || card.time == time_unit::thousand_t;
+      if (p.type != "f32" && !whole)
+        contradict(
+            fmt::format("the time, '{}', is {} and takes whole numbers, which time = \"{}\" of "
+                        "the schedule {} is not; expected time = \"1000 t\", or floats",
+                        p.name, in_words(p), name_of(card.time), card.schedule.name));
       one_time = p.shape.empty() || (p.shape[0] == 1 && fixed_rows != 1);
     }
     if (has_labels) {
@@ -281,6 +294,14 @@ struct onnx::file {
         contradict(fmt::format("the labels, '{}', are one number; expected one for each sample",
                                engine->inputs[labels].name));
       auto const& l = *card.labels;
+      double const largest = engine->inputs[labels].type == "f32"   ? 3e38
+                             : engine->inputs[labels].type == "i32" ? 2147483647.0
+                                                                    : 9007199254740992.0;
+      double const last = l.first + l.step * static_cast<double>(std::max<std::size_t>(l.count, 1));
+      for (double const one : {l.first, last, l.null.value_or(0)})
+        if (!(std::abs(one) <= largest))
+          contradict(fmt::format("a label is told as {}; expected at most {} in {}", one, largest,
+                                 in_words(engine->inputs[labels])));
       if (engine->inputs[labels].type != "f32" &&
           (l.first != std::floor(l.first) || l.step != std::floor(l.step) ||
            (l.null && *l.null != std::floor(*l.null))))
@@ -462,6 +483,11 @@ void onnx::operator()(batch const& b) const {
     return c;
   };
 
+  if (b.variance && !card().learns_variance)
+    throw error(
+        fmt::format("'{}': a sampler that reads a learned variance was given, and its card "
+                    "says none; expected variance = \"learned\" there, or another sampler",
+                    f.source));
   std::size_t const outputs = card().learns_variance ? 2 : 1;
   for (std::size_t begin = 0; begin < b.rows();) {
     std::size_t end = f.fixed_rows > 0 ? std::min(b.rows(), begin + f.fixed_rows) : b.rows();
@@ -551,9 +577,10 @@ void onnx::operator()(batch const& b) const {
       std::copy_n(from, b.elements, b.out_of(row).data());
       if (outputs == 2 && b.variance && row < b.samples)
         std::copy_n(from + b.elements, b.elements, b.variance_of(row).data());
-      auto const bad =
-          std::find_if(from, from + b.elements, [](float v) { return !std::isfinite(v); });
-      if (bad != from + b.elements)
+      bool const reads_both = outputs == 2 && b.variance && row < b.samples;
+      float const* const end_of_row = from + (reads_both ? 2 : 1) * b.elements;
+      auto const bad = std::find_if(from, end_of_row, [](float v) { return !std::isfinite(v); });
+      if (bad != end_of_row)
         throw error(
             fmt::format("'{}': at t = {:.6g} its output for sample {} is {}; expected finite "
                         "numbers",
@@ -568,7 +595,7 @@ void onnx::operator()(batch const& b) const {
 
 std::string card_to_fill_in(engine const& opened) {
   std::string text =
-      "predicts = \"epsilon\"   # or x0, v, velocity, score, edm, consistency\n"
+      "predicts = \"epsilon\"   # or x0, v, velocity, score, edm\n"
       "schedule = \"linear\"    # what it was trained on: linear, cosine, scaled_linear, edm, ...\n"
       "time = \"t - 1\"         # or t, 1000 t, 1 - t, rho, ln(rho), ln(rho) / 4, lambda\n"
       "range = [-1.0, 1.0]    # of the data; leave it out where they are not bounded\n";
@@ -582,14 +609,23 @@ std::string card_to_fill_in(engine const& opened) {
     text += fmt::format("\n[inputs]\nx = \"{}\"\n", most->name);
     char const* const meant[] = {"time", "labels"};
     std::size_t next = 0;
-    for (std::size_t i = 0; i < opened.inputs.size(); ++i)
-      if (i != x && next < 2)
-        text += fmt::format("{} = \"{}\"   # {}\n", meant[next++], opened.inputs[i].name,
-                            in_words(opened.inputs[i]));
+    std::string others;
+    for (std::size_t i = 0; i < opened.inputs.size(); ++i) {
+      port const& p = opened.inputs[i];
+      bool const is_one_number = p.shape.size() <= 1 || (p.shape.size() == 2 && p.shape[1] == 1);
+      if (i == x) continue;
+      if (is_one_number && next < 2)
+        text += fmt::format("{} = \"{}\"   # {}\n", meant[next++], p.name, in_words(p));
+      else
+        others +=
+            fmt::format("\n[conditions.\"{}\"]   # given by this name\ninput = \"{}\"   # {}\n",
+                        p.name, p.name, in_words(p));
+    }
     if (next == 2)
       text +=
           "\n[labels]\ncount = 10    # or names = [...]\nnull = 10.0   # how \"no label\" is told; "
           "without it there is no guidance\n";
+    text += others;
   }
   if (opened.outputs.size() > 1)
     text += fmt::format("\n[outputs]\nprediction = \"{}\"\n", opened.outputs[0].name);

@@ -44,6 +44,8 @@ class onnx {
   std::vector<std::size_t> const& shape() const;
   /// "OpenVINO 2026.4.1"
   std::string const& engine_name() const;
+  /// What the card says; a pipeline that takes it for another prediction is refused.
+  std::string const& predicted() const { return card().predicts; }
   bool conditional() const { return card().labels.has_value() || !card().conditions.empty(); }
 
   /// Asked by a plan before anything is drawn. `shape` begins with the number of samples. Throws

@@ -131,7 +131,11 @@ struct openvino_engine final : engine {
       }
       std::lock_guard const lock(mutex);
       idle.push_back(std::move(request));
-    } catch (ov::Exception const& e) {
+    } catch (error const&) {
+      throw;
+    } catch (std::bad_alloc const&) {
+      throw;
+    } catch (std::exception const& e) {
       throw error(fmt::format("'{}' failed: {} says: {}", path, name, reason(e)));
     }
   }

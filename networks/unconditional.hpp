@@ -28,6 +28,7 @@ template <class Network> struct unconditional {
   friend bool operator==(unconditional const& u, std::nullptr_t) {
     return tweedie::detail::calls_nothing(u.network);
   }
+  std::string predicted() const { return tweedie::detail::name_of_predicted(network); }
   constexpr device_use on_devices() const { return device_use_of(network); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     std::vector<int> const none(labels.size(), no_label);

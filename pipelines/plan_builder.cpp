@@ -79,6 +79,11 @@ std::shared_ptr<plan_calls const> calls_of(any_stages const& s, any_network cons
   check_whole(s, network);
   auto const calls = std::make_shared<plan_calls>();
   plan_calls& c = *calls;
+  if (!network.predicts.empty() && network.predicts != s.predicts.name)
+    throw error(fmt::format(
+        "a network that predicts {} was given to a pipeline that takes it for {}; expected "
+        "predicts::{}",
+        network.predicts, s.predicts.name, network.predicts));
   c.network = network.call;
   c.asked_network = network.asks ? network.asks : detail::callee(network.call.shared());
   c.asked_extras = s.guidance.asks;

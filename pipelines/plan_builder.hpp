@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct any_network {
   /// The identity of the network, for whether two plans ask the same one; empty: the address of
   /// `call`.
   detail::callee asks = {};
+  std::string predicts = {};  ///< the name of what it predicts, if it is known
 };
 /// A network without its type; `shared` points at it and is shared by its functions.
 template <class Network>
@@ -39,7 +41,8 @@ any_network forget_network(detail::owner const& shared, Network const& network) 
                 {},
                 {},
                 {shared, [](void const* self) { return device_use_of(detail::of<Network>(self)); }},
-                {shared, network}};
+                {shared, network},
+                detail::name_of_predicted(network)};
   if constexpr (detail::checks_requests<Network>)
     r.check = {shared, [](void const* self, std::span<std::size_t const> s, std::span<int const> l,
                           std::size_t branches) {

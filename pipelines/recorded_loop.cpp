@@ -25,6 +25,11 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
     throw error(
         "a loop whose noise is the caller's own was to be recorded, expected one that draws it: a "
         "recording would repeat the same keys; remove noise_from");
+  if (!given.arrays.empty())
+    throw error(fmt::format(
+        "a loop with the condition '{}' was to be recorded, expected one of labels alone: the "
+        "recording would read the memory that this array has now",
+        given.arrays[0].first));
   recorded_loop loop(start(r, given, where), layout(), of_.calls);
   state& s = loop.state_;
   std::vector<sample_key> const keys = s.keys;
@@ -50,6 +55,11 @@ recorded_loop any_plan::record(request const& r, conditions const& given,
 }
 
 void recorded_loop::launch(request const& r, conditions const& given) {
+  if (!given.arrays.empty())
+    throw error(fmt::format(
+        "a condition '{}' was given to a recorded loop, expected labels alone: it was recorded "
+        "without",
+        given.arrays[0].first));
   state of = detail::make_samples(r, given, layout_.conditions);
   if (of.samples != state_.samples || of.shape != state_.shape)
     throw error(fmt::format(
@@ -68,7 +78,6 @@ void recorded_loop::launch(request const& r, conditions const& given) {
   state_.mask.put(0, of.mask.data(), of.mask.size());
   state_.keys = of.keys;
   state_.labels = of.labels;
-  state_.arrays = of.arrays;
   state_.tell_device();
   recording_->launch();
   for (sample_key& key : state_.keys) key.step += evaluated;

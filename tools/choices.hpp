@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -102,9 +103,12 @@ inline any_schedule schedule_of(networks::schedule_description const& given,
           for (auto const& [name, number] : given.parameters) {
             if (name != key) continue;
             using type = std::remove_reference_t<decltype(value)>;
-            if (std::is_same_v<type, int> && !(number >= 1 && number <= 1'000'000))
-              throw error(fmt::format("'{}': schedule {}: {} = {} was given, expected 1 to 1000000",
-                                      source, given.name, key, number));
+            if (std::is_same_v<type, int> &&
+                !(number >= 1 && number <= 1'000'000 && number == std::floor(number)))
+              throw error(
+                  fmt::format("'{}': schedule {}: {} = {} was given, expected a whole number "
+                              "from 1 to 1000000",
+                              source, given.name, key, number));
             value = static_cast<type>(number);
             ++known;
           }

@@ -156,9 +156,11 @@ void check_picture(std::string const& out, loaded_model const& m) {
 
 std::vector<std::pair<std::string, images>> read_conditions(std::vector<std::string> const& given,
                                                             loaded_model const& m,
-                                                            std::size_t count) {
+                                                            std::size_t count, bool guided) {
   std::vector<std::pair<std::string, images>> r;
-  std::vector<std::string_view> const known(m.conditions.begin(), m.conditions.end());
+  std::vector<std::string_view> known(m.conditions.begin(), m.conditions.end());
+  for (auto const& one : m.negatives)
+    if (!one.empty() && std::ranges::find(known, one) == known.end()) known.push_back(one);
   for (auto const& one : given) {
     auto const at = one.find('=');
     std::string const name = one.substr(0, at);
@@ -178,6 +180,16 @@ std::vector<std::pair<std::string, images>> read_conditions(std::vector<std::str
           fmt::format("--condition {} has the shape {{{}}}; expected {} rows, or one for all", one,
                       fmt::join(values.shape, ", "), count));
     r.emplace_back(name, std::move(values));
+  }
+  auto const expect = [&](std::string const& name, std::string const& why, char const* else_) {
+    if (std::ranges::find(r, name, &std::pair<std::string, images>::first) == r.end())
+      throw error(fmt::format("{} the condition '{}'; expected --condition {}=x.npy{}", why, name,
+                              name, else_));
+  };
+  for (std::size_t i = 0; i < m.conditions.size(); ++i) {
+    expect(m.conditions[i], fmt::format("'{}' takes", m.path), "");
+    if (guided && !m.negatives[i].empty())
+      expect(m.negatives[i], "a guidance asks for", ", or --guidance 0");
   }
   return r;
 }
@@ -279,22 +291,29 @@ images array_of(io::npy_array const& array) {
   return r;
 }
 
-/// Bytes are those of a PNG, 0 to 255; floats are in [-1, 1].
-images pictures_of_npy(char const* option, std::string const& path) {
+/// Bytes are those of a PNG, 0 to 255, told as -1 to 1; floats are in the range of the data.
+images pictures_of_npy(char const* option, std::string const& path,
+                       std::optional<std::pair<double, double>> range, bool& are_shades) {
   auto const array = io::read_npy(path);
   images r = array_of(array);
-  if (std::holds_alternative<std::vector<io::truth>>(array.data))
+  are_shades = false;
+  if (std::holds_alternative<std::vector<io::truth>>(array.data)) {
+    are_shades = true;
     for (float& v : r.data) v = 2 * v - 1;
+  }
   if (std::holds_alternative<std::vector<std::uint8_t>>(array.data)) {
+    are_shades = true;
     expect_all_shades(option, path, r.data);
     for (float& v : r.data) v = (2 * v - 255) / 255;
   }
-  constexpr float most = 2;  // a sampler without a clip goes a little beyond 1
+  if (are_shades || !range) return r;
+  // A sampler without a clip goes a little beyond.
+  double const middle = (range->first + range->second) / 2, most = range->second - range->first;
   for (std::size_t i = 0; i < r.data.size(); ++i)
-    if (std::abs(r.data[i]) > most && std::isfinite(r.data[i]))
+    if (std::abs(double{r.data[i]} - middle) > most && std::isfinite(r.data[i]))
       throw error(fmt::format(
-          "{} '{}': value {} is {}; expected floats in [-1, 1], or bytes (uint8) from 0 to 255",
-          option, path, i, r.data[i]));
+          "{} '{}': value {} is {}; expected floats in [{}, {}], or bytes (uint8) from 0 to 255",
+          option, path, i, r.data[i], range->first, range->second));
   return r;
 }
 
@@ -345,13 +364,15 @@ images mask_of_npy(char const* option, std::string const& path) {
 
 }  // namespace
 
-images read_pictures(char const* option, std::string const& text, sample_shape const& c) {
+images read_pictures(char const* option, std::string const& text, sample_shape const& c,
+                     std::optional<std::pair<double, double>> range) {
   images r;
+  bool are_shades = true;
   std::string const ending = std::filesystem::path(text).extension().string();
   if (text.rfind("test:", 0) == 0) {
     r = test_pictures(option, text.substr(5));
   } else if (ending == ".npy") {
-    r = pictures_of_npy(option, text);
+    r = pictures_of_npy(option, text, range, are_shades);
   } else if (ending == ".png" || is_jpeg_name(ending)) {
     r = picture_of(option, text, c[0]);
   } else {
@@ -359,6 +380,14 @@ images read_pictures(char const* option, std::string const& text, sample_shape c
         "{} '{}' was given; expected a name that ends in .png, .jpg or .npy, or test:0,1", option,
         text));
   }
+  if (are_shades && !range)
+    throw error(
+        fmt::format("{} '{}' was given, and the card of the network says no range of its "
+                    "data; expected floats in a .npy, or range = [black, white] there",
+                    option, text));
+  if (are_shades && *range != std::pair{-1.0, 1.0})
+    for (float& v : r.data)
+      v = static_cast<float>(range->first + (double{v} + 1) / 2 * (range->second - range->first));
   check_pictures(option, text, r, c);
   return r;
 }

@@ -35,15 +35,16 @@ void write_pictures(std::string const& out, images const& pictures, std::size_t 
 void check_picture(std::string const& out, loaded_model const& m);
 
 /// What `--condition NAME=x.npy` gives: an array of a row for each of `count` samples, or of one
-/// for all. Throws a sentence where the model takes none of that name.
+/// for all. Throws a sentence where the model takes none of that name, or where one is missing.
 std::vector<std::pair<std::string, images>> read_conditions(std::vector<std::string> const& given,
                                                             loaded_model const& m,
-                                                            std::size_t count);
+                                                            std::size_t count, bool guided);
 
 /// Pictures for a network: x.npy with floats in [-1, 1] or bytes from 0 to 255, x.png, x.jpg, or
 /// test:3,7, the pictures 3 and 7 of Fashion-MNIST's test set. Throws a sentence where they are not
-/// of the network's size, or far outside [-1, 1].
-images read_pictures(char const* option, std::string const& text, sample_shape const& c);
+/// of the network's size, or far outside of its range: floats are in it, bytes span it.
+images read_pictures(char const* option, std::string const& text, sample_shape const& c,
+                     std::optional<std::pair<double, double>> range = std::pair{-1.0, 1.0});
 
 /// What the program wrote itself, x.npy: floats that may be at a noisier level, however large.
 images read_latents(char const* option, std::string const& path, sample_shape const& c);

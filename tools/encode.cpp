@@ -98,9 +98,9 @@ struct both_ways {
 int encode(options const& o) {
   if (std::filesystem::path(o.out).extension() != ".npy")
     throw error(fmt::format("--out '{}' was given; expected a name that ends in .npy", o.out));
-  check_output(o.out, {o.model, o.in});
+  check_output(o.out, {o.model, o.in, o.loop.finished});
   both_ways both(o);
-  auto const pictures = read_pictures("--in", o.in, both.m.shape);
+  auto const pictures = read_pictures("--in", o.in, both.m.shape, both.m.range);
   check_room(o.out, pictures.count(), both.m.shape, 0);
   auto const latents =
       both.go("encode", *both.encoder, pictures, both.labels_for(pictures.count()), o, o.out);
@@ -112,10 +112,10 @@ int encode(options const& o) {
 }
 
 int interpolate(options const& o) {
-  check_output(o.out, {o.model, o.in});
+  check_output(o.out, {o.model, o.in, o.loop.finished});
   both_ways both(o);
   check_picture(o.out, both.m);
-  auto const ends = read_pictures("--between", o.in, both.m.shape);
+  auto const ends = read_pictures("--between", o.in, both.m.shape, both.m.range);
   if (ends.count() != 2)
     throw error(fmt::format("--between '{}' has {} picture(s); expected two", o.in, ends.count()));
   auto const given = both.labels_for(2);

@@ -35,7 +35,7 @@ loaded_model load_onnx(std::string const& path) {
   m.shape = what.shape;
   for (auto const& c : what.card.conditions) {
     m.conditions.push_back(c.name);
-    if (!c.negative.empty()) m.conditions.push_back(c.negative);
+    m.negatives.push_back(c.negative);
   }
   bool others_can = true;
   for (auto const& c : what.card.conditions) others_can &= c.null || !c.negative.empty();

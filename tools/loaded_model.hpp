@@ -24,6 +24,7 @@ struct loaded_model {
   bool can_be_guided = false;           ///< whether it knows what "no label" is
   bool needs_label = false;             ///< whether it has to have one
   std::vector<std::string> conditions;  ///< names of what else it takes
+  std::vector<std::string> negatives;   ///< what stands for none of each under a guidance, or ""
   std::optional<std::pair<double, double>> range;  ///< of its data; none: not bounded
   networks::model of_unet;                         ///< empty for an ONNX file
 

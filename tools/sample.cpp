@@ -28,13 +28,14 @@ struct known_part {
   images pictures, mask;
 };
 
-known_part read_known(options const& o, sample_shape const& c) {
+known_part read_known(options const& o, loaded_model const& m) {
   if (o.inpaint.empty() != o.known.empty())
     throw error(o.inpaint.empty()
                     ? "--known was given without --inpaint; expected both, or none of them"
                     : "--inpaint was given without --known; expected the pictures that are known");
   if (o.inpaint.empty()) return {};
-  return {read_pictures("--known", o.known, c), read_mask("--inpaint", o.inpaint, c)};
+  return {read_pictures("--known", o.known, m.shape, m.range),
+          read_mask("--inpaint", o.inpaint, m.shape)};
 }
 
 /// Throws where a grid begins inside of the schedule, at a level where pictures are still seen.
@@ -59,7 +60,9 @@ void check_start(grid_options const& given, ready::recipe const& r, level first,
 }
 
 int run(options o) {
-  check_output(o.out, {o.model, o.from, o.known, o.inpaint});
+  std::vector<std::string> read{o.model, o.from, o.known, o.inpaint, o.loop.finished};
+  for (auto const& one : o.conditions) read.push_back(one.substr(one.find('=') + 1));
+  check_output(o.out, read);
   if (o.columns && std::filesystem::path(o.out).extension() == ".npy")
     throw error(fmt::format("--columns {} was given for --out '{}', which has none; expected .png",
                             *o.columns, o.out));
@@ -82,9 +85,13 @@ int run(options o) {
   if (guidance != 0 && !labelled)
     throw error(
         fmt::format("--guidance {} was given for pictures without a label; expected 0", guidance));
-  auto const known = read_known(o, config);
+  auto const known = read_known(o, m);
   bool const inpainting = !o.inpaint.empty();
   auto recipe = recipe_of(o.pipeline, guidance);
+  auto arrays = read_conditions(
+      o.conditions, m,
+      decoding ? read_latents("--from", o.from, config).count() : static_cast<std::size_t>(o.count),
+      recipe.guidance.index() != 0);
   check_labelled(o.pipeline, recipe, labelled);
   recipe.resamplings = inpainting ? static_cast<int>(o.resamplings) : 0;
   if (inpainting && !can_inpaint(recipe))
@@ -117,7 +124,7 @@ int run(options o) {
                  .batch = static_cast<std::size_t>(o.loop.batch),
                  .seed = o.seed,
                  .labels = spread(o.label, chosen_labels, count),
-                 .arrays = read_conditions(o.conditions, m, count),
+                 .arrays = std::move(arrays),
                  .out = o.out,
                  .finished = read_finished(o.loop, count, config)};
   auto const drawn =

@@ -4,6 +4,7 @@
 //   check()                   of every stage   throws if its parameters make no sense; else nothing
 //   check(shape, labels, n)   of a network     throws if it cannot take such samples; else nothing
 //   check_arrays(arrays)      of a network     throws if it cannot take such ones; else nothing
+//   predicted()               of a network     the name of what it predicts; else not known
 //   is_conditional            of a network     whether it takes labels; else it does
 //   input_of(level)           of a prediction  what the network sees; else x
 //   conditions, extras        of a guidance    labels, outputs of a second network; else 1 and 0
@@ -54,6 +55,10 @@ inline constexpr bool checks_arrays = requires(Network const& n,
 };
 template <class Network> void check_arrays(Network const& n, std::span<named_array const> arrays) {
   if constexpr (checks_arrays<Network>) n.check_arrays(arrays);
+}
+template <class Network> std::string name_of_predicted(Network const& n) {
+  if constexpr (requires { std::string(n.predicted()); }) return std::string(n.predicted());
+  else return {};
 }
 /// `check_arrays` of a network that reads none.
 inline void refuse_arrays(char const* network, std::span<named_array const> arrays) {

@@ -228,7 +228,7 @@ class reader {
 /// ln abar of timesteps 0 .. T - 1. `least`: abar of the last one under rescale_betas_zero_snr (Lin
 /// et al. 2023, Algorithm 1), which the solvers in sigma keep above 0.
 std::vector<double> read_betas(reader& r, scheduler_config& c, double first, double last,
-                               char const* usual, double least) {
+                               char const* usual, double least, bool rescales = true) {
   int const T = c.num_train_timesteps;
   first = r.number("beta_start", first);
   last = r.number("beta_end", last);
@@ -259,7 +259,7 @@ std::vector<double> read_betas(reader& r, scheduler_config& c, double first, dou
                               r.source(), i, betas[i]));
     log_abar.push_back(sum += std::log1p(-betas[i]));
   }
-  if (r.flag("rescale_betas_zero_snr", false)) {
+  if (rescales && r.flag("rescale_betas_zero_snr", false)) {
     double const root_first = std::exp(log_abar.front() / 2),
                  root_last = std::exp(log_abar.back() / 2);
     for (double& one : log_abar)
@@ -296,13 +296,16 @@ void read_sigmas(reader& r, scheduler_config& c) {
     r.refuse("use_exponential_sigmas", "one of use_karras_sigmas and use_exponential_sigmas");
   r.off("use_beta_sigmas");
 }
-void read_sigma_range(reader& r, scheduler_config& c) {
-  c.sigma_min = r.maybe("sigma_min");
-  c.sigma_max = r.maybe("sigma_max");
+/// `declares`: whether the class has the two among its own keys. The others ask for them all the
+/// same where they convert sigmas, and nowhere else.
+void read_sigma_range(reader& r, scheduler_config& c, bool declares = true) {
+  bool const converts = c.karras || c.exponential;
+  auto const sigma_min = r.maybe("sigma_min"), sigma_max = r.maybe("sigma_max");
+  if (converts || declares) c.sigma_min = sigma_min, c.sigma_max = sigma_max;
   for (char const* key : {"sigma_min", "sigma_max"})
     if (auto const given = r.maybe(key)) {
       if (!(*given > 0 && std::isfinite(*given))) r.refuse(key, "a finite one above 0");
-      if (!c.karras && !c.exponential)
+      if (declares && !converts)
         r.refuse(key, "none without use_karras_sigmas or use_exponential_sigmas");
     }
 }
@@ -348,8 +351,16 @@ std::vector<double> spaced(scheduler_config const& c, int n, bool solver, bool r
     int const stride = T / (n + (solver ? 1 : 0));
     for (int k = 0; k < n + (solver ? 1 : 0); ++k) r.push_back(k * stride + c.steps_offset);
   } else {
+    // NumPy's arange(T, 0, -total / n): its values are T plus multiples of the first difference.
     double const stride = static_cast<double>(total) / n;
-    for (int k = n - 1; k >= 0; --k) r.push_back(std::nearbyint(T - k * stride) - 1);
+    double const step = (T - stride) - T;
+    if (static_cast<int>(std::ceil(-T / step)) != n)
+      throw error(
+          fmt::format("timestep_spacing = \"trailing\" was given for {} and {} steps, of "
+                      "which diffusers makes another number; expected another number of "
+                      "steps, or another spacing",
+                      c.class_name, n));
+    for (int k = n - 1; k >= 0; --k) r.push_back(std::nearbyint(T + k * step) - 1);
   }
   if (solver && c.timestep_spacing != "trailing") r.erase(r.begin());
   std::ranges::reverse(r);
@@ -655,7 +666,7 @@ std::vector<std::string_view> scheduler_classes() {
 
 scheduler_config parse_scheduler_config(std::string_view text, std::string const& source,
                                         std::string_view class_name) {
-  json const j = parsed(text, source);
+  json j = parsed(text, source);
   if (!j.is_object())
     throw error(
         fmt::format("{}: {} was given; expected a table of keys and values", source, shown(j)));
@@ -670,6 +681,17 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
   if (std::ranges::find(there, name) == there.end())
     throw error(fmt::format("{}: the scheduler {} was given; {}", source, shown(name),
                             expected_names(name, there)));
+  // What was never given, but was another class's usual value: this class has its own.
+  if (auto const usual = j.find("_use_default_values"); usual != j.end()) {
+    bool const names = usual->is_array() &&
+                       std::ranges::all_of(*usual, [](json const& one) { return one.is_string(); });
+    if (!names)
+      throw error(fmt::format("{}: _use_default_values is {}; expected a list of keys", source,
+                              shown(*usual)));
+    auto const keys = usual->get<std::vector<std::string>>();
+    for (auto const& key : keys)
+      if (!key.starts_with("_")) j.erase(key);
+  }
   scheduler_config c;
   c.class_name = name;
   c.lambda_min_clipped = -infinity;
@@ -695,7 +717,7 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
   bool const in_sigma = name != ddim && name != ddpm && name != lcm;
   if (name == lcm) c.log_abar = read_betas(r, c, 0.00085, 0.012, "scaled_linear", 0);
   else if (name == heun) {
-    c.log_abar = read_betas(r, c, 0.00085, 0.012, "linear", smallest_abar);
+    c.log_abar = read_betas(r, c, 0.00085, 0.012, "linear", smallest_abar, false);
   } else {
     c.log_abar = read_betas(r, c, 0.0001, 0.02, "linear", in_sigma ? smallest_abar : 0);
   }
@@ -722,6 +744,7 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
     double const range = r.number("clip_sample_range", 1);
     if (clips) c.clip = range;
     read_sigmas(r, c);
+    read_sigma_range(r, c, false);
   } else if (name == euler) {
     read_sigmas(r, c);
     read_sigma_range(r, c);
@@ -731,7 +754,7 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
   } else if (name == dpm || name == unipc) {
     read_clip(r, c, nullptr);
     read_sigmas(r, c);
-    if (name == unipc) read_sigma_range(r, c);
+    read_sigma_range(r, c, name == unipc);
     read_final(r, c);
     c.solver_order = r.whole("solver_order", 2, 1, 3);
     if (c.solver_order == 3 && name == unipc)
@@ -746,14 +769,23 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
                  "sde-dpmsolver++";
       if (c.is_sde && c.solver_order == 3)
         r.refuse("solver_order", "1 or 2 with algorithm_type = \"sde-dpmsolver++\"");
-      c.solver_type = r.choice("solver_type", "midpoint", {"midpoint", "heun"});
+      // As diffusers: those of UniPC are taken for the usual one, and the other way round.
+      if (r.choice("solver_type", "midpoint", {"midpoint", "heun", "bh1", "bh2"}) == "heun")
+        c.solver_type = "heun";
+      else c.solver_type = "midpoint";
       c.euler_at_final = r.flag("euler_at_final", false);
       r.off("use_lu_lambdas");
-      if (r.has("variance_type")) r.refuse("variance_type", "none: a learned one is not followed");
+      if (r.has("variance_type")) {  // of the network; a fixed one changes nothing here
+        json const& given = r.at("variance_type");
+        if (given == "learned" || given == "learned_range" || !given.is_string())
+          r.refuse("variance_type", "none: a learned one is not followed");
+      }
       if (r.has("lambda_min_clipped") && r.at("lambda_min_clipped") != json("-Infinity"))
         c.lambda_min_clipped = r.number("lambda_min_clipped", 0);
     } else {
-      c.solver_type = r.choice("solver_type", "bh2", {"bh1", "bh2"});
+      if (r.choice("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun"}) == "bh1")
+        c.solver_type = "bh1";
+      else c.solver_type = "bh2";
       r.only("predict_x0", true);
       if (r.has("disable_corrector") &&
           !(r.at("disable_corrector").is_array() && r.at("disable_corrector").empty()))

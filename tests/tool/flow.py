@@ -111,7 +111,7 @@ no(["4 labels", "2 pictures"], "sample", *model, "--from", "two.npy", "--label",
 no(["--count 1", "2 known"], "sample", *model, *inpaint[:-2], "--count", "1", "--out", "n.npy")
 no(["--resamplings", "--inpaint"], "sample", *model, "--resamplings", "3", "--out", "n.npy")
 no(["--out 'n.png'", ".npy"], "encode", *model, "--in", "two.npy", "--out", "n.png")
-no(["--in 'two.txt'", ".png or .npy"], "encode", *model, "--in", "two.txt", "--out", "n.npy")
+no(["--in 'two.txt'", ".png, .jpg or .npy"], "encode", *model, "--in", "two.txt", "--out", "n.npy")
 no(["nope.npy"], "encode", *model, "--in", "nope.npy", "--out", "n.npy")
 npy("one.npy", two[:784], 1)
 no(["one.npy", "1 picture", "two"], "interpolate", *model, "--between", "one.npy", "--out", "n.png")

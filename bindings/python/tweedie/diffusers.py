@@ -270,8 +270,15 @@ class TweedieScheduler:
         grid = self._set()
         at = self._next(timestep)
         loop = self._loop
+        asked = (float(eta), bool(use_clipped_model_output))
         if loop is None:
-            loop = self._start(grid, at, sample, float(eta), bool(use_clipped_model_output))
+            loop = self._start(grid, at, sample, *asked)
+            self._asked = asked
+        elif asked != self._asked:
+            raise Error(
+                f"eta = {asked[0]:g}, use_clipped_model_output = {asked[1]} was given after "
+                f"eta = {self._asked[0]:g}, {self._asked[1]} in one loop; expected the same"
+            )
         plan = self._plan
         dtype = model_output.dtype
         output, x = _float32(model_output), _float32(sample)
