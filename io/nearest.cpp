@@ -35,6 +35,16 @@ std::optional<std::string_view> nearest(std::string_view given,
   constexpr std::size_t longest = 256;  // the distance takes time in proportion to both lengths
   std::optional<std::string_view> found;
   std::size_t least = 0;
+  // The beginning of one alone: eps is epsilon, and nearer to edm by its letters.
+  for (std::string_view name : there)
+    if (given.size() > 1 && name.starts_with(given)) {
+      if (found) {
+        found.reset();
+        break;
+      }
+      found = name;
+    }
+  if (found) return found;
   for (std::string_view name : there) {
     if (given.size() > longest || name.size() > longest) continue;
     std::size_t const d = distance(given, name);

@@ -124,6 +124,24 @@ card::of_labels labels_in(json const& j, std::string const& where) {
       throw error(fmt::format("{}: {} was given beside {} names; expected as many, or one of them",
                               given.at("count"), count, r.names.size()));
   }
+  if (r.count == 0)
+    throw error(
+        fmt::format("{}: neither count nor names was given; expected how many labels there "
+                    "are",
+                    where));
+  for (std::size_t i = 0; i < r.names.size(); ++i) {
+    std::string const& name = r.names[i];
+    if (name.empty() || name.size() > longest_name || name == "all" || name == "none" ||
+        name.find_first_of(",\n\x1b") != name.npos)
+      throw error(
+          fmt::format("{}: '{}' was given; expected names without commas, and other ones "
+                      "than all and none",
+                      given.at("names"), shown(name)));
+    if (std::find(r.names.begin(), r.names.begin() + static_cast<std::ptrdiff_t>(i), name) !=
+        r.names.begin() + static_cast<std::ptrdiff_t>(i))
+      throw error(fmt::format("{}: '{}' was given twice; expected it once", given.at("names"),
+                              shown(name)));
+  }
   given.number("first", r.first);
   given.number("step", r.step);
   if (r.step == 0)
@@ -174,6 +192,11 @@ double time_of(time_unit unit, level const& l) {
 card parse_card(std::string_view toml, std::string const& source) {
   json const all = io::parse_document(toml, io::document_format::toml, source);
   table given(all, source);
+  // A word that is not known is the likelier mistake, where another one is missing.
+  for (char const* key : {"predicts", "schedule", "time", "range", "layout", "shape", "variance",
+                          "inputs", "outputs", "labels", "conditions"})
+    given.find(key);
+  given.expect_no_more();
   card r;
   if (!given.text("predicts", r.predicts))
     given.missing("predicts", "what the network predicts, such as predicts = \"epsilon\"");
@@ -196,6 +219,12 @@ card parse_card(std::string_view toml, std::string const& source) {
     if (!(r.range->lo < r.range->hi))
       throw error(fmt::format("{}: [{}, {}] was given; expected the smaller number first",
                               given.at("range"), r.range->lo, r.range->hi));
+    double const largest = std::max(std::abs(r.range->lo), std::abs(r.range->hi));
+    if (!(largest <= 1e9 && r.range->hi - r.range->lo >= 1e-4 * largest))
+      throw error(
+          fmt::format("{}: [{}, {}] was given; expected bounds of 1e9 at most that floats "
+                      "tell apart",
+                      given.at("range"), r.range->lo, r.range->hi));
   }
   r.channels_last = given.choice("layout", {"channels_first", "channels_last"}) == "channels_last";
   if (json const* const shape = given.find("shape")) {
@@ -234,7 +263,12 @@ card parse_card(std::string_view toml, std::string const& source) {
       r.conditions.push_back(
           condition_in(name, value, fmt::format("{}: conditions.{}", source, shown(name))));
   }
-  given.expect_no_more();
+  for (auto const& one : r.conditions)
+    if (std::ranges::find(r.conditions, one.negative, &card::of_array::name) != r.conditions.end())
+      throw error(
+          fmt::format("{}: conditions.{}.null: \"{}\" was given, a condition of its own; "
+                      "expected another name, or a number",
+                      source, shown(one.name), one.negative));
   return r;
 }
 

@@ -105,6 +105,10 @@ std::string in_words(port const& p) {
 std::unique_ptr<engine> open_onnx(fs::path const& path) {
   constexpr std::uint64_t most = std::uint64_t{2} << 30;  // what protobuf can hold
   std::byte first{};
+  std::error_code none;
+  if (fs::exists(path, none) && !fs::is_regular_file(path, none))
+    throw error(fmt::format("'{}' is a {}; expected an ONNX file", path.string(),
+                            fs::is_directory(path, none) ? "folder" : "pipe or a device"));
   {
     io::input_file const file(path, std::uint64_t{1} << 40);
     if (file.size() > most)
@@ -127,7 +131,10 @@ std::optional<card> card_of(fs::path const& path, engine const& opened) {
   fs::path beside = path;
   beside.replace_extension(".toml");
   std::error_code none;
-  if (fs::exists(beside, none)) return read_card(beside);
+  // An empty one is what a shell makes before `tweedie inspect net.onnx > net.toml` runs.
+  if (fs::symlink_status(beside, none).type() != fs::file_type::not_found &&
+      !(fs::is_regular_file(beside, none) && fs::file_size(beside, none) == 0))
+    return read_card(beside);
   if (auto const found = opened.metadata.find("tweedie"); found != opened.metadata.end())
     return parse_card(found->second, fmt::format("the card in '{}'", path.string()));
   return {};
@@ -253,7 +260,11 @@ struct onnx::file {
                       of_x.name, in_words(of_x)));
     if (of_x.shape[0] >= 0) fixed_rows = static_cast<std::size_t>(of_x.shape[0]);
     std::vector<std::int64_t> sample(of_x.shape.begin() + 1, of_x.shape.end());
-    if (card.channels_last) std::ranges::rotate(sample, sample.end() - 1);
+    if (card.channels_last)
+      std::rotate(
+          sample.begin(),
+          sample.begin() + (sample.size() > 0 ? static_cast<std::ptrdiff_t>(sample.size()) - 1 : 0),
+          sample.end());
     for (auto n : sample) shape.push_back(n < 0 ? 0 : static_cast<std::size_t>(n));
     if (!card.shape.empty()) {
       bool fits = card.shape.size() == shape.size();
@@ -265,8 +276,18 @@ struct onnx::file {
       shape = card.shape;
     }
 
+    auto const same_rows = [&](port const& p, bool may_be_one) {
+      std::int64_t const n = p.shape.empty() ? -1 : p.shape[0];
+      if (n >= 0 && !(may_be_one && n == 1) && n != of_x.shape[0])
+        contradict(fmt::format("'{}' is {} and x, '{}', is {}; expected as many rows", p.name,
+                               in_words(p), of_x.name, in_words(of_x)));
+    };
+    if (std::ranges::find(of_x.shape, 0) != of_x.shape.end())
+      contradict(
+          fmt::format("x, '{}', is {}; expected extents of 1 or more", of_x.name, in_words(of_x)));
     auto const of_rows = [&](std::size_t at, char const* what) {
       port const& p = engine->inputs[at];
+      same_rows(p, at == time && has_time);
       if (p.type != "f32" && p.type != "i64" && p.type != "i32")
         contradict(
             fmt::format("{}, '{}', is {}; expected f32, i32 or i64", what, p.name, in_words(p)));
@@ -310,6 +331,7 @@ struct onnx::file {
     }
     for (std::size_t at : conditions)
       if (port const& p = engine->inputs[at];
+          same_rows(p, false),
           (p.type != "f32" && p.type != "i64" && p.type != "i32") || p.shape.empty())
         contradict(
             fmt::format("a condition, '{}', is {}; expected f32, i32 or i64, a row for each "
@@ -425,6 +447,14 @@ void onnx::check_arrays(std::span<named_array const> arrays) const {
     bool fits = of.size() == found->shape.size() + 1;
     for (std::size_t i = 1; fits && i < of.size(); ++i)
       fits = of[i] < 0 || static_cast<std::size_t>(of[i]) == found->shape[i - 1];
+    if (fits && f.engine->inputs[at].type != "f32")
+      for (float const v : found->data)
+        if (v != std::floor(v) ||
+            !(std::abs(v) <= (f.engine->inputs[at].type == "i32" ? 2147483520.0f : 9e15f)))
+          throw error(fmt::format(
+              "'{}': the condition '{}' has the value {}; expected whole numbers "
+              "for its input '{}', {}",
+              f.source, called, v, f.engine->inputs[at].name, in_words(f.engine->inputs[at])));
     if (!fits)
       throw error(fmt::format(
           "'{}': the condition '{}' of shape {{{}}} was given for each sample; expected that of "
@@ -458,10 +488,10 @@ void onnx::operator()(batch const& b) const {
   for (std::size_t row = 0; row < b.rows(); ++row) {
     times.push_back(time_of(card().time, b.level_of(row)));
     if (f.has_time && !std::isfinite(times.back()))
-      throw error(
-          fmt::format("'{}': its card says time = \"{}\", which is {} at t = {:.6g}; expected "
-                      "a grid that ends before",
-                      f.source, name_of(card().time), times.back(), b.level_of(row).t));
+      throw error(fmt::format(
+          "'{}': its card says time = \"{}\", which is {} at t = {:.6g}; expected levels "
+          "where it is finite, as on the grid karras with a sigma_max and a sigma_min",
+          f.source, name_of(card().time), times.back(), b.level_of(row).t));
   }
   // Rows of numbers, of the type that an input has.
   struct column {
@@ -623,8 +653,8 @@ std::string card_to_fill_in(engine const& opened) {
     }
     if (next == 2)
       text +=
-          "\n[labels]\ncount = 10    # or names = [...]\nnull = 10.0   # how \"no label\" is told; "
-          "without it there is no guidance\n";
+          "\n[labels]\n# count = 10   # how many there are, or names = [...]\n"
+          "# null = 10    # how \"no label\" is told; without it there is no guidance\n";
     text += others;
   }
   if (opened.outputs.size() > 1)

@@ -51,7 +51,11 @@ std::vector<int> labels_of(std::string const& text, loaded_model const& m) {
       throw error(fmt::format("--label {} was given; expected {} alone, or labels", text, word));
     auto const name = std::find(m.labels.begin(), m.labels.end(), word);
     int index = name == m.labels.end() ? -1 : static_cast<int>(name - m.labels.begin());
-    if (index < 0 && !word.empty() && word.size() < 7 &&
+    // Where classes are called by numbers, a number is a name.
+    bool const are_numbers = std::ranges::any_of(m.labels, [](std::string const& one) {
+      return !one.empty() && one.find_first_not_of("0123456789") == one.npos;
+    });
+    if (index < 0 && !are_numbers && !word.empty() && word.size() < 7 &&
         word.find_first_not_of("0123456789") == std::string::npos)
       index = std::stoi(word);
     if (index < 0 || index >= classes)

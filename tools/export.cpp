@@ -31,6 +31,13 @@ void check_out(options const& o) {
   if (std::filesystem::path(o.out).extension() != ".onnx")
     throw error(fmt::format("--out '{}' was given; expected a name that ends in .onnx", o.out));
   check_writable("--out", o.out);
+  auto const card = std::filesystem::path(o.out).replace_extension(".toml");
+  std::error_code unknown;
+  if (std::filesystem::exists(card, unknown))
+    throw error(
+        fmt::format("--out '{}' was given, and '{}' beside it would be read in place of the "
+                    "card in the file; expected another name, or that file away",
+                    o.out, card.string()));
   std::error_code missing;
   if (std::filesystem::equivalent(o.out, o.model, missing))
     throw error(fmt::format("--out '{}' was given, which is read as '{}'; expected another name",

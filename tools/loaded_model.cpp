@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include <tweedie/networks/unet_network.hpp>
@@ -14,7 +15,9 @@ namespace tweedie::tool {
 namespace {
 
 bool is_onnx_name(std::string const& path) {
-  return std::filesystem::path(path).extension() == ".onnx";
+  std::string ending = std::filesystem::path(path).extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return ending == ".onnx";
 }
 
 using networks::precision;
@@ -57,6 +60,12 @@ loaded_model load_onnx(std::string const& path) {
 }  // namespace
 
 loaded_model load(std::string const& path) {
+  auto const ending = std::filesystem::path(path).extension();
+  if (ending == ".pt" || ending == ".pth" || ending == ".ckpt")
+    throw error(
+        fmt::format("--model '{}' was given, a file of PyTorch; expected .safetensors of "
+                    "tweedie train, or .onnx of torch.onnx.export with its card",
+                    path));
   return is_onnx_name(path) ? load_onnx(path) : described(networks::load_model(path), path);
 }
 

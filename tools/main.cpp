@@ -50,7 +50,7 @@ int run(int argc, char** argv) {
       auto* sub = app.add_subcommand(name, what);
       actions[sub] = make(*sub, command);
     };
-    add(tweedie::tool::add_train, "train", "train a U-Net on Fashion-MNIST");
+    add(tweedie::tool::add_train, "train", "train a U-Net on pictures");
     add(tweedie::tool::add_sample, "sample", "draw pictures with a trained model");
     add(tweedie::tool::add_encode, "encode",
         "pictures to their noise, along the deterministic flow");

@@ -23,6 +23,7 @@
 #include "drawing.hpp"
 #include "gnuplot.hpp"
 #include "interrupt.hpp"
+#include "loaded_model.hpp"
 #include "network_config.hpp"
 #include "progress.hpp"
 #include "say.hpp"
@@ -551,7 +552,7 @@ int run(options o) {
   auto const predicted = choose("--predicts", o.predicts, trained_choices);
   with.weight = choose("--weight", o.weight, weight_choices);
   with.times = choose("--times", o.times, times_choices);
-  if (!o.from.empty()) with.from = networks::load_model(o.from).network;
+  if (!o.from.empty()) with.from = load_unet(o.from, "training begins with its weights").network;
 
   if (o.steps == 0 && o.epochs == 0) o.epochs = 20;
   check_whole("--batch", o.batch, 1, 65536);

@@ -100,7 +100,8 @@ assert card in done.stdout.replace('."class"', ".class").replace("null = 10.0",
                                                                  "null = 10"), done.stdout
 
 named = ("sample", "--model", "named.onnx", "--out", "n.npy", *line)
-refused("the condition 'class' is missing", *named, "--guidance", "0", cwd=folder)
+refused(["takes the condition 'class'", "--condition class=x.npy"], *named, "--guidance", "0",
+        cwd=folder)
 refused(["--condition clas=y.npy was given", "did you mean class?"], *named, "--condition",
         "clas=y.npy", cwd=folder)
 refused("expected a name and its array", *named, "--condition", "y.npy", cwd=folder)
@@ -118,7 +119,12 @@ with open(os.path.join(folder, "bare.onnx"), "wb") as f:
 refused("has no card", "sample", "--model", "bare.onnx", "--out", "n.npy", cwd=folder)
 done = run("inspect", "bare.onnx", cwd=folder)
 assert "'bare.toml', to be filled in" in done.stdout, done.stdout
-write("bare.toml", done.stdout.split("to be filled in:\n\n")[1])
+draft = done.stdout.split("to be filled in:\n\n")[1]
+write("bare.toml", draft)  # as it is printed, its labels are not filled in
+refused("neither count nor names was given", "sample", "--model", "bare.onnx", "--out", "n.npy",
+        cwd=folder)
+draft = draft.replace("# count", "count").replace("# null", "null")
+write("bare.toml", draft)
 drawn("--model", "bare.onnx", "--count", "2", "--steps", "8", "--label", "1", "--grid", "karras",
       "--clip", "1")
 
@@ -128,20 +134,40 @@ for change, word in [
     (("schedule = \"linear\"", "schedule = \"lineal\""), "did you mean linear?"),
     (("time = \"t - 1\"", "time = \"t-1\""), "did you mean t - 1?"),
     (("x = \"x\"", "x = \"z\""), "there is none of that name"),
-    (("null = 10.0", "nul = 10.0"), "did you mean null?"),
+    (("null = 10", "nul = 10"), "did you mean null?"),
+    (("null = 10", "null = 9"), "which is how label 9 is told"),
+    (("predicts =", "predict ="), "did you mean predicts?"),
     (("count = 10", "count = 0"), "expected a whole number from 1"),
 ]:
-    draft = done.stdout.split("to be filled in:\n\n")[1]
     assert change[0] in draft, draft
     write("bare.toml", draft.replace(*change))
     refused(word, *bad, cwd=folder)
-write("bare.toml", "")
+write("bare.toml", "schedule = \"cosine\"")
 refused("the key 'predicts' is missing", *bad, cwd=folder)
+
+# An empty card is what a shell makes before inspect writes into it.
+write("bare.toml", "")
+assert run("inspect", "bare.onnx", cwd=folder).stdout == done.stdout
 
 # What an ONNX file cannot, or what is none.
 os.rename(os.path.join(folder, "named.onnx"), os.path.join(folder, "net.onnx"))
 refused("a likelihood needs the network's derivative", "likelihood", "--model", "net.onnx", "--in",
         "p.npy", cwd=folder)
+write("m.toml", card)
+refused("'m.toml' beside it would be read in place", "export", "--model", "v.safetensors", "--out",
+        "m.onnx", cwd=folder)
+os.remove(os.path.join(folder, "m.toml"))
+os.mkfifo(os.path.join(folder, "pipe.onnx"))
+refused("is a pipe or a device", "sample", "--model", "pipe.onnx", "--out", "n.npy", cwd=folder)
+refused("a file of PyTorch", "sample", "--model", "net.pt", "--out", "n.npy", cwd=folder)
+write_npy("given.npy", (10, ), labels)
+os.rename(os.path.join(folder, "named.toml"), os.path.join(folder, "net.toml"))
+refused("is read as 'given.npy'", "sample", "--model", "net.onnx", "--condition",
+        "class=given.npy", "--out", "given.npy", cwd=folder)
+write_npy("half.npy", (10, ), [0.5] * 10)
+refused("expected whole numbers", "sample", "--model", "net.onnx", "--count", "10", "--condition",
+        "class=half.npy", "--out", "n.npy", cwd=folder)
+os.remove(os.path.join(folder, "net.toml"))
 refused("an export needs its weights", "export", "--model", "net.onnx", "--out", "m.onnx",
         cwd=folder)
 write("text.onnx", "no network")

@@ -43,7 +43,7 @@ struct asked_for_a_mean {
       if (a.name != "mean" || a.shape != std::vector<std::size_t>{2})
         throw error("asked_for_a_mean: the condition '" + a.name + "' was given, expected mean");
   }
-  friend bool operator==(asked_for_a_mean const&, asked_for_a_mean const&) = default;
+  bool operator==(asked_for_a_mean const&) const = default;
 };
 
 auto over_cosine() {

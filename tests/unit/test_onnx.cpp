@@ -329,6 +329,24 @@ BOOST_AUTO_TEST_CASE(cards_that_contradict_the_file) {
                       "its output 'x0' is f32 {any, 2}; expected {any, 4}"));
 }
 
+BOOST_AUTO_TEST_CASE(what_a_pipeline_takes_it_for) {
+  folder const in;
+  auto const network = written(in("net.onnx"), onnx_file::gaussian(), onnx_file::gaussian_card);
+  BOOST_TEST(sentence([&] {
+               (schedules::edm{} | predicts::epsilon{} | samplers::ddim{} | network).plan(4);
+             }) ==
+             "a network that predicts x0 was given to a pipeline that takes it for epsilon; "
+             "expected predicts::x0");
+  // Times that are no whole numbers, for an input that takes them.
+  onnx_file::builder b;
+  b.input("x", onnx_file::f32, {-1, 2}).input("t", onnx_file::i64, {-1});
+  b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  for (char const* card : {"predicts = \"v\"\nschedule = \"rectified_flow\"\n",
+                           "predicts = \"v\"\nschedule = \"linear\"\ntime = \"ln(rho)\"\n"})
+    BOOST_TEST(contains(sentence([&] { written(in("b.onnx"), b, card); }), "takes whole numbers"));
+  written(in("c.onnx"), b, "predicts = \"v\"\nschedule = \"rectified_flow\"\ntime = \"1000 t\"\n");
+}
+
 BOOST_AUTO_TEST_CASE(cards_that_are_none) {
   auto const said = [](std::string const& text) {
     return sentence([&] { networks::parse_card(text, "card"); });
@@ -350,7 +368,16 @@ BOOST_AUTO_TEST_CASE(cards_that_are_none) {
   BOOST_TEST(
       contains(said(least + "[labels]\ncount = -1"), "expected a whole number from 1 to 1000000"));
   BOOST_TEST(contains(said(least + "[labels]\ncount = 3\nnames = [\"a\"]"), "beside 1 names"));
-  BOOST_TEST(contains(said(least + "[labels]\nstep = 0"), "all labels are one"));
+  BOOST_TEST(contains(said(least + "[labels]\ncount = 3\nstep = 0"), "all labels are one"));
+  BOOST_TEST(contains(said(least + "[labels]\nstep = 2"), "neither count nor names was given"));
+  BOOST_TEST(
+      contains(said(least + "[labels]\ncount = 3\nnull = 2"), "which is how label 2 is told"));
+  BOOST_TEST(contains(said(least + "[labels]\nnames = [\"a\", \"a\"]"), "'a' was given twice"));
+  BOOST_TEST(contains(said(least + "[labels]\nnames = [\"none\"]"), "'none' was given"));
+  BOOST_TEST(contains(said(least + "[conditions.a]\ninput = \"x\"\nnull = \"a\""),
+                      "the condition itself"));
+  BOOST_TEST(contains(said(least + "range = [1e300, 2e300]"), "that floats tell apart"));
+  BOOST_TEST(contains(said("predict = \"v\"\nschedule = \"cosine\""), "did you mean predicts?"));
   BOOST_TEST(contains(said(least + "[inputs]\nlabels = \"y\""), "without a table labels"));
   BOOST_TEST(contains(said(least + "[inputs]\ny = \"y\""), "card: inputs: the key 'y' was given"));
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import tempfile
 import warnings
@@ -85,18 +86,36 @@ def _parse_config(text: str, source: str, class_name: Optional[str]) -> _core.Sc
     return parsed
 
 
-def _seed(seed: int) -> int:
-    if not 0 <= seed < 1 << 64:
-        raise Error(f"seed = {seed} was given; expected 0 to 2^64 - 1")
-    return int(seed)
+def _whole(name: str, value: Any, least: int, most: int = (1 << 64) - 1) -> int:
+    """A whole number, whatever type holds it. A float or a truth value is none."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise Error(f"{name} = {value!r} was given; expected a whole number") from None
+    if not least <= number <= most:
+        raise Error(f"{name} = {number} was given; expected {least} to {most}")
+    return number
+
+
+def _seed(seed: Any) -> int:
+    return _whole("seed", seed, 0)
+
+
+def _shape(shape: Any) -> list[int]:
+    if isinstance(shape, str) or not hasattr(shape, "__iter__"):
+        raise Error(f"shape = {shape!r} was given; expected numbers such as (4, 3, 32, 32)")
+    return [_whole("an extent of shape", n, 0) for n in shape]
 
 
 def _labels(labels: Any) -> Optional[list[int]]:
     if labels is None:
         return None
-    if hasattr(labels, "__len__") or hasattr(labels, "__iter__"):
-        return [int(one) for one in labels]
-    return [int(labels)]
+    if isinstance(labels, str):
+        raise Error(f"labels = {labels!r} was given; expected whole numbers")
+    several = getattr(labels, "ndim", 1) > 0 and hasattr(labels, "__iter__")
+    return [_whole("a label", one, -1, (1 << 31) - 1) for one in (labels if several else [labels])]
 
 
 class Loop:
@@ -301,7 +320,7 @@ class Sampler:
         for what is no number.
         """
         started = _core.start(
-            self._plan_of(steps), [int(n) for n in shape], _seed(seed), first_id, _labels(labels)
+            self._plan_of(steps), _shape(shape), _seed(seed), _whole("first_id", first_id, 0), _labels(labels)
         )
         return Loop(self, started, check)
 

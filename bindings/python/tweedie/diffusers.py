@@ -16,7 +16,7 @@ import torch
 
 from . import _core
 from ._core import Error
-from ._sampler import Path, _parse_config, _text_of_config
+from ._sampler import Path, _parse_config, _text_of_config, _whole
 
 __all__ = ["SchedulerOutput", "TweedieScheduler"]
 
@@ -118,7 +118,7 @@ class TweedieScheduler:
     ) -> None:
         """Chooses the steps. `sigmas` and `mu` are FlowMatchEulerDiscreteScheduler's."""
         given = [float(s) for s in sigmas] if sigmas is not None else []
-        n = len(given) if num_inference_steps is None else int(num_inference_steps)
+        n = len(given) if num_inference_steps is None else _whole("num_inference_steps", num_inference_steps, 1)
         if given and n != len(given):
             raise Error(
                 f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of "
@@ -209,6 +209,11 @@ class TweedieScheduler:
             at = self._first + self._loop.evaluation
             if at < len(times) and times[at] == t:
                 return at
+            if at < len(times) and t != times[0] and self._begin is None:
+                raise Error(
+                    f"the timestep {t:g} was given; expected {times[at]:g}, the next, or "
+                    f"{times[0]:g} to begin again"
+                )
         begin = self._begin
         if begin is None:
             begin = 0 if times[0] == t else self.index_for_timestep(timestep)
@@ -265,6 +270,12 @@ class TweedieScheduler:
         which is not
         followed, the other three of the Euler schedulers change nothing.
         """
+        for name, given in (("model_output", model_output), ("sample", sample)):
+            if not isinstance(given, torch.Tensor):
+                raise Error(
+                    f"{name}: a {type(given).__name__} was given; expected a tensor, such as the "
+                    ".sample of what a network of diffusers returns"
+                )
         if s_churn != 0:
             raise Error(f"s_churn = {s_churn} was given; expected 0: another one is not followed")
         grid = self._set()
