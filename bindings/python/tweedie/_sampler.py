@@ -320,7 +320,11 @@ class Sampler:
         for what is no number.
         """
         started = _core.start(
-            self._plan_of(steps), _shape(shape), _seed(seed), _whole("first_id", first_id, 0), _labels(labels)
+            self._plan_of(steps),
+            _shape(shape),
+            _seed(seed),
+            _whole("first_id", first_id, 0),
+            _labels(labels),
         )
         return Loop(self, started, check)
 

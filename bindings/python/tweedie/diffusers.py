@@ -118,7 +118,9 @@ class TweedieScheduler:
     ) -> None:
         """Chooses the steps. `sigmas` and `mu` are FlowMatchEulerDiscreteScheduler's."""
         given = [float(s) for s in sigmas] if sigmas is not None else []
-        n = len(given) if num_inference_steps is None else _whole("num_inference_steps", num_inference_steps, 1)
+        n = len(given)
+        if num_inference_steps is not None:
+            n = _whole("num_inference_steps", num_inference_steps, 1)
         if given and n != len(given):
             raise Error(
                 f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of "
