@@ -78,6 +78,19 @@ bool is_hidden(fs::path const& path) { return path.filename().string().starts_wi
                           folder.string(), code.message()));
 }
 
+/// Says what is left out of a link: one that leads nowhere, or to a folder below the classes.
+bool is_link_left_out(fs::directory_entry const& one, bool follows_folders) {
+  std::error_code ignored;
+  if (!one.is_symlink(ignored)) return false;
+  if (!one.exists(ignored)) {
+    say("'{}' is a link that leads nowhere: left out\n", one.path().string());
+    return true;
+  }
+  if (follows_folders || !one.is_directory(ignored)) return false;
+  say("'{}' is a link to a folder, which is not followed: left out\n", one.path().string());
+  return true;
+}
+
 /// The pictures at any depth, by name.
 std::vector<entry> pictures_below(fs::path const& root, fs::path const& folder, int label,
                                   std::size_t& passed_over) {
@@ -89,7 +102,7 @@ std::vector<entry> pictures_below(fs::path const& root, fs::path const& folder, 
     std::error_code ignored;
     if (is_hidden(at->path())) {
       if (at->is_directory(ignored)) at.disable_recursion_pending();
-    } else if (at->is_regular_file(ignored)) {
+    } else if (!is_link_left_out(*at, false) && at->is_regular_file(ignored)) {
       if (is_picture_name(at->path()))
         found.push_back({at->path(), at->path().lexically_relative(root).string(), label});
       else ++passed_over;
@@ -131,7 +144,7 @@ listing list_folder(fs::path const& folder) {
   for (; at != fs::directory_iterator(); at.increment(code)) {
     if (code) cannot_list(folder, code);
     std::error_code ignored;
-    if (is_hidden(at->path())) continue;
+    if (is_hidden(at->path()) || is_link_left_out(*at, true)) continue;
     if (at->is_directory(ignored)) folders.push_back(at->path());
     else if (at->is_regular_file(ignored) && is_picture_name(at->path())) a_picture = at->path();
     else ++all.passed_over;

@@ -104,9 +104,13 @@ write("pics/blues/.hidden.png", "no picture either")
 write("pics/blues/z.jpg" if READS_JPEG else "pics/blues/z2.png",
       jpeg(16, 16, [(10, 20, 240)] * 4) if READS_JPEG else content(at("pics/blues/gray.PNG")))
 os.makedirs(at("pics", "empty"))
+os.symlink("nowhere.png", at("pics", "reds", "lost.png"))
+os.symlink(at("pics", "empty"), at("pics", "reds", "more"))
 said = works(*train("pics", "m.safetensors", "--size", "16"))
 assert "14 pictures" in said, said
 assert re.search("1 file passed over", said) and "'pics/empty' has no picture" in said, said
+assert "lost.png' is a link that leads nowhere" in said, said
+assert "more' is a link to a folder, which is not followed" in said, said
 top = header("m.safetensors")["__metadata__"]
 assert json.loads(top["labels"]) == ["blues", "reds"], top["labels"]
 network = json.loads(top["network"])
