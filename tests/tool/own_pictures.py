@@ -111,6 +111,8 @@ assert "14 pictures" in said, said
 assert re.search("1 file passed over", said) and "'pics/empty' has no picture" in said, said
 assert "lost.png' is a link that leads nowhere" in said, said
 assert "more' is a link to a folder, which is not followed" in said, said
+for name in ["lost.png", "more"]:
+    os.remove(at("pics", "reds", name))
 top = header("m.safetensors")["__metadata__"]
 assert json.loads(top["labels"]) == ["blues", "reds"], top["labels"]
 network = json.loads(top["network"])
