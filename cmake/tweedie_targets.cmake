@@ -236,8 +236,8 @@ if(TWEEDIE_TORCH_USED)
 endif()
 if(TARGET tweedie_io)  # without LibTorch too: the tool draws with ONNX files, and says what it cannot
   add_library(tweedie_unet STATIC ${PROJECT_SOURCE_DIR}/networks/unet.cpp)
-  add_library(tweedie::unet ALIAS tweedie_unet)
   if(TWEEDIE_TORCH_USED)
+    add_library(tweedie::unet ALIAS tweedie_unet)
     add_dependencies(tweedie_unet tweedie_unet_torch)
     target_compile_definitions(tweedie_unet PRIVATE
       TWEEDIE_UNET_FOLDER="$<TARGET_FILE_DIR:tweedie_unet_torch>"
@@ -251,7 +251,9 @@ if(TARGET tweedie_io)  # without LibTorch too: the tool draws with ONNX files, a
   target_link_options(tweedie_unet INTERFACE
     $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
   add_library(tweedie_unet_file STATIC ${PROJECT_SOURCE_DIR}/networks/unet_file.cpp)
-  add_library(tweedie::unet_file ALIAS tweedie_unet_file)
+  if(TWEEDIE_TORCH_USED)
+    add_library(tweedie::unet_file ALIAS tweedie_unet_file)
+  endif()
   target_link_libraries(tweedie_unet_file PUBLIC tweedie_unet tweedie_io
                         PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()

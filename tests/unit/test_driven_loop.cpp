@@ -1,7 +1,10 @@
 // The loop that its caller drives has the bits of the plan's own.
 #define BOOST_TEST_DYN_LINK
+#include <unistd.h>
 #include <boost/test/unit_test.hpp>
+
 #include <filesystem>
+#include <string>
 #include <tweedie/guidances/classifier.hpp>
 #include <tweedie/pipelines/driven_loop.hpp>
 #include <tweedie/pipelines/state_file.hpp>
@@ -64,7 +67,8 @@ BOOST_AUTO_TEST_CASE(the_bits_of_run) {
 
 BOOST_AUTO_TEST_CASE(it_stops_and_goes_on) {
   auto const plan = (base | samplers::heun{} | network).plan(4);
-  auto const path = std::filesystem::temp_directory_path() / "tweedie_driven_loop.safetensors";
+  auto const path = std::filesystem::temp_directory_path() /
+                    ("tweedie_driven_loop_" + std::to_string(::getpid()) + ".safetensors");
   driven_loop first(plan, plan.start(r));
   network(*first.next());
   first.answer();

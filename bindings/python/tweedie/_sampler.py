@@ -106,7 +106,7 @@ def _seed(seed: Any) -> int:
 def _shape(shape: Any) -> list[int]:
     if isinstance(shape, str) or not hasattr(shape, "__iter__"):
         raise Error(f"shape = {shape!r} was given; expected numbers such as (4, 3, 32, 32)")
-    return [_whole("an extent of shape", n, 0) for n in shape]
+    return [_whole("an extent of shape", n, -(1 << 62), 1 << 62) for n in shape]
 
 
 def _labels(labels: Any) -> Optional[list[int]]:
