@@ -24,9 +24,9 @@
 #include <tweedie/dsl/base/error.hpp>
 #include <tweedie/dsl/base/math.hpp>
 #include <tweedie/dsl/base/same.hpp>
-#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/batch.hpp>
 #include <tweedie/dsl/language/form.hpp>
+#include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/level.hpp>
 #include <tweedie/dsl/language/stage.hpp>
 #include <tweedie/dsl/language/symbols.hpp>
