@@ -354,7 +354,7 @@ std::vector<double> spaced(scheduler_config const& c, int n, bool solver, bool r
     // NumPy's arange(T, 0, -total / n): its values are T plus multiples of the first difference.
     double const stride = static_cast<double>(total) / n;
     double const step = (T - stride) - T;
-    if (static_cast<int>(std::ceil(-T / step)) != n)
+    if (static_cast<int>(std::ceil(T / stride)) != n)
       throw error(
           fmt::format("timestep_spacing = \"trailing\" was given for {} and {} steps, of "
                       "which diffusers makes another number; expected another number of "
