@@ -73,3 +73,38 @@ def test_a_configuration_of_another_class():
     with pytest.warns(UserWarning, match="clip_sample"):
         sampler = tweedie.Sampler.from_config(config, 12, class_name="DPMSolverMultistepScheduler")
     assert "DPMSolverMultistepScheduler" in repr(sampler) and sampler.times[0] == 999
+
+
+def test_trailing_timesteps_are_those_of_numpy():
+    # At these NumPy's arange falls just beside a half (diffusers 0.42.1 has the same).
+    config = {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "trailing"}
+    times = list(tweedie.Sampler.from_config(config, 48).times)
+    assert [t for t in (936, 686, 436, 186) if t in times] == [936, 686, 436, 186]
+    with pytest.raises(tweedie.Error, match="another number of steps"):
+        tweedie.Sampler.from_config(config, 61)  # arange has 62
+
+
+def test_usual_values_of_another_class_are_not_taken_over():
+    ddim = {
+        "_class_name": "DDIMScheduler",
+        "timestep_spacing": "leading",
+        "clip_sample": True,
+        "_use_default_values": ["timestep_spacing", "clip_sample"],
+    }
+    dpm = tweedie.Sampler.from_config(ddim, 10, class_name="DPMSolverMultistepScheduler")
+    assert list(dpm.times[:3]) == [999, 899, 799]
+    given = dict(ddim, _use_default_values=["clip_sample"])
+    dpm = tweedie.Sampler.from_config(given, 10, class_name="DPMSolverMultistepScheduler")
+    assert list(dpm.times[:3]) != [999, 899, 799]
+
+
+def test_sigmas_between_what_was_asked():
+    config = {
+        "_class_name": "DPMSolverMultistepScheduler",
+        "use_karras_sigmas": True,
+        "sigma_min": 0.05,
+        "sigma_max": 10.0,
+    }
+    sampler = tweedie.Sampler.from_config(config, 10)
+    rho = sampler.sigmas / sampler.alphas
+    assert rho[0] == pytest.approx(10, rel=1e-3) and rho[-2] == pytest.approx(0.05, rel=1e-3)
