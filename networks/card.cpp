@@ -148,10 +148,10 @@ card::of_labels labels_in(json const& j, std::string const& where) {
     throw error(given.at("step") + ": 0 was given; expected another number: all labels are one");
   if (given.number("null", null)) r.null = null;
   double const k = r.null ? (*r.null - r.first) / r.step : -1;
-  if (r.count > 0 && k >= 0 && k < static_cast<double>(r.count) && k == std::floor(k))
+  if (k >= 0 && k < static_cast<double>(r.count) && k == std::floor(k))
     throw error(
-        fmt::format("{}: {} was given, which is how label {} is told; expected another "
-                    "number (count is without it)",
+        fmt::format("{}: {} was given, which is how label {} is told; expected a number "
+                    "that tells no label: count does not include the null",
                     given.at("null"), null, k));
   given.expect_no_more();
   return r;
@@ -309,7 +309,7 @@ std::string to_toml(card const& c) {
   if (c.labels) {
     text += "\n[labels]\n";
     if (!c.labels->names.empty()) line("names", json(c.labels->names).dump());
-    else if (c.labels->count > 0) line("count", fmt::format("{}", c.labels->count));
+    else line("count", fmt::format("{}", c.labels->count));
     if (c.labels->first != 0) line("first", toml_number(c.labels->first));
     if (c.labels->step != 1) line("step", toml_number(c.labels->step));
     if (c.labels->null) line("null", toml_number(*c.labels->null));

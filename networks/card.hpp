@@ -16,7 +16,7 @@
 //   prediction = "out"
 //
 //   [labels]                        # for a network that takes labels
-//   names = ["cat", "dog"]          # or count = 1000
+//   names = ["cat", "dog"]          # or count = 1000: how many there are, without the null
 //   null = 2                        # what says "no label"; without it there is no guidance
 //   first = 0.0                     # label k is told as first + k * step
 //   step = 1.0
@@ -71,7 +71,7 @@ struct card {
     std::string x, time, labels, prediction;  ///< empty: the file has one that can be meant
   } ports;
   struct of_labels {
-    std::size_t count = 0;           ///< 0: any whole number
+    std::size_t count = 0;           ///< of classes, without the null
     std::vector<std::string> names;  ///< as many, or none
     double first = 0, step = 1;      ///< label k is told as first + k * step
     std::optional<double> null;      ///< how "no label" is told

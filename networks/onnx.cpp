@@ -183,7 +183,8 @@ struct onnx::file {
       has_time = true;
     }
     for (auto const& c : card.conditions)
-      conditions.push_back(place_of(c.input, "input", in, source));
+      conditions.push_back(
+          place_of(c.input, ("conditions." + c.name + ".input").c_str(), in, source));
     // x: the input of most dimensions that is not named as another.
     if (!card.ports.x.empty()) x = place_of(card.ports.x, "inputs.x", in, source);
     else {
@@ -318,7 +319,7 @@ struct onnx::file {
       double const largest = engine->inputs[labels].type == "f32"   ? 3e38
                              : engine->inputs[labels].type == "i32" ? 2147483647.0
                                                                     : 9007199254740992.0;
-      double const last = l.first + l.step * static_cast<double>(std::max<std::size_t>(l.count, 1));
+      double const last = l.first + l.step * static_cast<double>(l.count);
       for (double const one : {l.first, last, l.null.value_or(0)})
         if (!(std::abs(one) <= largest))
           contradict(fmt::format("a label is told as {}; expected at most {} in {}", one, largest,
@@ -423,10 +424,9 @@ void onnx::check(std::span<std::size_t const> shape, std::span<int const> labels
           fmt::format("'{}': a sample without a label was given, but its card does not say "
                       "how that is told (labels.null); expected a label",
                       f.source));
-    if (label != no_label &&
-        (label < 0 || (l.count > 0 && static_cast<std::size_t>(label) >= l.count)))
-      throw error(fmt::format("'{}': label {} was given, expected 0 {}", f.source, label,
-                              l.count > 0 ? fmt::format("to {}", l.count - 1) : "or more"));
+    if (label != no_label && (label < 0 || static_cast<std::size_t>(label) >= l.count))
+      throw error(
+          fmt::format("'{}': label {} was given, expected 0 to {}", f.source, label, l.count - 1));
   }
 }
 

@@ -43,7 +43,7 @@ loaded_model load_onnx(std::string const& path) {
   bool others_can = true;
   for (auto const& c : what.card.conditions) others_can &= c.null || !c.negative.empty();
   if (auto const& l = what.card.labels) {
-    m.classes = l->count > 0 ? l->count : 1'000'000;
+    m.classes = l->count;
     m.labels = l->names;
     m.needs_label = !l->null;
   }
