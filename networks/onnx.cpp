@@ -66,6 +66,11 @@ bool has_table(std::string const& schedule) {
   return schedule == "linear" || schedule == "scaled_linear" || schedule == "cosine";
 }
 
+void check_threads(int threads) {
+  if (threads < 0 || threads > 1024)
+    throw error(fmt::format("onnx: threads = {} was given, expected 0 to 1024", threads));
+}
+
 bool is_time(port const& p) { return p.shape.size() <= 2 && p.type != "boolean"; }
 
 /// Where an input or output stands that a card names.
@@ -152,8 +157,7 @@ struct onnx::file {
 
   file(fs::path const& path, onnx_options const& options)
       : source(path.string()), engine(open_onnx(path)) {
-    if (options.threads < 0 || options.threads > 1024)
-      throw error(fmt::format("onnx: threads = {} was given, expected 0 to 1024", options.threads));
+    check_threads(options.threads);
     auto found = options.card ? options.card : card_of(path, *engine);
     if (!found) {
       fs::path beside = path;
@@ -367,9 +371,20 @@ onnx::onnx(fs::path const& path, onnx_options const& options) {
   file_ = opened;
 }
 
+onnx::onnx(onnx_description const& described, onnx_options const& options) {
+  if (options.card)
+    throw error("onnx: a card was given beside a description, which has one; expected one of them");
+  auto const opened = std::static_pointer_cast<file>(described.opened);
+  if (!opened)
+    throw error("onnx: an empty description was given; expected one of describe_onnx(path)");
+  check_threads(options.threads);
+  opened->engine->prepare(options.threads, options.precision);
+  file_ = opened;
+}
+
 onnx_description describe_onnx(fs::path const& path) {
-  onnx::file const opened(path, {});
-  return {opened.card, opened.shape};
+  auto const opened = std::make_shared<onnx::file>(path, onnx_options{});
+  return {opened->card, opened->shape, opened};
 }
 
 card const& onnx::card() const { return file_->card; }

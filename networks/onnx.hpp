@@ -39,6 +39,9 @@ class onnx {
   /// card and the file contradict each other; if the engine lacks an operator or the precision.
   explicit onnx(std::filesystem::path const& path, onnx_options const& options = {});
 
+  /// Of a file that is open already: it is read once. Its card is that of the description.
+  explicit onnx(onnx_description const& described, onnx_options const& options = {});
+
   networks::card const& card() const;
   /// Of a sample as the library has it, channels first; 0: any.
   std::vector<std::size_t> const& shape() const;
@@ -70,11 +73,13 @@ class onnx {
 /// Whether this build has an engine at all.
 bool has_onnx_engine();
 
-/// What an ONNX file and its card say, without making the engine ready. Throws as `onnx` does.
+/// What an ONNX file and its card say, before the engine is made ready to run it.
 struct onnx_description {
   networks::card card;
-  std::vector<std::size_t> shape;
+  std::vector<std::size_t> shape;     ///< of a sample, channels first; 0: any
+  std::shared_ptr<void> opened = {};  ///< the file, for the network that is made of this
 };
+/// Throws as `onnx` does.
 onnx_description describe_onnx(std::filesystem::path const& path);
 
 /// The card of a file: net.toml beside net.onnx, else the metadata `tweedie`; none if there is

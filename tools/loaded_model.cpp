@@ -29,6 +29,7 @@ loaded_model load_onnx(std::string const& path) {
   auto const what = networks::describe_onnx(path);
   loaded_model m;
   m.path = path;
+  m.of_onnx = what;
   m.predicts = what.card.predicts;
   m.schedule = what.card.schedule;
   // What the card leaves out has its usual value; a name or number that is none is told here.
@@ -110,8 +111,8 @@ void add_engine_options(CLI::App& app, engine_options& o) {
 any_network network_of(loaded_model const& m, engine_options const& o) {
   auto const precision = choose("--precision", o.precision, precision_choices);
   if (m.is_onnx())
-    return forget_network(
-        networks::onnx{m.path, {.threads = static_cast<int>(o.threads), .precision = precision}});
+    return forget_network(networks::onnx{
+        m.of_onnx, {.threads = static_cast<int>(o.threads), .precision = precision}});
   if (precision != networks::precision::float32)
     throw error(
         fmt::format("--precision {} was given for '{}', which is computed in float32; "

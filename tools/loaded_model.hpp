@@ -27,6 +27,7 @@ struct loaded_model {
   std::vector<std::string> negatives;   ///< what stands for none of each under a guidance, or ""
   std::optional<std::pair<double, double>> range;  ///< of its data; none: not bounded
   networks::model of_unet;                         ///< empty for an ONNX file
+  networks::onnx_description of_onnx;              ///< empty for any other
 
   bool is_onnx() const { return !of_unet.network; }
   bool is_picture() const { return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3); }
