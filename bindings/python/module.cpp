@@ -1,9 +1,7 @@
 // tweedie._core: plans, and loops over their steps, with the network in Python. The classes that
 // users see are written in Python over this, in tweedie/.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
