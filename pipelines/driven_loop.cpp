@@ -18,15 +18,9 @@
 namespace tweedie {
 namespace {
 
-/// The first element that is not finite, as a float.
-struct not_finite {
-  std::size_t row, element;
-  float value;
-};
-
 /// By the exponent's bits, all ones: a loop that is computed many elements at a time.
 template <class T, class Bits>
-std::optional<not_finite> first_not_finite(batch const& b, Bits all_ones) {
+std::optional<detail::output_element> first_of_type(batch const& b, Bits all_ones) {
   constexpr auto but_the_sign = static_cast<Bits>(std::numeric_limits<Bits>::max() / 2);
   for (std::size_t row = 0; row < b.rows(); ++row) {
     auto const out = b.output_of<T>(row);
@@ -37,13 +31,23 @@ std::optional<not_finite> first_not_finite(batch const& b, Bits all_ones) {
     auto const bad = std::ranges::find_if(out, [](T a) { return !std::isfinite(to_float(a)); });
     float const value = to_float(*bad);
     // NaN has a sign that says nothing.
-    return not_finite{row, static_cast<std::size_t>(bad - out.begin()),
-                      std::isnan(value) ? std::abs(value) : value};
+    return detail::output_element{row, static_cast<std::size_t>(bad - out.begin()),
+                                  std::isnan(value) ? std::abs(value) : value};
   }
   return {};
 }
 
 }  // namespace
+
+std::optional<detail::output_element> detail::first_not_finite(batch const& asked,
+                                                               element_type output) {
+  constexpr std::uint32_t of_float32 = 0x7f800000;
+  constexpr std::uint16_t of_bfloat16 = 0x7f80, of_float16 = 0x7c00;
+  if (asked.on_device) return {};
+  if (output == element_type::bfloat16) return first_of_type<bfloat16>(asked, of_bfloat16);
+  if (output == element_type::float16) return first_of_type<float16>(asked, of_float16);
+  return first_of_type<float>(asked, of_float32);
+}
 
 driven_loop::driven_loop(any_plan const& plan, state s, std::span<double const> times)
     : plan_(plan), times_(times), state_(std::move(s)) {
@@ -110,14 +114,8 @@ void driven_loop::evaluate_extras() {
 }
 
 void driven_loop::check_output() const {
-  if (!is_asked_ || asked_.on_device) return;
-  constexpr std::uint32_t all_ones = 0x7f800000;
-  constexpr std::uint16_t of_bfloat16 = 0x7f80, of_float16 = 0x7c00;
-  auto const bad = plan_.layout().output == element_type::bfloat16
-                       ? first_not_finite<bfloat16>(asked_, of_bfloat16)
-                   : plan_.layout().output == element_type::float16
-                       ? first_not_finite<float16>(asked_, of_float16)
-                       : first_not_finite<float>(asked_, all_ones);
+  if (!is_asked_) return;
+  auto const bad = detail::first_not_finite(asked_, plan_.layout().output);
   if (!bad) return;
   throw error(fmt::format(
       "the network's output is {} at step {} of {} (t = {:g}), in sample {}{}, element {}; "

@@ -10,7 +10,7 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -24,6 +24,16 @@ namespace tweedie {
 struct question : batch {
   double time = 0;  ///< what the network is told: the level's t, or what the loop was given
 };
+
+namespace detail {
+/// An element of a network's output, as a float.
+struct output_element {
+  std::size_t row, element;
+  float value;
+};
+/// The first that is not finite, of an output in the host's memory; nothing on a device.
+std::optional<output_element> first_not_finite(batch const& asked, element_type output);
+}  // namespace detail
 
 class driven_loop {
  public:
