@@ -64,7 +64,8 @@ void has_bits(std::string const& name, any_plan const& plan, images const& expec
 template <class Base, class... Rest>
 void same_as_run(std::string const& name, Base const& base, Rest const&... rest) {
   auto const with = [&](auto const& net) { return (base | ... | rest) | net; };
-  auto const called = with(network), driven = with(silent{});
+  auto const called = with(network);
+  auto const driven = with(silent{});
   for (int steps : {1, 2, 3, 7})
     has_bits(fmt::format("{}, {} steps", name, steps), driven.plan(steps),
              called.plan(steps).sample(r, label{1}));

@@ -104,8 +104,8 @@ void ends_there(std::string const& name, any_plan const& plan, images const& exp
   BOOST_TEST(equal_bits(x0.data, expected.data), name);
 }
 template <class... Stages> void last_is_the_sample(std::string const& name, Stages const&... s) {
-  auto const plan =
-      ((schedules::cosine{} | predicts::v{} | ... | s) | samplers::ddim{} | network).plan(5);
+  auto const base = schedules::cosine{} | predicts::v{};
+  auto const plan = ((base | ... | s) | samplers::ddim{} | network).plan(5);
   ends_there(name, plan, plan.sample(r, label{1}));
 }
 
