@@ -122,6 +122,18 @@ BOOST_AUTO_TEST_CASE(histories_that_begin_at_different_times) {
   check_driven(all);
 }
 
+BOOST_AUTO_TEST_CASE(a_guidance_that_asks_another_network) {
+  std::vector<wanted> all;
+  for (int i = 0; i < 4; ++i)
+    all.push_back({shared((vp | predicts::v{} | guidance::classifier{0.5 + i, scrambled{}} |
+                           samplers::heun{} | scrambled{})
+                              .plan(2 + i)),
+                   {.id = static_cast<unsigned>(i), .given = labels{i}},
+                   i});
+  check(all);
+  check_driven(all);
+}
+
 BOOST_AUTO_TEST_CASE(mistakes_of_a_caller_who_drives_are_sentences) {
   auto const plan = shared(guided(samplers::ddim{}, 1).plan(4));
   continuous_batch batch(plan, shape);
