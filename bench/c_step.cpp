@@ -1,8 +1,8 @@
 // What a step costs through C above the C++ call, on 16 x 7 floats. A program in turns of loops of
 // 50 steps: by driven_loop, and by libtweedie.so's next and answer over the loop's own memory, and
 // by its step over buffers of the caller's own, where the C++ copies the same rows. The output is
-// looked through for what is not finite in all of them. Then the same with a preview of x0. JSON, nanoseconds a step, the least and the
-// median of many runs.
+// looked through for what is not finite in all of them. Then the same with a preview of x0. JSON,
+// nanoseconds a step, the least and the median of many runs.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
