@@ -140,6 +140,17 @@ BOOST_AUTO_TEST_CASE(it_stops_and_goes_on) {
   BOOST_TEST(equal_bits(rest.samples().data, expected));
 }
 
+BOOST_AUTO_TEST_CASE(nothing_is_copied) {
+  auto const plan = (base | samplers::ddim{} | network).plan(4);
+  state s = plan.start(r);
+  float const *const x = s.x.data(), *const out = s.out.data();
+  auto loop = plan.steps(std::move(s));
+  auto const* ask = loop.next();
+  BOOST_TEST((ask->x == x && ask->out == out && loop.x() == x));
+  s = loop.leave();
+  BOOST_TEST((s.x.data() == x && s.out.data() == out));
+}
+
 BOOST_AUTO_TEST_CASE(times_of_the_callers_own) {
   auto const plan = (base | samplers::ddim{} | network).plan(3);
   std::vector<double> const times{999, 666, 333};
