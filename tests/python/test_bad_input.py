@@ -100,7 +100,9 @@ def test_an_output_that_nobody_writes(sampler):
 
 def test_a_question_that_was_answered(sampler):
     loop = sampler.loop((2, 3))
+    assert "x0 was asked for before the network was" in sentence(lambda: loop.x0)
     first = next(loop)
+    assert "is nan at step 0" in sentence(lambda: loop.x0)
     first.out[...] = 0
     next(loop)
     assert "the question of evaluation 0 was used after it was answered" in sentence(
