@@ -1,0 +1,68 @@
+#include <tweedie/pipelines/ready/linear_steps.hpp>
+
+#include <algorithm>
+#include <memory>
+
+namespace tweedie::ready {
+
+linear& linear::operator+=(linear const& other) {
+  for (auto const& [symbol, factor] : other.terms_) {
+    auto const is_it = [s = symbol](auto const& one) { return one.first == s; };
+    auto const there = std::ranges::find_if(terms_, is_it);
+    if (there != terms_.end()) there->second += factor;
+    else terms_.emplace_back(symbol, factor);
+  }
+  return *this;
+}
+linear& linear::operator*=(double factor) {
+  for (auto& one : terms_) one.second *= factor;
+  return *this;
+}
+
+namespace {
+
+using all_steps = std::vector<linear_step>;
+
+lowering::statement put(lowering::ir& p, linear_statement const& s) {
+  int const first = p.terms.size;
+  for (auto const& [symbol, factor] : s.value.terms()) p.terms.add({factor, symbol});
+  int const at = p.expressions.add({});
+  if (!p.expressions.full) p.expressions[at].terms = {first, p.terms.size};
+  return {s.target, at};
+}
+any_step put(lowering::ir& p, linear_step const& step) {
+  any_step r;
+  for (linear_evaluation const& one : step.evaluations) {
+    r.evaluations.push_back({one.where, {}});
+    for (linear_statement const& s : one.statements) r.evaluations.back().statements.add(put(p, s));
+  }
+  return r;
+}
+
+}  // namespace
+
+any_sampler forget_linear_steps(all_steps steps) {
+  any_sampler r;
+  r.longest = static_cast<int>(steps.size());  // so that `before` is the index of the step
+  for (linear_step const& step : steps)
+    for (linear_evaluation const& e : step.evaluations)
+      for (linear_statement const& s : e.statements) {
+        r.assigned.push_back(s.target);
+        for (auto const& term : s.value.terms()) r.mentioned.push_back(term.first);
+      }
+  for (auto* const all : {&r.assigned, &r.mentioned}) {
+    std::ranges::sort(*all);
+    all->erase(std::unique(all->begin(), all->end()), all->end());
+  }
+  auto const shared = std::make_shared<all_steps const>(std::move(steps));
+  r.step = {shared, [](void const* self, lowering::ir& p, int before, level const*, path const&) {
+              auto const& all = *static_cast<all_steps const*>(self);
+              return put(p, all[static_cast<std::size_t>(before)]);
+            }};
+  r.last = {shared, [](void const* self, lowering::ir& p, level const*, path const&) {
+              return put(p, static_cast<all_steps const*>(self)->back());
+            }};
+  return r;
+}
+
+}  // namespace tweedie::ready
