@@ -23,11 +23,26 @@ namespace {
 
 using all_steps = std::vector<linear_step>;
 
+struct quotient {
+  static constexpr std::size_t parameters = 1;
+  static constexpr char const* name = "quotient by";
+  TWEEDIE_HD static float apply(float const* p, float const* a) { return a[0] / p[0]; }
+};
+
 lowering::statement put(lowering::ir& p, linear_statement const& s) {
   int const first = p.terms.size;
   for (auto const& [symbol, factor] : s.value.terms()) p.terms.add({factor, symbol});
-  int const at = p.expressions.add({});
-  if (!p.expressions.full) p.expressions[at].terms = {first, p.terms.size};
+  int const form = p.expressions.add({});
+  if (p.expressions.full) return {s.target, form};
+  p.expressions[form].terms = {first, p.terms.size};
+  if (s.over == 1) return {s.target, form};
+  int const parameter = p.parameters.add(s.over), at = p.expressions.add({});
+  if (p.expressions.full) return {s.target, form};
+  p.expressions[at] = {.terms = {},
+                       .by = lowering::operation::of(detail::function_of<quotient, 1>,
+                                                     p.operations++),
+                       .parameters = {parameter, parameter + 1},
+                       .arguments = {form, form + 1}};
   return {s.target, at};
 }
 any_step put(lowering::ir& p, linear_step const& step) {

@@ -32,10 +32,12 @@ class linear {
   std::vector<std::pair<symbol_id, double>> terms_;
 };
 
-/// target = value; the targets of an evaluation are written at once, from what was there before.
+/// target = value, or value / over, a division of floats; the targets of an evaluation are written
+/// at once, from what was there before.
 struct linear_statement {
   symbol_id target;
   linear value;
+  double over = 1;
 };
 struct linear_evaluation {
   std::vector<linear_statement> statements;

@@ -19,6 +19,12 @@ inline ancestral ancestral_step(double from, double to) {
   return {up, std::sqrt(std::max(0.0f, e * e - up * up))};
 }
 
+/// The geometric middle of two, in float32 too, from the second on as torch.lerp is.
+inline double between(double from, double to) {
+  float const a = std::log(static_cast<float>(from)), b = std::log(static_cast<float>(to));
+  return std::exp(b - (b - a) * 0.5f);
+}
+
 }  // namespace tweedie::ready
 
 /// The classes that are known.

@@ -898,12 +898,14 @@ scheduler_grid grid_of(scheduler_config const& c, int steps, std::vector<double>
   }
   if (c.class_name == dpm_inverse) g.sigmas.push_back(rho_of(c, T - 1));
   else if (g.sigmas.size() == g.at.size()) g.sigmas.push_back(c.ends_clean ? 0 : rho_of(c, 0));
+  for (double& one : g.sigmas) one = static_cast<float>(one);
   repeat_timesteps(g, c.order());
   if (is_any_of(c.class_name, {kdpm2, kdpm2_ancestral}))
     for (std::size_t k = 0; k + 1 < g.at.size(); ++k) {
       double const s = g.sigmas[k], to = g.sigmas[k + 1];
-      double const down = c.class_name == kdpm2 ? to : ancestral_step(s, to).down;
-      g.timesteps[2 * k + 1] = timestep_of(c, std::sqrt(s * down));
+      bool const draws = c.class_name == kdpm2_ancestral;
+      g.timesteps[2 * k + 1] =
+          timestep_of(c, draws ? between(s, ancestral_step(s, to).down) : between(to, s));
     }
   if (c.is_scaled()) {
     double const most = g.sigmas.front();

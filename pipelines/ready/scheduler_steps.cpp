@@ -501,6 +501,18 @@ class walk {
                       {{to(linear(kept(0)) + dt / 2 * slope, k + 1)}, levels[k + 1]}}});
     }
   }
+  /// from + dt (x - x0) / s, rounded to float32 after each operation as theirs is: where x is 20,000
+  /// times x0 the next one is what rounding leaves.
+  static std::vector<linear_statement> along(linear const& from, double dt, linear const& x,
+                                             double s) {
+    auto const let = [](int i) { return symbol_id{sym::word::let, i}; };
+    return {{let(0), data},
+            {let(1), x - linear(let(0))},
+            {let(2), let(1), s},
+            {let(3), dt * linear(let(2))},
+            {let(4), from + linear(let(3))},
+            {sym::x::id, let(4)}};
+  }
   /// Karras et al. 2022, Algorithm 2 with the second evaluation in the geometric middle (DPM-Solver-2
   /// in rho: Lu et al. 2022, Algorithm 1).
   void kdpm2_steps() {
@@ -513,12 +525,16 @@ class walk {
         add({x_from(from - s * epsilon, levels[k + 1])});
         continue;
       }
-      double const middle = std::sqrt(s * to.down);
+      double const middle = draws ? between(s, to.down) : between(to.down, s);
       level const there = at_rho(middle);
-      linear end = linear(kept(0)) + (to.down - s) * epsilon;
+      auto first = along(from, middle - s, from, s);
+      auto second = along(linear(kept(0)), to.down - s, held(there), middle);
+      linear end = second.back().value;
       if (draws) end += to.up * fresh;
-      all.push_back({{{{{kept(0), from}, x_from(from + (middle - s) * epsilon, there)}},
-                      {{x_from(end, levels[k + 1])}, there}}});
+      first.back() = x_from(first.back().value, there);
+      second.back() = x_from(end, levels[k + 1]);
+      first.push_back({kept(0), from});
+      all.push_back({{{std::move(first)}, {std::move(second), there}}});
     }
   }
   /// The linear multistep method of any order (see samplers/lms_3.hpp).
