@@ -35,8 +35,8 @@ lowering::statement put(lowering::ir& p, linear_statement const& s) {
   int const form = p.expressions.add({});
   if (p.expressions.full) return {s.target, form};
   p.expressions[form].terms = {first, p.terms.size};
-  if (s.over == 1) return {s.target, form};
-  int const parameter = p.parameters.add(s.over), at = p.expressions.add({});
+  if (!s.over) return {s.target, form};
+  int const parameter = p.parameters.add(*s.over), at = p.expressions.add({});
   if (p.expressions.full) return {s.target, form};
   p.expressions[at] = {.terms = {},
                        .by = lowering::operation::of(detail::function_of<quotient, 1>,

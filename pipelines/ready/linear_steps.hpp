@@ -32,12 +32,13 @@ class linear {
   std::vector<std::pair<symbol_id, double>> terms_;
 };
 
-/// target = value, or value / over, a division of floats; the targets of an evaluation are written
-/// at once, from what was there before.
+/// target = value, or value / over, a division of two floats, of which a sum that reads it is no
+/// part: over 1 rounds. The targets of an evaluation are written at once, from what was there
+/// before.
 struct linear_statement {
   symbol_id target;
   linear value;
-  double over = 1;
+  std::optional<double> over = {};
 };
 struct linear_evaluation {
   std::vector<linear_statement> statements;

@@ -507,10 +507,10 @@ class walk {
                                              double s) {
     auto const let = [](int i) { return symbol_id{sym::word::let, i}; };
     return {{let(0), data},
-            {let(1), x - linear(let(0))},
+            {let(1), x - linear(let(0)), 1},
             {let(2), let(1), s},
-            {let(3), dt * linear(let(2))},
-            {let(4), from + linear(let(3))},
+            {let(3), dt * linear(let(2)), 1},
+            {let(4), from + linear(let(3)), 1},
             {sym::x::id, let(4)}};
   }
   /// Karras et al. 2022, Algorithm 2 with the second evaluation in the geometric middle (DPM-Solver-2

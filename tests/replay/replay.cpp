@@ -26,7 +26,7 @@ struct result {
   double picked = 0;  ///< largest difference of a picked value, over the largest magnitude
   double norm = 0;    ///< difference of the L2 norms, relative
   double times = 0;   ///< largest difference of a timestep, over the largest
-  std::string refused = {};
+  std::string refused = {}, first = {};
   bool agrees() const { return refused.empty() && picked <= 1e-3 && norm <= 1e-3; }
 };
 
@@ -77,6 +77,7 @@ result run_of_diffusers(json const& one, json const& meta) {
   for (float& v : start.data) v = static_cast<float>(v * g.init_noise_sigma);
   driven_loop loop(plan, plan.start_at(start, {}));
   std::size_t k = 0;
+  std::string first;
   while (batch const* ask = loop.next()) {
     double const t = g.timesteps.at(k++), wave = 0.2 * std::sin(0.01 * t);
     double const s = ask->levels[0].sigma / ask->levels[0].alpha;
@@ -91,8 +92,15 @@ result run_of_diffusers(json const& one, json const& meta) {
         if (ask->variance) ask->variance[r * ask->pitch + e] = std::tanh(0.3f * x);
       }
     loop.answer();
+    double squares = 0;
+    for (float const v : loop.samples().data) squares += double{v} * v;
+    double const there = one.at("l2_per_step").at(k - 1).get<double>();
+    if (first.empty() && !(std::abs(std::sqrt(squares) - there) <= 3e-4 * there))
+      first = fmt::format(", from evaluation {} on, whose norm is {:.6g} in place of {:.6g}", k,
+                          std::sqrt(squares), there);
   }
   result r = compared(loop.samples().data, one, meta);
+  r.first = first;
   double largest = 1e-9;
   auto const& theirs = one.at("timesteps");
   if (theirs.size() != g.timesteps.size())
@@ -136,8 +144,8 @@ int replay(char const* path) {
     if (!r.agrees())
       differences +=
           r.refused.empty()
-              ? fmt::format("{}: {:.2g} of the largest value, norm {:.2g}, timesteps {:.2g}\n", id,
-                            r.picked, r.norm, r.times)
+              ? fmt::format("{}: {:.2g} of the largest value, norm {:.2g}, timesteps {:.2g}{}\n",
+                            id, r.picked, r.norm, r.times, r.first)
               : fmt::format("{}: {}\n", id, r.refused);
   }
   tally sum;
