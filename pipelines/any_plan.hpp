@@ -253,8 +253,7 @@ class any_plan {
   void advance_by(state& s, network_function const& network) const;
   void apply_inlined(row const& r, state& s, std::span<level const> seen) const;
   void evaluate_extras(batch b, state& s) const;
-  void give_noise(row const& r, state& s) const;
-  bool reads_stream(row const& r, std::uint32_t k) const;
+  void give_noise(any_program const& program, state& s) const;
   void check(state const& s) const;
   [[noreturn]] void refuse(state const& s) const;
   std::span<row const> rows_of_step(std::size_t k) const {

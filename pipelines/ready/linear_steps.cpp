@@ -38,11 +38,11 @@ lowering::statement put(lowering::ir& p, linear_statement const& s) {
   if (!s.over) return {s.target, form};
   int const parameter = p.parameters.add(*s.over), at = p.expressions.add({});
   if (p.expressions.full) return {s.target, form};
-  p.expressions[at] = {.terms = {},
-                       .by = lowering::operation::of(detail::function_of<quotient, 1>,
-                                                     p.operations++),
-                       .parameters = {parameter, parameter + 1},
-                       .arguments = {form, form + 1}};
+  p.expressions[at] = {
+      .terms = {},
+      .by = lowering::operation::of(detail::function_of<quotient, 1>, p.operations++),
+      .parameters = {parameter, parameter + 1},
+      .arguments = {form, form + 1}};
   return {s.target, at};
 }
 any_step put(lowering::ir& p, linear_step const& step) {
@@ -56,7 +56,7 @@ any_step put(lowering::ir& p, linear_step const& step) {
 
 }  // namespace
 
-any_sampler forget_linear_steps(all_steps steps) {
+any_sampler forget_linear_steps(all_steps steps, noise_before entering) {
   any_sampler r;
   r.longest = static_cast<int>(steps.size());  // so that `before` is the index of the step
   for (linear_step const& step : steps)
@@ -65,6 +65,18 @@ any_sampler forget_linear_steps(all_steps steps) {
         r.assigned.push_back(s.target);
         for (auto const& term : s.value.terms()) r.mentioned.push_back(term.first);
       }
+  if (!entering.empty()) {
+    r.mentioned.push_back({sym::word::noise_stream, 0});
+    auto const shared = std::make_shared<noise_before const>(std::move(entering));
+    r.enter = {shared, [](void const* self, lowering::ir& p, level t, level, path const&,
+                          lowering::statements& to) {
+                 linear sum = sym::x::id;
+                 for (auto const& [sigma, deviation] : *static_cast<noise_before const*>(self))
+                   if (sigma == t.sigma)
+                     sum += deviation * linear(symbol_id{sym::word::noise_stream, 0});
+                 to.add(put(p, linear_statement{sym::x::id, sum}));
+               }};
+  }
   for (auto* const all : {&r.assigned, &r.mentioned}) {
     std::ranges::sort(*all);
     all->erase(std::unique(all->begin(), all->end()), all->end());

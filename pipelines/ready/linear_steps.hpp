@@ -48,7 +48,9 @@ struct linear_step {
   std::vector<linear_evaluation> evaluations;
 };
 
-/// The sampler whose step k is `steps[k]`. A plan of it has as many steps.
-any_sampler forget_linear_steps(std::vector<linear_step> steps);
+/// The sampler whose step k is `steps[k]`. A plan of it has as many steps. `entering`: the
+/// deviation of the noise that is added to x before the step from the level of a sigma; empty: none.
+using noise_before = std::vector<std::pair<double, double>>;
+any_sampler forget_linear_steps(std::vector<linear_step> steps, noise_before entering = {});
 
 }  // namespace tweedie::ready

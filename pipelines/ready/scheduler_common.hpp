@@ -1,9 +1,12 @@
-// What reading a scheduler_config.json and making its steps have in common.
+// What the steps of other libraries have in common.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <string_view>
+#include <vector>
 
 namespace tweedie::ready {
 
@@ -23,6 +26,28 @@ inline ancestral ancestral_step(double from, double to) {
 inline double between(double from, double to) {
   float const a = std::log(static_cast<float>(from)), b = std::log(static_cast<float>(to));
   return std::exp(b - (b - a) * 0.5f);
+}
+
+/// The integral from a to b of a smooth function: Gauss and Legendre's rule with 8 points, exact for
+/// polynomials to degree 15.
+template <class F> double integral(double a, double b, F f) {
+  constexpr std::array<std::array<double, 2>, 4> rule{{{0.1834346424956498, 0.3626837833783620},
+                                                       {0.5255324099163290, 0.3137066458778873},
+                                                       {0.7966664774136267, 0.2223810344533745},
+                                                       {0.9602898564975363, 0.1012285362903763}}};
+  double const middle = (a + b) / 2, half = (b - a) / 2;
+  double r = 0;
+  for (auto const& [at, weight] : rule)
+    r += weight * (f(middle - half * at) + f(middle + half * at));
+  return half * r;
+}
+
+/// Lagrange's polynomial that is 1 at at[i] and 0 at the others.
+inline double lagrange(std::vector<double> const& at, std::size_t i, double x) {
+  double r = 1;
+  for (std::size_t j = 0; j < at.size(); ++j)
+    if (j != i) r *= (x - at[j]) / (at[i] - at[j]);
+  return r;
 }
 
 }  // namespace tweedie::ready

@@ -169,28 +169,6 @@ std::vector<level> levels_of(scheduler_config const& c, scheduler_grid const& g,
 
 // ---- steps
 
-/// The integral from a to b of a smooth function: Gauss and Legendre's rule with 8 points, exact for
-/// polynomials to degree 15.
-template <class F> double integral(double a, double b, F f) {
-  constexpr std::array<std::array<double, 2>, 4> rule{{{0.1834346424956498, 0.3626837833783620},
-                                                       {0.5255324099163290, 0.3137066458778873},
-                                                       {0.7966664774136267, 0.2223810344533745},
-                                                       {0.9602898564975363, 0.1012285362903763}}};
-  double const middle = (a + b) / 2, half = (b - a) / 2;
-  double r = 0;
-  for (auto const& [at, weight] : rule)
-    r += weight * (f(middle - half * at) + f(middle + half * at));
-  return half * r;
-}
-
-/// Lagrange's polynomial that is 1 at at[i] and 0 at the others.
-double lagrange(std::vector<double> const& at, std::size_t i, double x) {
-  double r = 1;
-  for (std::size_t j = 0; j < at.size(); ++j)
-    if (j != i) r *= (x - at[j]) / (at[i] - at[j]);
-  return r;
-}
-
 /// Solves a x = b by elimination; the matrices of UniPC are Vandermonde's, of at most 3 rows.
 std::vector<double> solved(std::vector<std::vector<double>> a, std::vector<double> b) {
   std::size_t const n = b.size();

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <tweedie/pipelines/driven_loop.hpp>
+#include <tweedie/pipelines/ready/k_diffusion.hpp>
 #include <tweedie/pipelines/ready/scheduler_config.hpp>
 #include <tweedie/pipelines/torch_noise.hpp>
 #include <tweedie/tweedie.hpp>
@@ -47,6 +48,25 @@ template <class T> T get_or(json const& of, char const* key, T usual) {
   return of.contains(key) && !of[key].is_null() ? of[key].get<T>() : usual;
 }
 
+/// The peers' noise: of the whole shape each time it is asked for.
+shared_call<void(noise_request const&)> drawn_in_order() {
+  auto const fresh = std::make_shared<torch_normals>(0);
+  return [fresh](noise_request const& r) {
+    std::vector<float> all(r.keys.size() * r.elements);
+    fresh->draw(all);
+    for (std::size_t i = 0; i < r.keys.size(); ++i)
+      std::copy_n(&all[i * r.elements], r.elements, r.to + i * r.pitch);
+  };
+}
+images scaled_start(std::vector<std::size_t> const& shape, double scale) {
+  std::size_t n = 1;
+  for (std::size_t const one : shape) n *= one;
+  images r{shape, std::vector<float>(n)};
+  torch_normals(1).draw(r.data);
+  for (float& v : r.data) v = static_cast<float>(v * scale);
+  return r;
+}
+
 result run_of_diffusers(json const& one, json const& meta) {
   using namespace ready;
   auto const shape = meta.at("shape").get<std::vector<std::size_t>>();
@@ -56,7 +76,6 @@ result run_of_diffusers(json const& one, json const& meta) {
   if (set.contains("mu")) mu = set["mu"].get<double>();
   if (step.contains("eta")) eta = step["eta"].get<double>();
   scheduler_grid const g = grid_of(c, set.at("num_inference_steps").get<int>(), {}, mu);
-  auto const fresh = std::make_shared<torch_normals>(0);
   scheduler_options o{
       .eta = eta, .rederives = get_or(step, "use_clipped_model_output", false), .scaled = true};
   o.s_churn = get_or(step, "s_churn", 0.0);
@@ -64,18 +83,10 @@ result run_of_diffusers(json const& one, json const& meta) {
   o.s_tmax = get_or(step, "s_tmax", o.s_tmax);
   o.s_noise = get_or(step, "s_noise", 1.0);
   o.order = get_or(step, "order", 4);
-  o.noise = [fresh](noise_request const& r) {
-    std::vector<float> all(r.keys.size() * r.elements);
-    fresh->draw(all);
-    for (std::size_t i = 0; i < r.keys.size(); ++i)
-      std::copy_n(&all[i * r.elements], r.elements, r.to + i * r.pitch);
-  };
+  o.noise = drawn_in_order();
   any_plan const plan = make_plan(c, g, o, {[](batch const&) {}, {}});
 
-  images start{shape, std::vector<float>(shape[0] * shape[1] * shape[2] * shape[3])};
-  torch_normals(1).draw(start.data);
-  for (float& v : start.data) v = static_cast<float>(v * g.init_noise_sigma);
-  driven_loop loop(plan, plan.start_at(start, {}));
+  driven_loop loop(plan, plan.start_at(scaled_start(shape, g.init_noise_sigma), {}));
   std::size_t k = 0;
   std::string first;
   while (batch const* ask = loop.next()) {
@@ -113,6 +124,40 @@ result run_of_diffusers(json const& one, json const& meta) {
   return r;
 }
 
+result run_of_k_diffusion(json const& one, json const& meta) {
+  using namespace ready;
+  auto const shape = meta.at("shape").get<std::vector<std::size_t>>();
+  json const &args = one.at("args"), &grid = one.at("grid");
+  k_sampler o{.name = one.at("sampler").get<std::string>()};
+  o.eta = get_or(args, "eta", o.eta);
+  o.s_noise = get_or(args, "s_noise", o.s_noise);
+  o.s_churn = get_or(args, "s_churn", o.s_churn);
+  o.s_tmin = get_or(args, "s_tmin", o.s_tmin);
+  o.s_tmax = get_or(args, "s_tmax", o.s_tmax);
+  o.r = get_or(args, "r", o.r);
+  o.order = get_or(args, "order", o.order);
+  o.solver_type = get_or(args, "solver_type", o.solver_type);
+  bool const ends = grid.at("kind") == "ends";
+  std::vector<double> const sigmas =
+      ends ? std::vector{grid.at("sigma_max").get<double>(), grid.at("sigma_min").get<double>()}
+           : one.at("sigmas").get<std::vector<double>>();
+  any_plan const plan =
+      make_plan(o, sigmas, {[](batch const&) {}, {}}, drawn_in_order(), get_or(args, "n", 0));
+  driven_loop loop(plan, plan.start_at(scaled_start(shape, one.at("start_scale")), {}));
+  while (batch const* ask = loop.next()) {
+    double const s = ask->levels[0].sigma;
+    auto const inner = static_cast<float>(1 / std::hypot(1, s)),
+               outer = static_cast<float>(0.1 / (1 + s * s));
+    for (std::size_t r = 0; r < ask->samples; ++r)
+      for (std::size_t e = 0; e < ask->elements; ++e) {
+        float const x = ask->x[r * ask->pitch + e];
+        ask->out[r * ask->pitch + e] = 0.9f * std::tanh(x * inner) + outer * x;
+      }
+    loop.answer();
+  }
+  return compared(loop.samples().data, one, meta);
+}
+
 struct tally {
   int cases = 0, agreeing = 0, closely = 0;
   double worst = 0;
@@ -131,7 +176,8 @@ int replay(char const* path) {
     std::string const name = id.substr(0, id.find('/'));
     result r;
     try {
-      r = run_of_diffusers(one, all.at("meta"));
+      r = one.contains("sampler") ? run_of_k_diffusion(one, all.at("meta"))
+                                  : run_of_diffusers(one, all.at("meta"));
     } catch (std::exception const& e) {
       r.refused = e.what();
     }
