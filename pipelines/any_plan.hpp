@@ -148,6 +148,8 @@ class any_plan {
   state_layout const& layout() const { return of_.layout; }
   /// Whether no structure draws noise.
   bool is_deterministic() const;
+  /// Whether the kernel after an evaluation, counted from 0, asks the caller for noise.
+  bool asks_for_noise(std::size_t evaluation) const;
 
   /// The start: x_T from N(0, I), scaled by sigma_T where alpha = 1 (variance exploding). Throws
   /// tweedie::error where the request, the labels or the network do not fit each other, or not the
@@ -268,7 +270,7 @@ class any_plan {
   void advance_by(state& s, network_function const& network) const;
   void apply_inlined(row const& r, state& s, std::span<level const> seen) const;
   void evaluate_extras(batch b, state& s) const;
-  void give_noise(state& s) const;
+  void give_noise(any_program const& program, state& s) const;
   void check(state const& s) const;
   [[noreturn]] void refuse(state const& s) const;
   std::span<row const> rows_of_step(std::size_t k) const {

@@ -377,7 +377,8 @@ class plan_builder {
                   next);
     };
     lower(guided);
-    if (ir_->exceeded() == lowering::limit::none)  // if it is, `assembled` below throws
+    // Of what exceeds a limit `assembled` below throws.
+    if (stages_.checks_share && ir_->exceeded() == lowering::limit::none)
       detail::check_share(*ir_, stages_, t, s,
                           guided ? std::function([&] { lower(false); }) : nullptr);
     auto made = assembled(*ir_, stages_.buffers);
