@@ -113,7 +113,7 @@ struct openvino_engine final : engine {
     return r;
   }
 
-  void run(std::span<given const> in, std::span<wanted const> out) const override {
+  void run(std::vector<given> const& in, std::vector<wanted> const& out) const override {
     try {
       ov::InferRequest request = take();
       for (std::size_t i = 0; i < in.size(); ++i)

@@ -11,6 +11,7 @@ namespace tweedie::networks {
 struct schedule_description {
   std::string name;
   std::vector<std::pair<std::string, double>> parameters;
+  std::vector<double> alpha_bar = {};  ///< of `tabulated`: at t = 1 .. T
   bool operator==(schedule_description const&) const = default;
 };
 
