@@ -32,7 +32,7 @@ if(TARGET tweedie_unet_torch)
   list(APPEND libraries tweedie_unet_torch)
   set_target_properties(tweedie_unet_torch PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)  # LibTorch, where it was found
 endif()
-foreach(engine openvino torchscript)
+foreach(engine openvino torchscript aoti)
   if(TARGET tweedie_${engine})
     list(APPEND libraries tweedie_${engine})
     set_target_properties(tweedie_${engine} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)  # where its engine was found
@@ -53,7 +53,7 @@ install(CODE "
 if(TARGET tweedie_unet_torch)
   install(TARGETS tweedie_unet_torch LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
-foreach(engine openvino torchscript)
+foreach(engine openvino torchscript aoti)
   if(TARGET tweedie_${engine})
     install(TARGETS tweedie_${engine} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   endif()

@@ -273,7 +273,7 @@ if(TARGET tweedie_recipes)
   add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/file_network.cpp ${PROJECT_SOURCE_DIR}/networks/engines.cpp
               ${PROJECT_SOURCE_DIR}/networks/card.cpp)
   add_library(tweedie::onnx ALIAS tweedie_onnx)
-  target_link_libraries(tweedie_onnx PUBLIC tweedie_headers tweedie_io ${CMAKE_DL_LIBS}
+  target_link_libraries(tweedie_onnx PUBLIC tweedie_headers tweedie_recipes tweedie_io ${CMAKE_DL_LIBS}
                         PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   if(OpenVINO_FOUND AND NOT TWEEDIE_STATIC)
     set(TWEEDIE_OPENVINO_USED ${OpenVINO_VERSION})
@@ -300,6 +300,20 @@ if(TARGET tweedie_recipes)
     target_compile_definitions(tweedie_onnx PRIVATE
       TWEEDIE_TORCHSCRIPT_FOLDER="$<TARGET_FILE_DIR:tweedie_torchscript>"
       TWEEDIE_TORCHSCRIPT_LIBRARY="$<TARGET_FILE_NAME:tweedie_torchscript>")
+  endif()
+  set(package_loader ${TWEEDIE_TORCH_INCLUDE}/torch/csrc/inductor/aoti_package/model_package_loader.h)
+  if(TWEEDIE_AOTI AND TWEEDIE_TORCH_USED AND EXISTS ${package_loader})
+    add_library(tweedie_aoti MODULE ${PROJECT_SOURCE_DIR}/networks/aoti_torch.cpp)
+    set_target_properties(tweedie_aoti PROPERTIES
+      CXX_STANDARD ${TWEEDIE_TORCH_STANDARD} LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    target_include_directories(tweedie_aoti PRIVATE ${TWEEDIE_INCLUDE})
+    target_link_libraries(tweedie_aoti PRIVATE tweedie_torch ${TWEEDIE_FMT} tweedie_arithmetic tweedie_warnings)
+    add_dependencies(tweedie_onnx tweedie_aoti)
+    target_compile_definitions(tweedie_onnx PRIVATE
+      TWEEDIE_AOTI_FOLDER="$<TARGET_FILE_DIR:tweedie_aoti>" TWEEDIE_AOTI_LIBRARY="$<TARGET_FILE_NAME:tweedie_aoti>")
+  elseif(TWEEDIE_AOTI STREQUAL "ON")
+    message(FATAL_ERROR "TWEEDIE_AOTI is ON, but no LibTorch of 2.x was found: name the folder torch/ of a wheel of "
+                        "PyTorch by -DCMAKE_PREFIX_PATH=")
   endif()
   target_link_options(tweedie_onnx INTERFACE
     $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)

@@ -157,8 +157,9 @@ npy_header read_header(source const& read, std::uint64_t size, std::string const
                             : *type == "|u1" || *type == "|b1" ? 1
                                                                : 0;
   if (width == 0)
-    fail("its elements are of another type; expected '<f4', '<f8', '<i4', '<i8', '|u1' or '|b1' as "
-         "descr");
+    fail(
+        "its elements are of another type; expected '<f4', '<f8', '<i4', '<i8', '|u1' or '|b1' as "
+        "descr");
 
   auto with_bytes = *shape;
   with_bytes.push_back(width);

@@ -126,8 +126,9 @@ schedule_description alpha_bar_in(json const& j, std::string const& where,
                               where, shown(j.get<std::string>())));
     auto const array = io::read_npy(path, std::uint64_t{1} << 24);
     if (array.shape.size() != 1)
-      throw error(fmt::format("{}: '{}' has the shape {{{}}}; expected one number for each timestep",
-                              where, path.string(), fmt::join(array.shape, ", ")));
+      throw error(
+          fmt::format("{}: '{}' has the shape {{{}}}; expected one number for each timestep", where,
+                      path.string(), fmt::join(array.shape, ", ")));
     r.alpha_bar = array.doubles();
   } else {
     if (!j.is_array() || !std::ranges::all_of(j, [](json const& one) { return one.is_binary(); }))
@@ -135,16 +136,16 @@ schedule_description alpha_bar_in(json const& j, std::string const& where,
     for (json const& one : j) r.alpha_bar.push_back(io::value_of(one));
   }
   if (r.alpha_bar.empty() || r.alpha_bar.size() > 1'000'000)
-    throw error(fmt::format("{}: {} numbers were given; expected one for each timestep, 1 to 1000000",
-                            where, r.alpha_bar.size()));
+    throw error(
+        fmt::format("{}: {} numbers were given; expected one for each timestep, 1 to 1000000",
+                    where, r.alpha_bar.size()));
   double before = 1;
   for (std::size_t i = 0; i < r.alpha_bar.size(); before = r.alpha_bar[i++])
     if (!(r.alpha_bar[i] > 0 && r.alpha_bar[i] < before))
-      throw error(
-          fmt::format("{}: {} was given at place {}, after {}; expected numbers below 1 that fall "
-                      "and stay above 0, those of the timesteps from the clean end on",
-                      where, r.alpha_bar[i], i, i == 0 ? "the clean level's 1"
-                                                        : fmt::format("{}", before)));
+      throw error(fmt::format(
+          "{}: {} was given at place {}, after {}; expected numbers below 1 that fall "
+          "and stay above 0, those of the timesteps from the clean end on",
+          where, r.alpha_bar[i], i, i == 0 ? "the clean level's 1" : fmt::format("{}", before)));
   return r;
 }
 
@@ -246,8 +247,8 @@ card parse_card(std::string_view toml, std::string const& source,
   json const all = io::parse_document(toml, io::document_format::toml, source);
   table given(all, source);
   // A word that is not known is the likelier mistake, where another one is missing.
-  for (char const* key : {"predicts", "schedule", "alpha_bar", "time", "range", "layout", "shape", "rows",
-                          "variance", "inputs", "outputs", "labels", "conditions"})
+  for (char const* key : {"predicts", "schedule", "alpha_bar", "time", "range", "layout", "shape",
+                          "rows", "variance", "inputs", "outputs", "labels", "conditions"})
     given.find(key);
   given.expect_no_more();
   card r;
@@ -258,8 +259,8 @@ card parse_card(std::string_view toml, std::string const& source,
   if (!schedule && !alpha_bar)
     given.missing("schedule", "what it was trained on, such as schedule = \"linear\"");
   if (schedule && alpha_bar)
-    throw error(fmt::format("{} was given beside a schedule; expected one of them",
-                            given.at("alpha_bar")));
+    throw error(
+        fmt::format("{} was given beside a schedule; expected one of them", given.at("alpha_bar")));
   r.schedule = schedule ? schedule_in(*schedule, given.at("schedule"))
                         : alpha_bar_in(*alpha_bar, given.at("alpha_bar"), folder);
 
@@ -307,6 +308,11 @@ card parse_card(std::string_view toml, std::string const& source,
     of.text("x", r.ports.x);
     of.text("time", r.ports.time);
     of.text("labels", r.ports.labels);
+    of.text("time_to", r.ports.time_to);
+    of.text("time_step", r.ports.time_step);
+    if (!r.ports.time_to.empty() && !r.ports.time_step.empty())
+      throw error(
+          fmt::format("{} was given beside time_step; expected one of them", of.at("time_to")));
     type_in(of, "time_type", r.ports.time_type);
     type_in(of, "labels_type", r.ports.labels_type);
     of.expect_no_more();
@@ -379,6 +385,8 @@ std::string to_toml(card const& c) {
   port("inputs", "x", c.ports.x);
   port("inputs", "time", c.ports.time);
   port("inputs", "labels", c.ports.labels);
+  port("inputs", "time_to", c.ports.time_to);
+  port("inputs", "time_step", c.ports.time_step);
   port("inputs", "time_type", c.ports.time_type);
   port("inputs", "labels_type", c.ports.labels_type);
   port("outputs", "prediction", c.ports.prediction);

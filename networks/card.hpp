@@ -2,8 +2,8 @@
 //
 //   predicts = "epsilon"            # what it predicts: epsilon, x0, score, v, velocity, edm, ...
 //   schedule = { name = "scaled_linear", beta_first = 0.00085, beta_last = 0.012 }
-//   alpha_bar = "abar.npy"          # in place of a schedule's name: abar of each timestep, from the
-//                                   # clean end on, in a file beside this text, or as [0.99, ...]
+//   alpha_bar = "abar.npy"          # in place of a schedule: abar of each timestep, from the
+//                                   # clean end on, in a file beside this text, or [0.99, ...]
 //   time = "t - 1"                  # how it counts time: see `time_unit`
 //   range = [-1.0, 1.0]             # of the data; without it: any
 //   layout = "channels_first"       # or channels_last
@@ -15,6 +15,8 @@
 //   x = "sample"
 //   time = "timestep"
 //   labels = "class"
+//   time_to = "r"                   # of a network of two times: the one that the step goes to
+//   time_step = "d"                 # or how far that is, a positive number
 //   time_type = "f32"               # or i32, i64, where the file does not say it
 //   labels_type = "i64"             # likewise
 //   [outputs]
@@ -76,7 +78,8 @@ struct card {
   bool learns_variance = false;
   struct names_of_ports {
     std::string x, time, labels, prediction;  ///< empty: the file has one that can be meant
-    std::string time_type, labels_type;        ///< empty: the file's, or the usual ones
+    std::string time_to, time_step;      ///< empty: a network of one time; at most one is given
+    std::string time_type, labels_type;  ///< empty: the file's, or the usual ones
   } ports;
   struct of_labels {
     std::size_t count = 0;           ///< of classes, without the null

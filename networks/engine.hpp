@@ -40,9 +40,10 @@ struct engine {
   bool differentiates = false;                  ///< whether it has `vjp`
 
   virtual ~engine() = default;
-  /// Makes it ready to run. Throws tweedie::error if an operator is missing, or if the processor
-  /// does not compute in that precision.
-  virtual void prepare(int threads, precision p) = 0;
+  /// Makes it ready to run, for calls of `rows` rows above all; 0: of any number alike. Throws
+  /// tweedie::error if an operator is missing, or if the processor does not compute in that
+  /// precision.
+  virtual void prepare(int threads, precision p, std::size_t rows) = 0;
 
   struct given {
     void const* data = nullptr;  ///< of the port's type, dense; null: left out
@@ -76,7 +77,10 @@ struct engine {
 std::unique_ptr<engine> open_onnx(std::filesystem::path const& path);
 /// Opens a TorchScript file, as torch.jit.save writes it, with LibTorch. Throws as `open_onnx`.
 std::unique_ptr<engine> open_torchscript(std::filesystem::path const& path);
-/// Opens a file by the format that its ending says: .onnx, or .pt.
+/// Opens a package of AOTInductor, which is code and runs as this program does, with LibTorch 2.
+/// Throws as `open_onnx`.
+std::unique_ptr<engine> open_aoti(std::filesystem::path const& path);
+/// Opens a file by the format that its ending says: .onnx, .pt, or .pt2.
 std::unique_ptr<engine> open_network(std::filesystem::path const& path);
 /// Whether a name has the ending of such a file.
 bool is_network_name(std::filesystem::path const& path);

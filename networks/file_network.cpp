@@ -88,9 +88,9 @@ struct file_network::file {
   std::string source;
   std::unique_ptr<networks::engine> engine;
   networks::card card;
-  std::size_t x = 0, time = 0, labels = 0, prediction = 0;  // of the ports
-  std::vector<std::size_t> conditions;                      // of card.conditions
-  bool has_time = false, has_labels = false, one_time = false;
+  std::size_t x = 0, time = 0, to = 0, labels = 0, prediction = 0;  // of the ports
+  std::vector<std::size_t> conditions;                              // of card.conditions
+  bool has_time = false, has_to = false, has_labels = false, one_time = false;
   std::vector<std::size_t> shape;  // of a sample, channels first; 0: any
   std::size_t fixed_rows = 0;      // 0: any number
 
@@ -111,6 +111,10 @@ struct file_network::file {
     check_ports();
   }
 
+  void prepare(file_options const& options) {
+    engine->prepare(options.threads, options.precision, fixed_rows > 0 ? fixed_rows : options.rows);
+  }
+
   [[noreturn]] void contradict(std::string const& what) const {
     throw error(fmt::format("'{}' and its card contradict each other: {}", source, what));
   }
@@ -126,6 +130,12 @@ struct file_network::file {
       time = place_of(card.ports.time, "inputs.time", in, source);
       has_time = true;
     }
+    for (auto const* const name : {&card.ports.time_to, &card.ports.time_step})
+      if (!name->empty()) {
+        to = place_of(*name, name == &card.ports.time_to ? "inputs.time_to" : "inputs.time_step",
+                      in, source);
+        has_to = true;
+      }
     for (auto const& c : card.conditions)
       conditions.push_back(
           place_of(c.input, ("conditions." + c.name + ".input").c_str(), in, source));
@@ -133,13 +143,15 @@ struct file_network::file {
     if (!card.ports.x.empty()) x = place_of(card.ports.x, "inputs.x", in, source);
     else {
       auto const is_other = [&](std::size_t at) {
-        return (has_time && at == time) || (has_labels && at == labels) ||
+        return (has_time && at == time) || (has_to && at == to) || (has_labels && at == labels) ||
                std::ranges::find(conditions, at) != conditions.end();
       };
       auto const first = static_cast<std::size_t>(
-          std::ranges::find_if(in, [&](port const& p) {
-            return p.any_shape && !is_other(static_cast<std::size_t>(&p - in.data()));
-          }) -
+          std::ranges::find_if(in,
+                               [&](port const& p) {
+                                 return p.any_shape &&
+                                        !is_other(static_cast<std::size_t>(&p - in.data()));
+                               }) -
           in.begin());
       // Where the file is mute about shapes, x is the first one, as functions are written.
       auto const rank = [&](port const& p) {
@@ -164,11 +176,14 @@ struct file_network::file {
                       source, out.size(), fmt::join(names_of(out), ", ")));
     if (has_time && has_labels && time == labels)
       contradict(fmt::format("inputs.time and inputs.labels are both '{}'", in[time].name));
-    if ((has_time && time == x) || (has_labels && labels == x))
+    if (has_to && ((has_time && to == time) || (has_labels && to == labels)))
+      contradict(
+          fmt::format("the input '{}' of the second time has another meaning too", in[to].name));
+    if ((has_time && time == x) || (has_to && to == x) || (has_labels && labels == x))
       contradict(fmt::format("inputs.x and another input are both '{}'", in[x].name));
     for (std::size_t k = 0; k < conditions.size(); ++k)
       if (conditions[k] == x || (has_time && conditions[k] == time) ||
-          (has_labels && conditions[k] == labels) ||
+          (has_to && conditions[k] == to) || (has_labels && conditions[k] == labels) ||
           std::find(conditions.begin(), conditions.begin() + static_cast<std::ptrdiff_t>(k),
                     conditions[k]) != conditions.begin() + static_cast<std::ptrdiff_t>(k))
         contradict(fmt::format("the input '{}' of conditions.{} has another meaning too",
@@ -176,8 +191,8 @@ struct file_network::file {
     // What is left can be told if it is one: the time first, since a network without is rare.
     std::vector<std::size_t> left;
     for (std::size_t i = 0; i < in.size(); ++i)
-      if (i != x && !(has_time && i == time) && !(has_labels && i == labels) &&
-          std::ranges::find(conditions, i) == conditions.end())
+      if (i != x && !(has_time && i == time) && !(has_to && i == to) &&
+          !(has_labels && i == labels) && std::ranges::find(conditions, i) == conditions.end())
         left.push_back(i);
     // An input with a default is left at it, if it is not the only one that can be meant.
     std::vector<std::size_t> needed = left;
@@ -213,8 +228,8 @@ struct file_network::file {
     auto const type = [&](port& p, std::string const& given, std::string const& key,
                           char const* usual) {
       if (!given.empty() && !p.type.empty() && p.type != given)
-        contradict(fmt::format("{} = \"{}\" was given, '{}' is {}", key, given, p.name,
-                               in_words(p)));
+        contradict(
+            fmt::format("{} = \"{}\" was given, '{}' is {}", key, given, p.name, in_words(p)));
       if (p.type.empty()) p.type = given.empty() ? usual : given;
     };
     port& of_x = engine->inputs[x];
@@ -231,8 +246,8 @@ struct file_network::file {
         std::rotate(of_x.shape.begin() + 1, of_x.shape.begin() + 2, of_x.shape.end());
       of_x.any_shape = false;
     } else if (rows > 0 && !of_x.shape.empty() && of_x.shape[0] >= 0 && of_x.shape[0] != rows)
-      contradict(fmt::format("rows = {} was given, x, '{}', is {}", rows, of_x.name,
-                             in_words(of_x)));
+      contradict(
+          fmt::format("rows = {} was given, x, '{}', is {}", rows, of_x.name, in_words(of_x)));
     type(of_x, "", "", "f32");
     auto const of_rows = [&](port& p) {
       if (p.any_shape) p.shape = {rows};
@@ -241,6 +256,10 @@ struct file_network::file {
     if (has_time) {
       of_rows(engine->inputs[time]);
       type(engine->inputs[time], card.ports.time_type, "inputs.time_type", "f32");
+    }
+    if (has_to) {
+      of_rows(engine->inputs[to]);
+      type(engine->inputs[to], card.ports.time_type, "inputs.time_type", "f32");
     }
     if (has_labels) {
       of_rows(engine->inputs[labels]);
@@ -294,7 +313,7 @@ struct file_network::file {
           fmt::format("x, '{}', is {}; expected extents of 1 or more", of_x.name, in_words(of_x)));
     auto const of_rows = [&](std::size_t at, char const* what) {
       port const& p = engine->inputs[at];
-      same_rows(p, at == time && has_time);
+      same_rows(p, (at == time && has_time) || (at == to && has_to));
       if (p.type != "f32" && p.type != "i64" && p.type != "i32")
         contradict(
             fmt::format("{}, '{}', is {}; expected f32, i32 or i64", what, p.name, in_words(p)));
@@ -303,19 +322,21 @@ struct file_network::file {
         contradict(fmt::format("{}, '{}', is {}; expected one number for each sample", what, p.name,
                                in_words(p)));
     };
-    if (has_time) {
-      of_rows(time, "the time");
-      port const& p = engine->inputs[time];
+    auto const of_times = [&](std::size_t at, char const* what) {
+      of_rows(at, what);
+      port const& p = engine->inputs[at];
       bool const counts = card.time == time_unit::t || card.time == time_unit::t_minus_1;
       bool const whole =
           (counts && has_table(card.schedule.name)) || card.time == time_unit::thousand_t;
       if (p.type != "f32" && !whole)
         contradict(
-            fmt::format("the time, '{}', is {} and takes whole numbers, which time = \"{}\" of "
+            fmt::format("{}, '{}', is {} and takes whole numbers, which time = \"{}\" of "
                         "the schedule {} is not; expected time = \"1000 t\", or floats",
-                        p.name, in_words(p), name_of(card.time), card.schedule.name));
-      one_time = p.shape.empty() || (p.shape[0] == 1 && fixed_rows != 1);
-    }
+                        what, p.name, in_words(p), name_of(card.time), card.schedule.name));
+      one_time = one_time || is_one_number(at);
+    };
+    if (has_time) of_times(time, "the time");
+    if (has_to) of_times(to, "the second time");
     if (has_labels) {
       of_rows(labels, "the labels");
       if (engine->inputs[labels].shape.empty())
@@ -338,9 +359,8 @@ struct file_network::file {
     }
     for (std::size_t at : conditions)
       if (port const& p = engine->inputs[at];
-          same_rows(p, false),
-          (p.type != "f32" && p.type != "i64" && p.type != "i32") ||
-          (p.shape.empty() && !p.any_shape))
+          same_rows(p, false), (p.type != "f32" && p.type != "i64" && p.type != "i32") ||
+                                   (p.shape.empty() && !p.any_shape))
         contradict(
             fmt::format("a condition, '{}', is {}; expected f32, i32 or i64, a row for each "
                         "sample",
@@ -362,6 +382,12 @@ struct file_network::file {
                             "variance = \"learned\""));
   }
 
+  /// Whether an input takes one number for all rows.
+  bool is_one_number(std::size_t at) const {
+    port const& p = engine->inputs[at];
+    return p.shape.empty() || (p.shape[0] == 1 && fixed_rows != 1);
+  }
+
   double told(int label) const {
     auto const& l = *card.labels;
     return label == no_label ? l.null.value_or(0) : l.first + label * l.step;
@@ -370,7 +396,7 @@ struct file_network::file {
 
 file_network::file_network(fs::path const& path, file_options const& options, opener open) {
   auto const opened = std::make_shared<file>(path, options, open);
-  opened->engine->prepare(options.threads, options.precision);
+  opened->prepare(options);
   file_ = opened;
 }
 
@@ -385,7 +411,7 @@ file_network::file_network(file_description const& described, file_options const
         "a network in a file: an empty description was given; expected one of "
         "describe_file(path)");
   check_threads(options.threads, opened->source);
-  opened->engine->prepare(options.threads, options.precision);
+  opened->prepare(options);
   file_ = opened;
 }
 
@@ -400,17 +426,22 @@ differentiable_file_network::differentiable_file_network(file_description const&
 }
 
 file_description describe_file(fs::path const& path) {
-  auto const opened =
-      std::make_shared<file_network::file>(path, file_options{}, open_network);
+  auto const opened = std::make_shared<file_network::file>(path, file_options{}, open_network);
   return {opened->card, opened->shape, opened->engine->differentiates, opened};
 }
 
 card const& file_network::card() const { return file_->card; }
+training_schedule file_network::trained_on() const {
+  auto const unit = card().time;
+  return {file_->source, card().schedule,
+          file_->has_time && (unit == time_unit::t || unit == time_unit::t_minus_1 ||
+                              unit == time_unit::thousand_t || unit == time_unit::one_minus_t)};
+}
 std::vector<std::size_t> const& file_network::shape() const { return file_->shape; }
 std::string const& file_network::engine_name() const { return file_->engine->name; }
 
 void file_network::check(std::span<std::size_t const> shape, std::span<int const> labels,
-                 int branches) const {
+                         int branches) const {
   auto const& f = *file_;
   bool fits = shape.size() == f.shape.size() + 1;
   for (std::size_t i = 0; fits && i < f.shape.size(); ++i)
@@ -463,7 +494,7 @@ void file_network::check(std::span<std::size_t const> shape, std::span<int const
   }
 }
 
-void file_network::check_arrays(std::span<named_array const> arrays) const {
+void file_network::check_arrays(std::span<named_array const> arrays, int without) const {
   auto const& f = *file_;
   std::vector<std::string_view> known;
   auto const expect = [&](std::string const& called, std::size_t at, bool needed) {
@@ -499,7 +530,7 @@ void file_network::check_arrays(std::span<named_array const> arrays) const {
   auto const& all = card().conditions;
   for (std::size_t k = 0; k < all.size(); ++k) {
     expect(all[k].name, f.conditions[k], true);
-    if (!all[k].negative.empty()) expect(all[k].negative, f.conditions[k], false);
+    if (!all[k].negative.empty()) expect(all[k].negative, f.conditions[k], without > 0);
   }
   for (named_array const& a : arrays)
     if (std::ranges::find(known, a.name) == known.end())
@@ -511,8 +542,8 @@ void file_network::check_arrays(std::span<named_array const> arrays) const {
 /// the last one over and over.
 struct file_network::asked {
   std::size_t begin, end, rows;
-  std::vector<engine::given> given;     ///< for each input
-  std::vector<std::size_t> in, out;     ///< shapes of x and of the prediction
+  std::vector<engine::given> given;      ///< for each input
+  std::vector<std::size_t> in, out;      ///< shapes of x and of the prediction
   std::size_t channels, points, halves;  ///< halves: 2 with a learned variance
 
   /// Which row of the batch a row of the call is.
@@ -530,14 +561,26 @@ template <class Ask> void file_network::for_each_call(batch const& b, Ask const&
   bool const last = card().channels_last;
   std::size_t const channels = b.shape.empty() ? 1 : b.shape[0], points = b.elements / channels;
 
-  std::vector<double> times;
-  for (std::size_t row = 0; row < b.rows(); ++row) {
-    times.push_back(time_of(card().time, b.level_of(row)));
-    if (f.has_time && !std::isfinite(times.back()))
+  if (f.has_to && !b.targets)
+    throw error(
+        fmt::format("'{}': its network takes the time that a step goes to, and was asked where no "
+                    "step is taken; expected a sampler on a grid, and no likelihood",
+                    f.source));
+  std::vector<double> times, seconds;
+  auto const time_at = [&](level const& l) {
+    double const time = time_of(card().time, l);
+    if (!std::isfinite(time))
       throw error(fmt::format(
           "'{}': its card says time = \"{}\", which is {} at t = {:.6g}; expected levels "
           "where it is finite, as on the grid karras with a sigma_max and a sigma_min",
-          f.source, name_of(card().time), times.back(), b.level_of(row).t));
+          f.source, name_of(card().time), time, l.t));
+    return time;
+  };
+  for (std::size_t row = 0; row < b.rows(); ++row) {
+    times.push_back(f.has_time || f.has_to ? time_at(b.level_of(row)) : 0);
+    if (!f.has_to) continue;
+    double const to = time_at(b.target_of(row));
+    seconds.push_back(card().ports.time_step.empty() ? to : std::abs(to - times.back()));
   }
   // Rows of numbers, of the type that an input has.
   struct column {
@@ -563,7 +606,7 @@ template <class Ask> void file_network::for_each_call(batch const& b, Ask const&
     std::size_t end = f.fixed_rows > 0 ? std::min(b.rows(), begin + f.fixed_rows) : b.rows();
     if (f.one_time)
       for (std::size_t row = begin; row < end; ++row)
-        if (times[row] != times[begin]) end = row;
+        if (times[row] != times[begin] || (f.has_to && seconds[row] != seconds[begin])) end = row;
     std::size_t const rows = f.fixed_rows > 0 ? f.fixed_rows : end - begin;
     asked one{begin,    end,    rows,
               {},       {rows}, {},
@@ -587,12 +630,15 @@ template <class Ask> void file_network::for_each_call(batch const& b, Ask const&
     one.out = one.in;
     one.out[last ? one.out.size() - 1 : 1] *= one.halves;
 
-    std::vector<double> of_time, of_labels;
+    std::vector<double> of_time, of_to, of_labels;
     for (std::size_t i = 0; i < rows; ++i) {
       of_time.push_back(times[one.source_of(i)]);
+      if (f.has_to) of_to.push_back(seconds[one.source_of(i)]);
       if (f.has_labels) of_labels.push_back(f.told(b.label_of(one.source_of(i))));
     }
-    if (f.one_time) of_time.resize(1);
+    if (f.has_time && f.is_one_number(f.time)) of_time.resize(1);
+    if (f.has_to && f.is_one_number(f.to)) of_to.resize(1);
+    column const r = put(f.has_to ? in[f.to].type : "f32", of_to);
     column const t = put(f.has_time ? in[f.time].type : "f32", of_time);
     column const y = put(f.has_labels ? in[f.labels].type : "f32", of_labels);
     auto const shape_of_rows = [&](std::size_t at, std::size_t n) {
@@ -631,6 +677,7 @@ template <class Ask> void file_network::for_each_call(batch const& b, Ask const&
       one.given[f.conditions[k]] = {of_conditions[k].data, shapes_of_conditions[k]};
     one.given[f.x] = {x, one.in};
     if (f.has_time) one.given[f.time] = {t.data, shape_of_rows(f.time, of_time.size())};
+    if (f.has_to) one.given[f.to] = {r.data, shape_of_rows(f.to, of_to.size())};
     if (f.has_labels) one.given[f.labels] = {y.data, shape_of_rows(f.labels, rows)};
     ask(one);
     begin = end;

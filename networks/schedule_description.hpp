@@ -15,4 +15,14 @@ struct schedule_description {
   bool operator==(schedule_description const&) const = default;
 };
 
+/// What a network says of the schedule that it was trained on, `trained_on()`: a pipeline on
+/// another one is refused.
+struct training_schedule {
+  std::string source;  ///< "net.onnx"
+  schedule_description schedule;
+  /// Whether it is told the schedule's t, so that levels have to be the same at the same t; else it
+  /// is told the level, and the same rho = sigma / alpha has to come with the same alpha.
+  bool counts_time = true;
+};
+
 }  // namespace tweedie::networks

@@ -3,9 +3,9 @@
 //   auto const network = networks::torchscript{"net.pt"};
 //
 // As networks/onnx.hpp, with two differences. The card is net.toml beside it or the extra file
-// `tweedie` inside, torch.jit.save(module, "net.pt", _extra_files={"tweedie": card}), and has to say
-// the shape of a sample and types that are not the usual ones, since the file says neither. And the
-// network has a derivative, so that there are likelihoods.
+// `tweedie` inside, torch.jit.save(module, "net.pt", _extra_files={"tweedie": card}), and has to
+// say the shape of a sample and types that are not the usual ones, since the file says neither. And
+// the network has a derivative, so that there are likelihoods.
 #pragma once
 
 #include <filesystem>

@@ -57,15 +57,15 @@ struct torchscript_engine final : engine {
       module = torch::jit::load(path, at::Device(at::kCPU), notes);
       module.eval();
     } catch (std::exception const& e) {
-      throw error(fmt::format("'{}' could not be read: {} says: {}; expected a TorchScript file, as "
-                              "torch.jit.save writes it: one of weights alone, of torch.save, has "
-                              "no network in it",
-                              path, name, reason(e)));
+      throw error(
+          fmt::format("'{}' could not be read: {} says: {}; expected a TorchScript file, as "
+                      "torch.jit.save writes it: one of weights alone, of torch.save, has "
+                      "no network in it",
+                      path, name, reason(e)));
     }
     if (!notes["tweedie"].empty()) metadata["tweedie"] = notes["tweedie"];
     auto const method = module.find_method("forward");
-    if (!method)
-      throw error(fmt::format("'{}' has no method forward; expected a network", path));
+    if (!method) throw error(fmt::format("'{}' has no method forward; expected a network", path));
     auto const& schema = method->function().getSchema();
     arguments_of_forward.assign(schema.arguments().begin() + 1, schema.arguments().end());
     for (auto const& one : arguments_of_forward) inputs.push_back(port_of(one));
@@ -106,17 +106,17 @@ struct torchscript_engine final : engine {
       add(names && i < names->size() ? std::string((*names)[i]) : std::to_string(i));
   }
 
-  void prepare(int threads, precision p) override {
+  void prepare(int threads, precision p, std::size_t /*rows*/) override {
     if (p != precision::float32)
-      throw error(fmt::format("'{}': {} was asked for, {} runs TorchScript in float32 here; "
-                              "expected float32",
-                              path, name_of(p), name));
+      throw error(
+          fmt::format("'{}': {} was asked for, {} runs TorchScript in float32 here; "
+                      "expected float32",
+                      path, name_of(p), name));
     for (auto const& in : inputs)
       if (!in.any_shape && in.type != "f32" && in.type != "i64" && in.type != "i32" &&
           !in.may_be_left_out)
-        throw error(
-            fmt::format("'{}': its forward takes '{}', a {}; expected tensors and numbers", path,
-                        in.name, in.type));
+        throw error(fmt::format("'{}': its forward takes '{}', a {}; expected tensors and numbers",
+                                path, in.name, in.type));
     try {
       module = torch::jit::freeze(module);
     } catch (std::exception const& e) {
@@ -143,8 +143,7 @@ struct torchscript_engine final : engine {
         else r.emplace_back(*static_cast<std::int64_t const*>(in[i].data));
       } else {
         auto const of = type == "f32" ? at::kFloat : type == "i32" ? at::kInt : at::kLong;
-        r.emplace_back(
-            at::from_blob(const_cast<void*>(in[i].data), extents_of(in[i].shape), of));
+        r.emplace_back(at::from_blob(const_cast<void*>(in[i].data), extents_of(in[i].shape), of));
       }
     }
     return r;

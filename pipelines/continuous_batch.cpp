@@ -151,7 +151,7 @@ void continuous_batch::cancel(std::uint64_t id) {
 std::vector<finished_sample> continuous_batch::advance() {
   launches_ = 0;
   if (members_.empty()) return {};
-  std::vector<level> seen;
+  std::vector<level> seen, to;
   any_plan::row asked;
   std::map<runnable const*, std::vector<std::uint32_t>> rows_of_code;
   auto const row_of = [&](std::size_t i) -> any_plan::row const& {
@@ -160,12 +160,13 @@ std::vector<finished_sample> continuous_batch::advance() {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     any_plan::row const& r = row_of(i);
     seen.push_back(r.where);
+    to.push_back(r.to);
     asked.branches = std::max(asked.branches, r.branches);
     asked.extras |= r.extras;
     rows_of_code[members_[i].plan->structures()[r.structure].code.get()].push_back(
         static_cast<std::uint32_t>(i));
   }
-  like_->evaluate(asked, s_, seen);
+  like_->evaluate(asked, s_, seen, to);
 
   // The numbers and the rows of all groups in one block: a device is given it at once.
   std::vector<group> groups;

@@ -20,7 +20,8 @@ batch const* driven_loop::next() {
   if (!is_asked_) {
     any_plan::row const& r = plan_.rows()[state_.evaluated];
     seen_.assign(state_.samples, r.where);
-    asked_ = plan_.batch_of(r, state_, seen_);
+    to_.assign(state_.samples, r.to);
+    asked_ = plan_.batch_of(r, state_, seen_, to_);
     is_asked_ = true;
   }
   return &asked_;
@@ -32,7 +33,7 @@ void driven_loop::answer() {
         "an answer was given to a loop that has asked nothing; expected one after each next()");
   any_plan::row const& r = plan_.rows()[state_.evaluated];
   // The network has answered; what the guidance asks another one is still to come.
-  plan_.evaluate(r, state_, seen_, [](batch const&) {});
+  plan_.evaluate(r, state_, seen_, to_, [](batch const&) {});
   plan_.apply(r, state_);
   is_asked_ = false;  // last: if this throws, the answer may be given again
 }

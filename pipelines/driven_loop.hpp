@@ -28,6 +28,7 @@ class driven_loop {
       : plan_(other.plan_),
         state_(std::move(other.state_)),
         seen_(std::move(other.seen_)),
+        to_(std::move(other.to_)),
         asked_(other.asked_),
         is_asked_(std::exchange(other.is_asked_, false)) {}
   driven_loop(driven_loop const&) = delete;  // a question points into its own loop
@@ -58,7 +59,7 @@ class driven_loop {
  private:
   any_plan const& plan_;
   state state_;
-  std::vector<level> seen_;  ///< what the levels of a question point at
+  std::vector<level> seen_, to_;  ///< what the levels of a question point at
   batch asked_;
   bool is_asked_ = false;
 };
