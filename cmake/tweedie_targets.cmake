@@ -290,12 +290,12 @@ if(TARGET tweedie_recipes)
       TWEEDIE_OPENVINO_FOLDER="$<TARGET_FILE_DIR:tweedie_openvino>"
       TWEEDIE_OPENVINO_LIBRARY="$<TARGET_FILE_NAME:tweedie_openvino>")
   endif()
-  if(TWEEDIE_TORCH_USED)
+  if(TWEEDIE_TORCH_USED)  # fmt as headers: a wheel of PyTorch brings its own version of them along
     add_library(tweedie_torchscript MODULE ${PROJECT_SOURCE_DIR}/networks/torchscript_torch.cpp)
     set_target_properties(tweedie_torchscript PROPERTIES
       CXX_STANDARD ${TWEEDIE_TORCH_STANDARD} LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
     target_include_directories(tweedie_torchscript PRIVATE ${TWEEDIE_INCLUDE})
-    target_link_libraries(tweedie_torchscript PRIVATE tweedie_torch ${TWEEDIE_FMT} tweedie_arithmetic tweedie_warnings)
+    target_link_libraries(tweedie_torchscript PRIVATE tweedie_torch fmt::fmt-header-only tweedie_arithmetic tweedie_warnings)
     add_dependencies(tweedie_onnx tweedie_torchscript)
     target_compile_definitions(tweedie_onnx PRIVATE
       TWEEDIE_TORCHSCRIPT_FOLDER="$<TARGET_FILE_DIR:tweedie_torchscript>"
@@ -307,7 +307,7 @@ if(TARGET tweedie_recipes)
     set_target_properties(tweedie_aoti PROPERTIES
       CXX_STANDARD ${TWEEDIE_TORCH_STANDARD} LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
     target_include_directories(tweedie_aoti PRIVATE ${TWEEDIE_INCLUDE})
-    target_link_libraries(tweedie_aoti PRIVATE tweedie_torch ${TWEEDIE_FMT} tweedie_arithmetic tweedie_warnings)
+    target_link_libraries(tweedie_aoti PRIVATE tweedie_torch fmt::fmt-header-only tweedie_arithmetic tweedie_warnings)
     add_dependencies(tweedie_onnx tweedie_aoti)
     target_compile_definitions(tweedie_onnx PRIVATE
       TWEEDIE_AOTI_FOLDER="$<TARGET_FILE_DIR:tweedie_aoti>" TWEEDIE_AOTI_LIBRARY="$<TARGET_FILE_NAME:tweedie_aoti>")

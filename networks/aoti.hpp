@@ -4,8 +4,8 @@
 //
 // As networks/torchscript.hpp, without a derivative. Its inputs and outputs have no names but their
 // places, "0", "1" and so on. The card is net.toml beside it, or the metadata `tweedie` of the
-// package: inductor_configs={"aot_inductor.metadata": {"tweedie": card}}. A package is machine code:
-// open none that you would not run.
+// package: inductor_configs={"aot_inductor.metadata": {"tweedie": card}}. A package is machine
+// code: open none that you would not run.
 #pragma once
 
 #include <filesystem>

@@ -130,9 +130,9 @@ struct file_network::file {
       time = place_of(card.ports.time, "inputs.time", in, source);
       has_time = true;
     }
-    for (auto const* const name : {&card.ports.time_to, &card.ports.time_step})
-      if (!name->empty()) {
-        to = place_of(*name, name == &card.ports.time_to ? "inputs.time_to" : "inputs.time_step",
+    for (auto const* const one : {&card.ports.time_to, &card.ports.time_step})
+      if (!one->empty()) {
+        to = place_of(*one, one == &card.ports.time_to ? "inputs.time_to" : "inputs.time_step",
                       in, source);
         has_to = true;
       }

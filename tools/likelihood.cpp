@@ -55,8 +55,8 @@ any_differentiable network_of(loaded_model const& m, int threads) {
     if (!m.of_file.differentiates)
       throw error(
           fmt::format("--model '{}' was given; expected a model of tweedie train, or a TorchScript "
-                      "file: a likelihood needs the network's derivative, which an ONNX file does "
-                      "not give",
+                      "file: a likelihood needs the network's derivative, which this "
+                      "file does not give",
                       m.path));
     return {networks::differentiable_file_network{m.of_file, {.threads = threads}}};
   }

@@ -77,9 +77,9 @@ BOOST_AUTO_TEST_CASE(other_types_and_versions) {
                         std::vector<float>{16777216, -1}));
   for (auto const& bad : {whole("'<i4'", limit + beyond), whole("'<i4'", limit + below),
                           whole("'<i8'", zeros + zeros + zeros + limit)})
-    BOOST_TEST(contains(sentence([&] { bad.floats(); }),
-                        "at place 1; expected whole numbers from "
-                        "-16777216 to 16777216"));
+    BOOST_TEST(common::contains(common::sentence([&] { bad.floats(); }),
+                                "at place 1; expected whole numbers from "
+                                "-16777216 to 16777216"));
   check_error([] { parse(with_header(header_of("'|b1'", "False", "(1,)"), "\x02")); },
               {"neither 0 nor 1"});
   std::string const half("\0\0\0\0\0\0\xe0\x3f", 8);
