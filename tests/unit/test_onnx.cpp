@@ -277,7 +277,8 @@ BOOST_AUTO_TEST_CASE(other_conditions_by_their_names) {
   BOOST_TEST(batch.size() == 0u);
   // Without a guidance nobody asks for it.
   (schedules::edm{} | predicts::x0{} | samplers::heun_in_rho{} | network).sample(seven, with);
-  BOOST_TEST(contains(said(with.with("means", means)), "did you mean mean?"));
+  BOOST_TEST(contains(said(with.with("negative", {{1, 1}, {0.25f}}).with("means", means)),
+                      "did you mean mean?"));
   BOOST_TEST(contains(said(conditions{}.with("mean", {{1, 2}, {1, 1}})),
                       "the condition 'mean' of shape {2} was given for each sample"));
   BOOST_TEST(
@@ -394,7 +395,7 @@ BOOST_AUTO_TEST_CASE(a_table_of_abar_in_a_card) {
   std::string list;
   std::vector<double> abar;
   for (int t = 1; t <= 50; ++t) {
-    double const alpha = schedules::linear{.steps = 50}.at(t).alpha;
+    double const alpha = schedules::linear::in_steps(50).at(t).alpha;
     abar.push_back(alpha * alpha);
     list += fmt::format("{}{}", t > 1 ? ", " : "", abar.back());
   }
@@ -406,7 +407,7 @@ BOOST_AUTO_TEST_CASE(a_table_of_abar_in_a_card) {
   BOOST_TEST(network.card().schedule.alpha_bar == abar, boost::test_tools::per_element());
   for (auto const& schedule : {schedules::tabulated{abar}})
     (schedule | predicts::v{} | samplers::ddim{} | network).sample({.shape = {1, 2}, .steps = 5});
-  (schedules::linear{.steps = 50} | predicts::v{} | samplers::ddim{} | network).plan(5);
+  (schedules::linear::in_steps(50) | predicts::v{} | samplers::ddim{} | network).plan(5);
   BOOST_TEST(contains(
       sentence([&] {
         (schedules::cosine{.steps = 50} | predicts::v{} | samplers::ddim{} | network).plan(5);
@@ -481,7 +482,7 @@ BOOST_AUTO_TEST_CASE(two_times) {
     return b;
   };
   std::string const card =
-      "predicts = \"velocity\"\nschedule = \"rectified_flow\"\n[inputs]\ntime = \"t\"\n";
+      "predicts = \"velocity\"\nschedule = \"rectified_flow\"\n[inputs]\nx = \"x\"\ntime = \"t\"\n";
   request const r{.shape = {3, 2}, .seed = 4};
   auto const of = [](networks::onnx const& network) {
     return schedules::rectified_flow{} | predicts::velocity{} | samplers::euler{} | network;
