@@ -44,8 +44,8 @@ struct any_differentiable {
   void check(std::span<std::size_t const> shape, std::span<int const> given, int branches) const {
     std::visit([&](auto const& n) { n.check(shape, given, branches); }, which);
   }
-  void check_arrays(std::span<named_array const> arrays) const {
-    std::visit([&](auto const& n) { n.check_arrays(arrays); }, which);
+  void check_arrays(std::span<named_array const> arrays, int without) const {
+    std::visit([&](auto const& n) { tweedie::detail::check_arrays(n, arrays, without); }, which);
   }
   friend bool operator==(any_differentiable const&, any_differentiable const&) = default;
 };
