@@ -132,8 +132,8 @@ struct file_network::file {
     }
     for (auto const* const one : {&card.ports.time_to, &card.ports.time_step})
       if (!one->empty()) {
-        to = place_of(*one, one == &card.ports.time_to ? "inputs.time_to" : "inputs.time_step",
-                      in, source);
+        to = place_of(*one, one == &card.ports.time_to ? "inputs.time_to" : "inputs.time_step", in,
+                      source);
         has_to = true;
       }
     for (auto const& c : card.conditions)
