@@ -61,7 +61,8 @@ double usual_clip_of(loaded_model const& m);
 /// The network, ready to be called, for calls of `rows` rows above all; 0: of any number.
 any_network network_of(loaded_model const& m, engine_options const& o, std::size_t rows = 0);
 
-/// How many rows each call has where all have as many: samples at a time, times branches; else 0.
+/// How many rows each call has where all have as many, samples at a time times branches, and where
+/// there are calls enough for it to matter; else 0.
 std::size_t rows_of(std::size_t count, std::size_t batch, ready::recipe const& r);
 
 }  // namespace tweedie::tool
