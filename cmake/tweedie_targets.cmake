@@ -258,8 +258,8 @@ if(TARGET tweedie_io)  # without LibTorch too: the tool draws with ONNX files, a
                         PRIVATE tweedie_arithmetic $<BUILD_INTERFACE:tweedie_warnings>)
 endif()
 
-# Networks from files: what their numbers mean, and an engine that runs them, in a library that is loaded with the first
-# file. OpenVINO_DIR names the folder of OpenVINOConfig.cmake where it is not the one that cmake/bootstrap.sh unpacked.
+# Networks from files: what their numbers mean, and the engines that run them, each in a library that is loaded with its
+# first file. OpenVINO_DIR names the folder of OpenVINOConfig.cmake where it is not the one that cmake/bootstrap.sh unpacked.
 set(TWEEDIE_OPENVINO_USED OFF)
 if(TARGET tweedie_recipes)
   if(TWEEDIE_OPENVINO AND NOT TWEEDIE_STATIC)
@@ -270,9 +270,10 @@ if(TARGET tweedie_recipes)
                           "-DOpenVINO_DIR= (`make deps` unpacks it into .deps/)")
     endif()
   endif()
-  add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/onnx.cpp ${PROJECT_SOURCE_DIR}/networks/card.cpp)
+  add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/file_network.cpp ${PROJECT_SOURCE_DIR}/networks/engines.cpp
+              ${PROJECT_SOURCE_DIR}/networks/card.cpp)
   add_library(tweedie::onnx ALIAS tweedie_onnx)
-  target_link_libraries(tweedie_onnx PUBLIC tweedie_headers tweedie_io ${CMAKE_DL_LIBS}
+  target_link_libraries(tweedie_onnx PUBLIC tweedie_headers tweedie_recipes tweedie_io ${CMAKE_DL_LIBS}
                         PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   if(OpenVINO_FOUND AND NOT TWEEDIE_STATIC)
     set(TWEEDIE_OPENVINO_USED ${OpenVINO_VERSION})
@@ -286,11 +287,36 @@ if(TARGET tweedie_recipes)
                           tweedie_warnings)
     add_dependencies(tweedie_onnx tweedie_openvino)
     target_compile_definitions(tweedie_onnx PRIVATE
-      TWEEDIE_ENGINE_FOLDER="$<TARGET_FILE_DIR:tweedie_openvino>"
-      TWEEDIE_ENGINE_LIBRARY="$<TARGET_FILE_NAME:tweedie_openvino>")
-    target_link_options(tweedie_onnx INTERFACE
-      $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
+      TWEEDIE_OPENVINO_FOLDER="$<TARGET_FILE_DIR:tweedie_openvino>"
+      TWEEDIE_OPENVINO_LIBRARY="$<TARGET_FILE_NAME:tweedie_openvino>")
   endif()
+  if(TWEEDIE_TORCH_USED)  # fmt as headers: a wheel of PyTorch brings its own version of them along
+    add_library(tweedie_torchscript MODULE ${PROJECT_SOURCE_DIR}/networks/torchscript_torch.cpp)
+    set_target_properties(tweedie_torchscript PROPERTIES
+      CXX_STANDARD ${TWEEDIE_TORCH_STANDARD} LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    target_include_directories(tweedie_torchscript PRIVATE ${TWEEDIE_INCLUDE})
+    target_link_libraries(tweedie_torchscript PRIVATE tweedie_torch fmt::fmt-header-only tweedie_arithmetic tweedie_warnings)
+    add_dependencies(tweedie_onnx tweedie_torchscript)
+    target_compile_definitions(tweedie_onnx PRIVATE
+      TWEEDIE_TORCHSCRIPT_FOLDER="$<TARGET_FILE_DIR:tweedie_torchscript>"
+      TWEEDIE_TORCHSCRIPT_LIBRARY="$<TARGET_FILE_NAME:tweedie_torchscript>")
+  endif()
+  set(package_loader ${TWEEDIE_TORCH_INCLUDE}/torch/csrc/inductor/aoti_package/model_package_loader.h)
+  if(TWEEDIE_AOTI AND TWEEDIE_TORCH_USED AND EXISTS ${package_loader})
+    add_library(tweedie_aoti MODULE ${PROJECT_SOURCE_DIR}/networks/aoti_torch.cpp)
+    set_target_properties(tweedie_aoti PROPERTIES
+      CXX_STANDARD ${TWEEDIE_TORCH_STANDARD} LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    target_include_directories(tweedie_aoti PRIVATE ${TWEEDIE_INCLUDE})
+    target_link_libraries(tweedie_aoti PRIVATE tweedie_torch fmt::fmt-header-only tweedie_arithmetic tweedie_warnings)
+    add_dependencies(tweedie_onnx tweedie_aoti)
+    target_compile_definitions(tweedie_onnx PRIVATE
+      TWEEDIE_AOTI_FOLDER="$<TARGET_FILE_DIR:tweedie_aoti>" TWEEDIE_AOTI_LIBRARY="$<TARGET_FILE_NAME:tweedie_aoti>")
+  elseif(TWEEDIE_AOTI STREQUAL "ON")
+    message(FATAL_ERROR "TWEEDIE_AOTI is ON, but no LibTorch of 2.x was found: name the folder torch/ of a wheel of "
+                        "PyTorch by -DCMAKE_PREFIX_PATH=")
+  endif()
+  target_link_options(tweedie_onnx INTERFACE
+    $<INSTALL_INTERFACE:-Wl,-rpath,$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}>)
 endif()
 
 include(tweedie_onnx_export)

@@ -152,12 +152,14 @@ npy_header read_header(source const& read, std::uint64_t size, std::string const
   if (!type || !is_fortran || !shape)
     fail("its header lacks one of descr, fortran_order and shape");
   if (*is_fortran) fail("it is in Fortran's order; expected C order (numpy.ascontiguousarray)");
-  std::size_t const width = *type == "<f4"                     ? 4
-                            : *type == "<f8"                   ? 8
+  std::size_t const width = *type == "<f4" || *type == "<i4"   ? 4
+                            : *type == "<f8" || *type == "<i8" ? 8
                             : *type == "|u1" || *type == "|b1" ? 1
                                                                : 0;
   if (width == 0)
-    fail("its elements are of another type; expected '<f4', '<f8', '|u1' or '|b1' as descr");
+    fail(
+        "its elements are of another type; expected '<f4', '<f8', '<i4', '<i8', '|u1' or '|b1' as "
+        "descr");
 
   auto with_bytes = *shape;
   with_bytes.push_back(width);
@@ -172,7 +174,7 @@ npy_header read_header(source const& read, std::uint64_t size, std::string const
 
 npy_array read_array(source const& read, std::uint64_t size, std::string const& name) {
   auto header = read_header(read, size, name);
-  npy_array array{std::move(header.shape), {}};
+  npy_array array{std::move(header.shape), {}, name};
   auto const fill = [&]<class T>(std::vector<T> elements) {
     elements.resize(static_cast<std::size_t>(header.bytes) / sizeof(T));
     read(header.begin, std::as_writable_bytes(std::span(elements)));
@@ -183,6 +185,8 @@ npy_array read_array(source const& read, std::uint64_t size, std::string const& 
   };
   if (header.type == "<f4") fill(std::vector<float>());
   if (header.type == "<f8") fill(std::vector<double>());
+  if (header.type == "<i4") fill(std::vector<std::int32_t>());
+  if (header.type == "<i8") fill(std::vector<std::int64_t>());
   if (header.type == "|u1") fill(std::vector<std::uint8_t>());
   if (header.type == "|b1") fill(std::vector<truth>());
   return array;
@@ -192,10 +196,29 @@ npy_array read_array(source const& read, std::uint64_t size, std::string const& 
 
 std::vector<float> npy_array::floats() const {
   return std::visit(
-      [](auto const& elements) {
+      [&]<class T>(std::vector<T> const& elements) {
+        constexpr std::int64_t most = 1 << 24;
         std::vector<float> result;
         result.reserve(elements.size());
-        for (auto element : elements) result.push_back(static_cast<float>(element));
+        for (T const element : elements) {
+          if constexpr (std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::int64_t>)
+            if (element > most || element < -most)
+              throw error("'" + name + "' has the number " + std::to_string(element) +
+                          " at place " + std::to_string(result.size()) +
+                          "; expected whole numbers from -16777216 to 16777216, which floats hold");
+          result.push_back(static_cast<float>(element));
+        }
+        return result;
+      },
+      data);
+}
+
+std::vector<double> npy_array::doubles() const {
+  return std::visit(
+      [&]<class T>(std::vector<T> const& elements) {
+        std::vector<double> result;
+        result.reserve(elements.size());
+        for (T const element : elements) result.push_back(static_cast<double>(element));
         return result;
       },
       data);

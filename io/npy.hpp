@@ -19,16 +19,20 @@ namespace tweedie::io {
 /// An element of NumPy's bool.
 enum class truth : std::uint8_t { no, yes };
 
-/// An array, row-major. Little-endian float32 ('<f4'), float64 ('<f8'), unsigned bytes ('|u1') or
-/// truth values ('|b1').
+/// An array, row-major. Little-endian float32 ('<f4'), float64 ('<f8'), int32 ('<i4'), int64
+/// ('<i8'), unsigned bytes ('|u1') or truth values ('|b1').
 struct npy_array {
   extents shape;
   std::variant<std::vector<float>, std::vector<double>, std::vector<std::uint8_t>,
-               std::vector<truth>>
+               std::vector<truth>, std::vector<std::int32_t>, std::vector<std::int64_t>>
       data;
+  std::string name = {};  ///< as sentences call it
 
-  /// The elements as float, a float64 rounded to the nearest, a truth value 0 or 1.
+  /// The elements as float, a float64 rounded to the nearest, a truth value 0 or 1. Throws `error`
+  /// where a whole number is beyond 2^24, from where on a float does not hold each.
   std::vector<float> floats() const;
+  /// The same as double, whole numbers beyond 2^53 rounded.
+  std::vector<double> doubles() const;
 };
 
 /// Reads NPY from memory. Throws `error`, which calls it `name`, where it is not sound or holds

@@ -10,6 +10,7 @@
 #include <tweedie/io/document.hpp>
 #include <tweedie/io/file.hpp>
 #include <tweedie/io/nearest.hpp>
+#include <tweedie/io/npy.hpp>
 
 namespace tweedie::networks {
 namespace {
@@ -35,6 +36,9 @@ constexpr named_unit units[] = {
     {"ln(snr)", time_unit::log_snr, [](level const& l) { return 2 * l.lambda(); }},
     {"alpha_bar", time_unit::alpha_bar, [](level const& l) { return l.alpha * l.alpha; }},
     {"alpha", time_unit::sqrt_alpha_bar, [](level const& l) { return l.alpha; }}};
+
+constexpr char const* types[] = {"f32", "i32", "i64"};
+constexpr char const* tabulated = "tabulated";  // the schedule's name in the library
 
 constexpr std::size_t most_labels = 1'000'000, longest_name = 1000;
 
@@ -92,16 +96,64 @@ class table {
 };
 
 schedule_description schedule_in(json const& j, std::string const& where) {
-  if (j.is_string()) return {j.get<std::string>(), {}};
+  auto const named = [&](std::string name) {
+    if (name == tabulated)
+      throw error(fmt::format(
+          "{} '{}' was given; expected its numbers in place of a name: alpha_bar = \"abar.npy\"",
+          where, name));
+    return schedule_description{std::move(name), {}};
+  };
+  if (j.is_string()) return named(j.get<std::string>());
   if (!j.is_object() || !j.contains("name") || !j["name"].is_string())
     refuse(where, j, "a name such as \"cosine\", or a table with a name");
-  schedule_description r{j["name"].get<std::string>(), {}};
+  schedule_description r = named(j["name"].get<std::string>());
   for (auto const& [key, value] : j.items()) {
     if (key == "name") continue;
     if (!value.is_binary()) refuse(fmt::format("{}.{}", where, shown(key)), value, "a number");
     r.parameters.emplace_back(key, io::value_of(value));
   }
   return r;
+}
+
+/// abar of t = 1 .. T, from the list or the file that a card names.
+schedule_description alpha_bar_in(json const& j, std::string const& where,
+                                  std::filesystem::path const& folder) {
+  schedule_description r{tabulated, {}};
+  if (j.is_string()) {
+    auto const path = folder / j.get<std::string>();
+    if (path.extension() != ".npy")
+      throw error(fmt::format("{}: '{}' was given; expected a list of numbers, or a file .npy",
+                              where, shown(j.get<std::string>())));
+    auto const array = io::read_npy(path, std::uint64_t{1} << 24);
+    if (array.shape.size() != 1)
+      throw error(
+          fmt::format("{}: '{}' has the shape {{{}}}; expected one number for each timestep", where,
+                      path.string(), fmt::join(array.shape, ", ")));
+    r.alpha_bar = array.doubles();
+  } else {
+    if (!j.is_array() || !std::ranges::all_of(j, [](json const& one) { return one.is_binary(); }))
+      refuse(where, j, "a list of numbers, or a file .npy");
+    for (json const& one : j) r.alpha_bar.push_back(io::value_of(one));
+  }
+  if (r.alpha_bar.empty() || r.alpha_bar.size() > 1'000'000)
+    throw error(
+        fmt::format("{}: {} numbers were given; expected one for each timestep, 1 to 1000000",
+                    where, r.alpha_bar.size()));
+  double before = 1;
+  for (std::size_t i = 0; i < r.alpha_bar.size(); before = r.alpha_bar[i++])
+    if (!(r.alpha_bar[i] > 0 && r.alpha_bar[i] < before))
+      throw error(fmt::format(
+          "{}: {} was given at place {}, after {}; expected numbers below 1 that fall "
+          "and stay above 0, those of the timesteps from the clean end on",
+          where, r.alpha_bar[i], i, i == 0 ? "the clean level's 1" : fmt::format("{}", before)));
+  return r;
+}
+
+/// The type of an input, which a file need not say.
+void type_in(table& of, char const* key, std::string& to) {
+  if (of.text(key, to) && std::ranges::find(types, to) == std::end(types))
+    throw error(fmt::format("{} '{}' was given; {}", of.at(key), shown(to),
+                            io::expected_names(to, {std::begin(types), std::end(types)})));
 }
 
 card::of_labels labels_in(json const& j, std::string const& where) {
@@ -172,6 +224,7 @@ card::of_array condition_in(std::string name, json const& j, std::string const& 
                         given.at("null"), r.name));
     } else if (given.number("null", number)) r.null = number;
   }
+  type_in(given, "type", r.type);
   given.expect_no_more();
   return r;
 }
@@ -189,20 +242,27 @@ double time_of(time_unit unit, level const& l) {
   return units[static_cast<std::size_t>(unit)].of(l);
 }
 
-card parse_card(std::string_view toml, std::string const& source) {
+card parse_card(std::string_view toml, std::string const& source,
+                std::filesystem::path const& folder) {
   json const all = io::parse_document(toml, io::document_format::toml, source);
   table given(all, source);
   // A word that is not known is the likelier mistake, where another one is missing.
-  for (char const* key : {"predicts", "schedule", "time", "range", "layout", "shape", "variance",
-                          "inputs", "outputs", "labels", "conditions"})
+  for (char const* key : {"predicts", "schedule", "alpha_bar", "time", "range", "layout", "shape",
+                          "rows", "variance", "inputs", "outputs", "labels", "conditions"})
     given.find(key);
   given.expect_no_more();
   card r;
   if (!given.text("predicts", r.predicts))
     given.missing("predicts", "what the network predicts, such as predicts = \"epsilon\"");
   json const* const schedule = given.find("schedule");
-  if (!schedule) given.missing("schedule", "what it was trained on, such as schedule = \"linear\"");
-  r.schedule = schedule_in(*schedule, given.at("schedule"));
+  json const* const alpha_bar = given.find("alpha_bar");
+  if (!schedule && !alpha_bar)
+    given.missing("schedule", "what it was trained on, such as schedule = \"linear\"");
+  if (schedule && alpha_bar)
+    throw error(
+        fmt::format("{} was given beside a schedule; expected one of them", given.at("alpha_bar")));
+  r.schedule = schedule ? schedule_in(*schedule, given.at("schedule"))
+                        : alpha_bar_in(*alpha_bar, given.at("alpha_bar"), folder);
 
   std::vector<std::string_view> names;
   for (auto const& one : units) names.push_back(one.name);
@@ -236,12 +296,25 @@ card parse_card(std::string_view toml, std::string const& source) {
     if (!fits) refuse(given.at("shape"), *shape, "whole numbers such as [1, 64, 64]");
     for (json const& n : *shape) r.shape.push_back(static_cast<std::size_t>(io::value_of(n)));
   }
+  if (double rows = 0; given.number("rows", rows)) {
+    if (!(rows >= 1 && rows <= 65536 && rows == std::floor(rows)))
+      throw error(fmt::format("{}: {} was given; expected a whole number from 1 to 65536",
+                              given.at("rows"), rows));
+    r.rows = static_cast<std::size_t>(rows);
+  }
   r.learns_variance = given.choice("variance", {"none", "learned"}) == "learned";
   if (json const* const inputs = given.find("inputs")) {
     table of(*inputs, given.at("inputs"));
     of.text("x", r.ports.x);
     of.text("time", r.ports.time);
     of.text("labels", r.ports.labels);
+    of.text("time_to", r.ports.time_to);
+    of.text("time_step", r.ports.time_step);
+    if (!r.ports.time_to.empty() && !r.ports.time_step.empty())
+      throw error(
+          fmt::format("{} was given beside time_step; expected one of them", of.at("time_to")));
+    type_in(of, "time_type", r.ports.time_type);
+    type_in(of, "labels_type", r.ports.labels_type);
     of.expect_no_more();
   }
   if (json const* const outputs = given.find("outputs")) {
@@ -275,7 +348,7 @@ card parse_card(std::string_view toml, std::string const& source) {
 card read_card(std::filesystem::path const& path) {
   auto const text = io::read_file(path, std::uint64_t{1} << 20);
   return parse_card({reinterpret_cast<char const*>(text.data()), text.size()},
-                    fmt::format("card '{}'", path.string()));
+                    fmt::format("card '{}'", path.string()), path.parent_path());
 }
 
 std::string to_toml(card const& c) {
@@ -287,14 +360,21 @@ std::string to_toml(card const& c) {
   std::string parameters;
   for (auto const& [key, value] : c.schedule.parameters)
     parameters += fmt::format(", {} = {}", key, toml_number(value));
-  line("schedule", parameters.empty()
-                       ? quoted(c.schedule.name)
-                       : fmt::format("{{ name = {}{} }}", quoted(c.schedule.name), parameters));
+  if (!c.schedule.alpha_bar.empty()) {
+    std::string list;
+    for (double a : c.schedule.alpha_bar) list += (list.empty() ? "" : ", ") + toml_number(a);
+    line("alpha_bar", "[" + list + "]");
+  } else {
+    line("schedule", parameters.empty()
+                         ? quoted(c.schedule.name)
+                         : fmt::format("{{ name = {}{} }}", quoted(c.schedule.name), parameters));
+  }
   line("time", quoted(name_of(c.time)));
   if (c.range)
     line("range", fmt::format("[{}, {}]", toml_number(c.range->lo), toml_number(c.range->hi)));
   if (c.channels_last) line("layout", "\"channels_last\"");
   if (!c.shape.empty()) line("shape", fmt::format("[{}]", fmt::join(c.shape, ", ")));
+  if (c.rows > 0) line("rows", fmt::format("{}", c.rows));
   if (c.learns_variance) line("variance", "\"learned\"");
   auto port = [&, first = std::string()](std::string const& table, char const* key,
                                          std::string const& name) mutable {
@@ -305,6 +385,10 @@ std::string to_toml(card const& c) {
   port("inputs", "x", c.ports.x);
   port("inputs", "time", c.ports.time);
   port("inputs", "labels", c.ports.labels);
+  port("inputs", "time_to", c.ports.time_to);
+  port("inputs", "time_step", c.ports.time_step);
+  port("inputs", "time_type", c.ports.time_type);
+  port("inputs", "labels_type", c.ports.labels_type);
   port("outputs", "prediction", c.ports.prediction);
   if (c.labels) {
     text += "\n[labels]\n";
@@ -319,6 +403,7 @@ std::string to_toml(card const& c) {
     line("input", quoted(one.input));
     if (one.null) line("null", toml_number(*one.null));
     if (!one.negative.empty()) line("null", quoted(one.negative));
+    if (!one.type.empty()) line("type", quoted(one.type));
   }
   return text;
 }

@@ -2,16 +2,23 @@
 //
 //   predicts = "epsilon"            # what it predicts: epsilon, x0, score, v, velocity, edm, ...
 //   schedule = { name = "scaled_linear", beta_first = 0.00085, beta_last = 0.012 }
+//   alpha_bar = "abar.npy"          # in place of a schedule: abar of each timestep, from the
+//                                   # clean end on, in a file beside this text, or [0.99, ...]
 //   time = "t - 1"                  # how it counts time: see `time_unit`
 //   range = [-1.0, 1.0]             # of the data; without it: any
 //   layout = "channels_first"       # or channels_last
 //   shape = [1, 64, 64]             # of a sample, channels first, where the file takes any
+//   rows = 4                        # of each call, where the file takes no other number, mutely
 //   variance = "learned"            # the second half of the output's channels; without it: none
 //
 //   [inputs]                        # names in the file, where there are several
 //   x = "sample"
 //   time = "timestep"
 //   labels = "class"
+//   time_to = "r"                   # of a network of two times: the one that the step goes to
+//   time_step = "d"                 # or how far that is, a positive number
+//   time_type = "f32"               # or i32, i64, where the file does not say it
+//   labels_type = "i64"             # likewise
 //   [outputs]
 //   prediction = "out"
 //
@@ -25,8 +32,9 @@
 //   input = "encoder_hidden_states"
 //   null = "negative"               # what it is without: another such name, or a number; else
 //                                   # there is no guidance
+//   type = "f32"                    # or i32, i64, where the file does not say it
 //
-// Only `predicts` and `schedule` have to be there.
+// Only `predicts` and `schedule`, or `alpha_bar`, have to be there.
 #pragma once
 
 #include <cstddef>
@@ -66,9 +74,12 @@ struct card {
   std::optional<interval> range;  ///< of the data
   bool channels_last = false;
   std::vector<std::size_t> shape;  ///< of a sample, channels first; empty: the file's
+  std::size_t rows = 0;            ///< of each call; 0: what the file says, or any number
   bool learns_variance = false;
   struct names_of_ports {
     std::string x, time, labels, prediction;  ///< empty: the file has one that can be meant
+    std::string time_to, time_step;      ///< empty: a network of one time; at most one is given
+    std::string time_type, labels_type;  ///< empty: the file's, or the usual ones
   } ports;
   struct of_labels {
     std::size_t count = 0;           ///< of classes, without the null
@@ -81,13 +92,15 @@ struct card {
     std::string name, input;     ///< as it is given, and in the file
     std::optional<double> null;  ///< how "none" is told
     std::string negative;        ///< or the name of the condition that is taken in its place
+    std::string type = {};       ///< empty: the file's, or f32
   };
   std::vector<of_array> conditions;
 };
 
 /// Throws tweedie::error, a sentence that begins with `source`, if a key is missing, not known or
-/// of another type, or if a value is out of range.
-card parse_card(std::string_view toml, std::string const& source);
+/// of another type, or if a value is out of range. A file that it names lies in `folder`.
+card parse_card(std::string_view toml, std::string const& source,
+                std::filesystem::path const& folder = {});
 /// As `parse_card`, of a file.
 card read_card(std::filesystem::path const& path);
 /// What `parse_card` reads back.

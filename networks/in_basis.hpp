@@ -96,8 +96,11 @@ template <class Network> struct in_basis {
   }
 
   std::string predicted() const { return tweedie::detail::name_of_predicted(network); }
-  void check_arrays(std::span<named_array const> arrays) const {
-    tweedie::detail::check_arrays(network, arrays);
+  auto trained_on() const requires(tweedie::detail::names_schedule<Network>) {
+    return network.trained_on();
+  }
+  void check_arrays(std::span<named_array const> arrays, int without) const {
+    tweedie::detail::check_arrays(network, arrays, without);
   }
   /// Asked by a plan before anything is drawn; `shape` begins with the number of samples.
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {

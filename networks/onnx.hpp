@@ -8,85 +8,27 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <vector>
 
-#include <tweedie/dsl/language/composition.hpp>
-#include <tweedie/networks/card.hpp>
-#include <tweedie/networks/engine.hpp>
+#include <tweedie/networks/file_network.hpp>
 
 namespace tweedie::networks {
 
-struct onnx_description;
-
-struct onnx_options {
-  int threads = 0;  ///< of the engine; 0: as many as there are cores
-  /// 16 bits are faster where the processor has instructions for them; the samples differ a little.
-  networks::precision precision = precision::float32;
-  std::optional<networks::card> card = {};  ///< in place of the file's
-};
+using onnx_options = file_options;
 
 /// Copies share the file. Several threads may use it at once.
-class onnx {
+class onnx : public file_network {
  public:
-  using kind = kinds::network;
   static constexpr char const* name = "onnx";
 
   /// Throws tweedie::error, which names the file: if it is no ONNX, if it has no card, or if the
   /// card and the file contradict each other; if the engine lacks an operator or the precision.
-  explicit onnx(std::filesystem::path const& path, onnx_options const& options = {});
-
-  /// Of a file that is open already: it is read once. Its card is that of the description.
-  explicit onnx(onnx_description const& described, onnx_options const& options = {});
-
-  networks::card const& card() const;
-  /// Of a sample as the library has it, channels first; 0: any.
-  std::vector<std::size_t> const& shape() const;
-  /// "OpenVINO 2026.4.1"
-  std::string const& engine_name() const;
-  /// What the card says; a pipeline that takes it for another prediction is refused.
-  std::string const& predicted() const { return card().predicts; }
-  bool conditional() const { return card().labels.has_value() || !card().conditions.empty(); }
-
-  /// Asked by a plan before anything is drawn. `shape` begins with the number of samples. Throws
-  /// tweedie::error if the samples, a label or the branches do not fit the network.
-  void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const;
-
-  /// As `check`, of the conditions that are no labels: those of the card have to be there, in the
-  /// shapes of the file's inputs.
-  void check_arrays(std::span<named_array const> arrays) const;
-
-  /// Throws tweedie::error if the engine fails, or if a value that it writes is not finite.
-  void operator()(batch const& b) const;
+  explicit onnx(std::filesystem::path const& path, onnx_options const& options = {})
+      : file_network(path, options, open_onnx) {}
 
   friend bool operator==(onnx const&, onnx const&) = default;
-
- private:
-  friend onnx_description describe_onnx(std::filesystem::path const& path);
-  struct file;
-  std::shared_ptr<file const> file_;
 };
 
 /// Whether this build has an engine at all.
 bool has_onnx_engine();
-
-/// What an ONNX file and its card say, before the engine is made ready to run it.
-struct onnx_description {
-  networks::card card;
-  std::vector<std::size_t> shape;     ///< of a sample, channels first; 0: any
-  std::shared_ptr<void> opened = {};  ///< the file, for the network that is made of this
-};
-/// Throws as `onnx` does.
-onnx_description describe_onnx(std::filesystem::path const& path);
-
-/// The card of a file: net.toml beside net.onnx, else the metadata `tweedie`; none if there is
-/// neither. Throws as `parse_card` does.
-std::optional<card> card_of(std::filesystem::path const& path, engine const& opened);
-
-/// A card to fill in, with what can be told from the file's ports, and comments on the rest.
-std::string card_to_fill_in(engine const& opened);
 
 }  // namespace tweedie::networks

@@ -40,9 +40,16 @@ std::string in_words(ov::Shape const& shape) {
 struct openvino_engine final : engine {
   std::string path;
   std::shared_ptr<ov::Model> model;
-  ov::CompiledModel compiled;
+  ov::AnyMap properties;
+
+  /// The file compiled, and its requests that nobody runs.
+  struct copy {
+    ov::CompiledModel compiled;
+    std::vector<ov::InferRequest> idle;
+  };
+  std::size_t rows = 0;  // 0: there is no copy for a number of rows
+  mutable copy of_rows, of_any;
   mutable std::mutex mutex;
-  mutable std::vector<ov::InferRequest> idle;
 
   explicit openvino_engine(char const* from) : path(from) {
     name = "OpenVINO " +
@@ -82,22 +89,26 @@ struct openvino_engine final : engine {
     auto const& shape = p.get_partial_shape();
     if (shape.rank().is_static())
       for (auto const& n : shape) r.shape.push_back(n.is_static() ? n.get_length() : -1);
+    r.any_shape = shape.rank().is_dynamic();
     return r;
   }
 
-  void prepare(int threads, precision p) override {
+  void prepare(int threads, precision p, std::size_t of) override {
     auto const type = p == precision::float32    ? ov::element::f32
                       : p == precision::bfloat16 ? ov::element::bf16
                                                  : ov::element::f16;
     try {
-      ov::AnyMap properties{ov::hint::inference_precision(type),
-                            ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY),
-                            ov::num_streams(1)};
+      properties = {ov::hint::inference_precision(type),
+                    ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY),
+                    ov::num_streams(1)};
       if (threads > 0) properties.insert(ov::inference_num_threads(threads));
-      compiled = core().compile_model(model, "CPU", properties);
+      if (of > 0) compile_for(of);
+      // Compiling is what a short program waits for: nothing is compiled twice unasked.
+      if (rows == 0) of_any.compiled = core().compile_model(model, "CPU", properties);
     } catch (std::exception const& e) {
       throw error(fmt::format("'{}' cannot be run: {} says: {}", path, name, reason(e)));
     }
+    auto const& compiled = rows > 0 ? of_rows.compiled : of_any.compiled;
     if (auto const used = compiled.get_property(ov::hint::inference_precision); used != type)
       throw error(
           fmt::format("'{}': {} was asked for, {} computes in {} on this processor; expected "
@@ -105,20 +116,52 @@ struct openvino_engine final : engine {
                       path, name_of(p), name, used.get_type_name()));
   }
 
-  ov::InferRequest take() const {
+  /// Its inputs of any number of rows for that number. A file that takes none alone, since its
+  /// operators want another, is left as it is.
+  void compile_for(std::size_t n) {
+    std::map<ov::Output<ov::Node>, ov::PartialShape> shapes;
+    auto const fixed = model->clone();
+    for (auto const& in : fixed->inputs())
+      if (auto shape = in.get_partial_shape();
+          shape.rank().is_static() && shape.size() > 0 && shape[0].is_dynamic()) {
+        shape[0] = static_cast<std::int64_t>(n);
+        shapes[in] = shape;
+      }
+    if (shapes.empty()) return;
+    try {
+      fixed->reshape(shapes);
+    } catch (std::exception const&) {
+      return;
+    }
+    of_rows.compiled = core().compile_model(fixed, "CPU", properties);
+    rows = n;
+  }
+
+  ov::InferRequest take(copy& of) const {
     std::lock_guard const lock(mutex);
-    if (idle.empty()) return const_cast<ov::CompiledModel&>(compiled).create_infer_request();
-    ov::InferRequest r = std::move(idle.back());
-    idle.pop_back();
+    if (!of.compiled) of.compiled = core().compile_model(model, "CPU", properties);
+    if (of.idle.empty()) return of.compiled.create_infer_request();
+    ov::InferRequest r = std::move(of.idle.back());
+    of.idle.pop_back();
     return r;
   }
 
-  void run(std::span<given const> in, std::span<wanted const> out) const override {
+  /// Whether all inputs of any number of rows have the number that there is a copy for.
+  bool has_rows(std::vector<given> const& in) const {
+    if (rows == 0) return false;
+    for (std::size_t i = 0; i < in.size(); ++i)
+      if (!inputs[i].shape.empty() && inputs[i].shape[0] < 0 && in[i].shape[0] != rows)
+        return false;
+    return true;
+  }
+
+  void run(std::vector<given> const& in, std::vector<wanted> const& out) const override {
     try {
-      ov::InferRequest request = take();
+      copy& of = has_rows(in) ? of_rows : of_any;
+      ov::InferRequest request = take(of);
       for (std::size_t i = 0; i < in.size(); ++i)
         request.set_input_tensor(
-            i, ov::Tensor(compiled.input(i).get_element_type(), ov::Shape(in[i].shape),
+            i, ov::Tensor(model->input(i).get_element_type(), ov::Shape(in[i].shape),
                           const_cast<void*>(in[i].data)));
       request.infer();
       for (wanted const& w : out) {
@@ -130,7 +173,7 @@ struct openvino_engine final : engine {
         std::copy_n(result.data<float>(), result.get_size(), w.data);
       }
       std::lock_guard const lock(mutex);
-      idle.push_back(std::move(request));
+      of.idle.push_back(std::move(request));
     } catch (error const&) {
       throw;
     } catch (std::bad_alloc const&) {

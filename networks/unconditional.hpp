@@ -29,6 +29,9 @@ template <class Network> struct unconditional {
     return tweedie::detail::calls_nothing(u.network);
   }
   std::string predicted() const { return tweedie::detail::name_of_predicted(network); }
+  auto trained_on() const requires(tweedie::detail::names_schedule<Network>) {
+    return network.trained_on();
+  }
   constexpr device_use on_devices() const { return device_use_of(network); }
   void check(std::span<std::size_t const> shape, std::span<int const> labels, int branches) const {
     std::vector<int> const none(labels.size(), no_label);

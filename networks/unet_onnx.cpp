@@ -32,7 +32,9 @@ card card_of(model const& m) {
   c.predicts = m.predicts;
   c.schedule = m.schedule;
   c.range = {-1, 1};
-  c.ports = {.x = "x", .time = "t", .labels = "", .prediction = "out"};
+  c.ports.x = "x";
+  c.ports.time = "t";
+  c.ports.prediction = "out";
   if (config.classes == 0) return c;
   c.ports.labels = "y";
   auto const classes = static_cast<std::size_t>(config.classes);

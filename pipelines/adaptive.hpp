@@ -139,7 +139,8 @@ template <class Tableau, class Stages, class Network> class adaptive_loop {
     using guidance = decltype(Stages::guidance);
     static_cast<state&>(s_) = layout().make(r, given, {}, [&](auto shape, auto all, auto arrays) {
       check_request(network_, shape, all, guidance::branches);
-      check_arrays(network_, arrays);
+      check_arrays(network_, arrays,
+                   static_cast<int>(guidance::branches) - conditions_of<guidance>());
     });
     s_.accepted = buffer(s_.samples);
     double const scale = first_.prior_deviation();

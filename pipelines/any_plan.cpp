@@ -27,6 +27,13 @@ void any_plan::refuse(state const& s) const {
                           s.evaluated, expected));
 }
 
+void any_plan::check_samples(state const& s) const {
+  if (!of_.calls->check) return;
+  std::vector<std::size_t> shape{s.samples};
+  shape.insert(shape.end(), s.shape.begin(), s.shape.end());
+  of_.calls->check(shape, s.labels, s.arrays);
+}
+
 std::size_t any_plan::step_of(state const& s) const {
   check(s);
   auto const at = std::ranges::lower_bound(of_.first_row, s.evaluated);

@@ -87,6 +87,7 @@ struct plan_row {
   std::size_t count = 0;
   int branches = 1;
   level where;          ///< the level the network sees
+  level to = {};        ///< where its step ends
   bool extras = false;  ///< whether the guidance asks another network
 };
 
@@ -177,16 +178,20 @@ class any_plan {
     advance_by(s, std::cref(network));
   }
 
-  /// What the network is asked at a row; `seen` are the samples' levels.
-  batch batch_of(row const& r, state& s, std::span<level const> seen) const;
+  /// What the network is asked at a row; `seen` are the samples' levels, `to` those that their
+  /// steps go to, if there are steps.
+  batch batch_of(row const& r, state& s, std::span<level const> seen,
+                 std::span<level const> to = {}) const;
 
   /// The network at a row: its branches, and what the guidance asks elsewhere.
-  void evaluate(row const& r, state& s, std::span<level const> seen) const {
-    evaluate_by(r, s, seen, of_.calls->network);
+  void evaluate(row const& r, state& s, std::span<level const> seen,
+                std::span<level const> to) const {
+    evaluate_by(r, s, seen, to, of_.calls->network);
   }
   template <class Net>
-  void evaluate(row const& r, state& s, std::span<level const> seen, Net const& network) const {
-    evaluate_by(r, s, seen, std::cref(network));
+  void evaluate(row const& r, state& s, std::span<level const> seen, std::span<level const> to,
+                Net const& network) const {
+    evaluate_by(r, s, seen, to, std::cref(network));
   }
 
   /// The kernel of a row alone, on a state whose network has written its output. Of the state it is
@@ -241,6 +246,10 @@ class any_plan {
     return record(r, {labels{no_label}}, where);
   }
 
+  /// Asks the network and the guidance whether they can take a state's samples, labels and other
+  /// conditions, as at the start. Throws where they cannot.
+  void check_samples(state const& s) const;
+
   /// A number that differs between plans: of their levels, programs, coefficients and layouts. A
   /// state carries that of the plan that started it.
   std::uint64_t fingerprint() const { return fingerprint_; }
@@ -263,12 +272,13 @@ class any_plan {
   /// The steps from one to another.
   void go(state& s, std::size_t from, std::size_t to, network_function const& network,
           progress const& report = {}) const;
-  void evaluate_by(row const& r, state& s, std::span<level const> seen,
+  void evaluate_by(row const& r, state& s, std::span<level const> seen, std::span<level const> to,
                    network_function const& network) const;
   /// Whether the plan's own network is among what is called.
   void check_place(placement const& where, bool own_network) const;
   void advance_by(state& s, network_function const& network) const;
-  void apply_inlined(row const& r, state& s, std::span<level const> seen) const;
+  void apply_inlined(row const& r, state& s, std::span<level const> seen,
+                     std::span<level const> to) const;
   void evaluate_extras(batch b, state& s) const;
   void give_noise(any_program const& program, state& s) const;
   void check(state const& s) const;

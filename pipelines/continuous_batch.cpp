@@ -163,9 +163,11 @@ any_plan::row const& continuous_batch::row_of(std::size_t i) const {
 any_plan::row continuous_batch::gather_question() {
   any_plan::row asked;
   seen_.clear();
+  to_.clear();
   for (std::size_t i = 0; i < members_.size(); ++i) {
     any_plan::row const& r = row_of(i);
     seen_.push_back(r.where);
+    to_.push_back(r.to);
     asked.branches = std::max(asked.branches, r.branches);
     asked.extras |= r.extras;
   }
@@ -177,7 +179,7 @@ std::vector<finished_sample> continuous_batch::advance() {
   launches_ = 0;
   if (members_.empty()) return {};
   any_plan::row const asked = gather_question();
-  like_->evaluate(asked, s_, seen_);
+  like_->evaluate(asked, s_, seen_, to_);
   return apply();
 }
 
@@ -185,7 +187,7 @@ batch const* continuous_batch::next() {
   check_not_asked("the next question was asked for");
   if (members_.empty()) return nullptr;
   asked_row_ = gather_question();
-  asked_ = like_->batch_of(asked_row_, s_, seen_);
+  asked_ = like_->batch_of(asked_row_, s_, seen_, to_);
   is_asked_ = true;
   return &asked_;
 }
@@ -203,7 +205,7 @@ std::vector<finished_sample> continuous_batch::answer() {
         asked_.level_of(bad->row).t, bad->element));
   launches_ = 0;
   // The network has answered; what the guidance asks another one is still to come.
-  like_->evaluate(asked_row_, s_, seen_, [](batch const&) {});
+  like_->evaluate(asked_row_, s_, seen_, to_, [](batch const&) {});
   is_asked_ = false;
   return apply();
 }

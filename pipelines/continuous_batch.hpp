@@ -88,7 +88,7 @@ class continuous_batch {
   std::vector<member> members_;
   buffer block_;  ///< on a device: the numbers and the rows of an advance
   std::size_t launches_ = 0;
-  std::vector<level> seen_;  ///< what the levels of a question point at
+  std::vector<level> seen_, to_;  ///< what the levels of a question point at
   any_plan::row asked_row_;
   batch asked_;
   bool is_asked_ = false;

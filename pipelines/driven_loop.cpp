@@ -77,7 +77,8 @@ question const* driven_loop::next() {
   if (plan_.finished(state_)) return nullptr;
   any_plan::row const& r = plan_.rows()[state_.evaluated];
   seen_.assign(state_.samples, r.where);
-  static_cast<batch&>(asked_) = plan_.batch_of(r, state_, seen_);
+  to_.assign(state_.samples, r.to);
+  static_cast<batch&>(asked_) = plan_.batch_of(r, state_, seen_, to_);
   asked_.time = times_.empty() ? r.where.t : times_[state_.evaluated];
   if (std::exchange(is_fresh_, false) && !asked_.on_device) {
     // All bits are a NaN of any of the types: an output that nobody writes is met by check_output.

@@ -47,6 +47,7 @@ class driven_loop {
         times_(other.times_),
         state_(std::exchange(other.state_, {})),
         seen_(std::move(other.seen_)),
+        to_(std::move(other.to_)),
         asked_(other.asked_),
         is_asked_(std::exchange(other.is_asked_, false)),
         is_fresh_(other.is_fresh_),
@@ -99,7 +100,7 @@ class driven_loop {
   any_plan const& plan_;
   std::span<double const> times_;
   state state_;
-  std::vector<level> seen_;  ///< what the levels of a question point at
+  std::vector<level> seen_, to_;  ///< what the levels of a question point at
   question asked_;
   bool is_asked_ = false;
   bool is_fresh_ = true;     ///< nothing was ever asked

@@ -12,14 +12,15 @@ void any_plan::go(state& s, std::size_t from, std::size_t to, network_function c
   // Another network, of advance(s, net), must be called: not the one inside the kernel.
   bool const own = &network == &of_.calls->network;
   if (s.where.on_device()) check_place(s.where, own);  // it may have been moved there
-  std::vector<level> seen;
+  std::vector<level> seen, targets;
   for (std::size_t k = from; k < to; ++k) {
     for (row const& r : rows_of_step(k)) {
       seen.assign(s.samples, r.where);
+      targets.assign(s.samples, r.to);
       if (own && of_.structures[r.structure].inlined) {
-        apply_inlined(r, s, seen);
+        apply_inlined(r, s, seen, targets);
       } else {
-        evaluate_by(r, s, seen, network);
+        evaluate_by(r, s, seen, targets, network);
         apply(r, s);
       }
     }
@@ -39,8 +40,8 @@ void any_plan::advance_by(state& s, network_function const& network) const {
 }
 
 void any_plan::evaluate_by(row const& r, state& s, std::span<level const> seen,
-                           network_function const& network) const {
-  batch const b = batch_of(r, s, seen);
+                           std::span<level const> to, network_function const& network) const {
+  batch const b = batch_of(r, s, seen, to);
   network(b);
   s.settle("the network");
   if (r.extras) evaluate_extras(b, s);
@@ -66,8 +67,9 @@ void any_plan::apply(row const& r, state& s) const {
 }
 
 // evaluate() and apply() as one kernel.
-void any_plan::apply_inlined(row const& r, state& s, std::span<level const> seen) const {
-  batch const b = batch_of(r, s, seen);
+void any_plan::apply_inlined(row const& r, state& s, std::span<level const> seen,
+                             std::span<level const> to) const {
+  batch const b = batch_of(r, s, seen, to);
   if (r.extras) evaluate_extras(b, s);
   give_noise(program(r), s);
   of_.structures[r.structure].inlined->launch(b, {rounded(r).data()}, s, s.kernel_rows());
@@ -100,7 +102,8 @@ bool any_plan::asks_for_noise(std::size_t evaluation) const {
   });
 }
 
-batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) const {
+batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen,
+                         std::span<level const> to) const {
   if (s.plan != fingerprint_) refuse(s);
   state_layout const& of = layout();
   bool const on_device = s.where.on_device();
@@ -114,6 +117,7 @@ batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) co
           .x = of.input == element_type::float32 ? static_cast<float const*>(input) : nullptr,
           .out = of.output == element_type::float32 ? s.out.data() : nullptr,
           .levels = seen.data(),
+          .targets = to.empty() ? nullptr : to.data(),
           .labels = s.labels.data(),
           .conditions = of.conditions,
           .arrays = s.arrays,

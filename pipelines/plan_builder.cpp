@@ -75,6 +75,41 @@ void check_whole(any_stages const& s, any_network const& network) {
   check(s.guidance.extras == 0 || s.guidance.evaluate, "a guidance without evaluate");
 }
 
+/// Throws where a network was trained on another schedule than that of the levels at which it is
+/// asked, by more than rounding to float32 leaves.
+void check_trained(any_network const& network, std::vector<level> const& levels) {
+  if (!network.trained) return;
+  known_schedule const& on = *network.trained;
+  auto const near = [](double a, double b) {
+    return std::abs(a - b) <= 1e-3 * std::max(std::abs(a), std::abs(b)) + 1e-9;
+  };
+  auto const refuse = [&](level const& l, std::string const& other) {
+    throw error(fmt::format(
+        "'{}' was trained on the schedule {}, by its card, and was given to a pipeline on another "
+        "one: at t = {:.6g} that has alpha = {:.6g} and sigma = {:.6g}, and the card's {}; "
+        "expected "
+        "the card's schedule",
+        on.said.source, on.words, l.t, l.alpha, l.sigma, other));
+  };
+  for (level const& l : levels) {
+    if (l.sigma == 0) continue;  // nobody asks there
+    if (on.said.counts_time) {
+      if (!(l.t >= 0 && l.t <= on.end * (1 + 1e-9)))
+        refuse(l, fmt::format("ends at t = {:.6g}", on.end));
+      level const own = on.levels.at(std::min(l.t, on.end));
+      if (!(near(own.alpha, l.alpha) && near(own.sigma, l.sigma)))
+        refuse(l, fmt::format("has alpha = {:.6g} and sigma = {:.6g}", own.alpha, own.sigma));
+    } else if (l.alpha > 0) {
+      // Beyond its ends the network was not trained, and a consistency model is asked there.
+      double const rho = std::clamp(l.rho(), on.levels.at(0).rho(), on.levels.noisiest);
+      if (!(rho > 0 && rho == l.rho())) continue;
+      level const own = on.levels.at_rho(rho);
+      if (!near(own.alpha, l.alpha))
+        refuse(l, fmt::format("has alpha = {:.6g} at that sigma / alpha", own.alpha));
+    }
+  }
+}
+
 std::shared_ptr<plan_calls const> calls_of(any_stages const& s, any_network const& network) {
   check_whole(s, network);
   auto const calls = std::make_shared<plan_calls>();
@@ -94,10 +129,11 @@ std::shared_ptr<plan_calls const> calls_of(any_stages const& s, any_network cons
   if (s.draws) c.noise_use = s.draws;
   if (network.check || network.check_arrays || s.guidance.check_request)
     c.check = [network = network.check, of_arrays = network.check_arrays,
-               guidance = s.guidance.check_request,
-               branches = s.guidance.branches](auto shape, auto given, auto arrays) {
+               guidance = s.guidance.check_request, branches = s.guidance.branches,
+               without = s.guidance.branches - s.guidance.conditions](auto shape, auto given,
+                                                                      auto arrays) {
       if (network) network(shape, given, branches);
-      if (of_arrays) of_arrays(arrays);
+      if (of_arrays) of_arrays(arrays, without);
       if (guidance) guidance(shape, given);
     };
   return calls;
@@ -391,6 +427,7 @@ class plan_builder {
                        .count = made.numbers.size(),
                        .branches = guided ? static_cast<int>(p_.layout.branches) : 1,
                        .where = t,
+                       .to = p_.levels[k + 1],
                        .extras = guided && p_.layout.extras > 0});
     p_.numbers.insert(p_.numbers.end(), made.numbers.begin(), made.numbers.end());
   }
@@ -447,6 +484,7 @@ any_plan build_plan(any_stages const& stages, any_network const& network, std::v
                     path const& between, compiled_programs compiled,
                     std::span<declared_structure const> declared,
                     std::span<any_inlined const> inlined) {
+  check_trained(network, levels);
   plan_builder builder(stages, network, std::move(levels), between, compiled);
   builder.declare(declared, inlined);
   builder.check();

@@ -15,23 +15,36 @@
 
 #include <tweedie/dsl/language/hooks.hpp>
 #include <tweedie/dsl/language/path.hpp>
+#include <tweedie/networks/schedule_description.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 #include <tweedie/pipelines/any_stages.hpp>
 
 namespace tweedie {
+
+/// The schedule that a network says it was trained on, as levels.
+struct known_schedule {
+  networks::training_schedule said;
+  std::string words;  ///< "linear {beta_first = 0.0001, ...}"
+  double end = 0;
+  path levels = {};
+};
+/// In tweedie::recipes, which knows the schedules by their names. Throws where it is none of them.
+known_schedule know_schedule(networks::training_schedule const& trained);
 
 /// A network as a plan calls it.
 struct any_network {
   shared_call<void(batch const&)> call;
   /// Throws where it cannot take such samples or labels; may be empty.
   shared_call<void(std::span<std::size_t const>, std::span<int const>, std::size_t branches)> check;
-  /// Throws where it cannot take such other conditions; may be empty.
-  shared_call<void(std::span<named_array const>)> check_arrays = {};
+  /// Throws where it cannot take such other conditions, if so many branches have none; may be
+  /// empty.
+  shared_call<void(std::span<named_array const>, std::size_t without)> check_arrays = {};
   shared_call<device_use()> use = {};  ///< what it can do on a device; empty: nothing
   /// The identity of the network, for whether two plans ask the same one; empty: the address of
   /// `call`.
   detail::callee asks = {};
   std::string predicts = {};  ///< the name of what it predicts, if it is known
+  std::shared_ptr<known_schedule const> trained = {};  ///< on which schedule, if it is known
 };
 /// A network without its type; `shared` points at it and is shared by its functions.
 template <class Network>
@@ -49,9 +62,12 @@ any_network forget_network(detail::owner const& shared, Network const& network) 
                  detail::of<Network>(self).check(s, l, static_cast<int>(branches));
                }};
   if constexpr (detail::checks_arrays<Network>)
-    r.check_arrays = {shared, [](void const* self, std::span<named_array const> arrays) {
-                        detail::of<Network>(self).check_arrays(arrays);
-                      }};
+    r.check_arrays = {
+        shared, [](void const* self, std::span<named_array const> arrays, std::size_t without) {
+          detail::check_arrays(detail::of<Network>(self), arrays, static_cast<int>(without));
+        }};
+  if constexpr (detail::names_schedule<Network>)
+    r.trained = std::make_shared<known_schedule const>(know_schedule(network.trained_on()));
   return r;
 }
 template <class Network> any_network forget_network(Network network) {

@@ -199,6 +199,11 @@ class reader {
     s.evaluated = number("evaluated");
     s.plan = plan_.fingerprint();
     if (!plan_.finished(s)) plan_.step_of(s);
+    try {
+      plan_.check_samples(s);
+    } catch (error const& e) {
+      refuse("{}", e.what());
+    }
     return s;
   }
 

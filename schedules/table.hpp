@@ -23,18 +23,30 @@ class table {
  public:
   /// `betas` holds beta_1 .. beta_T; `name` is what error messages call the schedule. Throws unless
   /// 0 < beta < 1.
-  table(std::string_view name, std::vector<double> const& betas) : name_(name), log_abar_{0} {
-    if (betas.empty())
-      throw error(fmt::format("{}: no steps were given, expected one or more", name));
-    lambda_.push_back(std::numeric_limits<double>::infinity());
+  table(std::string_view name, std::vector<double> const& betas) : table(name) {
+    expect_steps(betas.size());
     for (double beta : betas) {
       if (!(beta > 0 && beta < 1))
         throw error(fmt::format("{}: beta_{} = {} was given, expected 0 < beta < 1", name,
                                 log_abar_.size(), beta));
-      double const log_abar = log_abar_.back() + std::log1p(-beta);
-      log_abar_.push_back(log_abar);
-      lambda_.push_back((log_abar - std::log(-std::expm1(log_abar))) / 2);
+      add(log_abar_.back() + std::log1p(-beta));
     }
+  }
+
+  /// Of abar_1 .. abar_T themselves. Throws unless they fall from below 1 and stay above 0.
+  static table of_alpha_bar(std::string_view name, std::vector<double> const& alpha_bar) {
+    table r(name);
+    r.expect_steps(alpha_bar.size());
+    double before = 1;
+    for (double one : alpha_bar) {
+      if (!(one > 0 && one < before))
+        throw error(
+            fmt::format("{}: abar = {} was given at t = {}, after {}, expected numbers below 1 "
+                        "that fall with t and stay above 0",
+                        name, one, r.log_abar_.size(), before));
+      r.add(std::log(before = one));
+    }
+    return r;
   }
 
   int table_steps() const { return static_cast<int>(log_abar_.size()) - 1; }
@@ -72,6 +84,18 @@ class table {
   }
 
  private:
+  explicit table(std::string_view name)
+      : name_(name), log_abar_{0}, lambda_{std::numeric_limits<double>::infinity()} {}
+
+  void expect_steps(std::size_t count) const {
+    if (count == 0)
+      throw error(fmt::format("{}: no steps were given, expected one or more", name_));
+  }
+  void add(double log_abar) {
+    log_abar_.push_back(log_abar);
+    lambda_.push_back((log_abar - std::log(-std::expm1(log_abar))) / 2);
+  }
+
   double slope_after(std::size_t k) const { return lambda_[k + 1] - lambda_[k]; }
 
   /// At a knot the interpolation has two slopes: their mean, which is right to second order; one at

@@ -16,7 +16,7 @@
 #include <tweedie/dsl/language/form.hpp>
 #include <tweedie/networks/unet_file.hpp>
 #include <tweedie/pipelines/objective.hpp>
-#include <tweedie/pipelines/ready/stages.hpp>
+#include <tweedie/pipelines/ready/schedule_of.hpp>
 
 namespace tweedie::tool {
 
@@ -72,60 +72,16 @@ template <class List> std::string names_of_list(List const& list) {
   return fmt::format("{}", fmt::join(ready::names(list), ", "));
 }
 
-/// Calls visit(name, member) for every parameter of a stage.
-template <class S, class Visit> void each_parameter(S& s, Visit&& visit) {
-  if constexpr (requires { S::fields; })
-    std::apply([&](auto const&... f) { (visit(f.name, s.*f.member), ...); }, S::fields);
+using ready::each_parameter;
+
+inline networks::schedule_description describe(any_schedule const& schedule) {
+  return ready::describe(schedule.which);
 }
 
-inline networks::schedule_description describe(std::string const& name, any_schedule schedule) {
-  networks::schedule_description description{name, {}};
-  std::visit(
-      [&](auto& s) {
-        each_parameter(s, [&](char const* key, auto value) {
-          description.parameters.emplace_back(key, static_cast<double>(value));
-        });
-      },
-      schedule.which);
-  return description;
-}
-
-/// The schedule that a model file describes. Throws where a parameter is missing, not known or out
-/// of any range; what a card (`is_whole` false) leaves out has its usual value.
+/// As ready::schedule_of.
 inline any_schedule schedule_of(networks::schedule_description const& given,
                                 std::string const& source, bool is_whole = true) {
-  any_schedule schedule{
-      ready::choose(fmt::format("'{}': schedule", source), given.name, ready::schedules)};
-  std::size_t known = 0;
-  std::visit(
-      [&](auto& s) {
-        each_parameter(s, [&](std::string const& key, auto& value) {
-          for (auto const& [name, number] : given.parameters) {
-            if (name != key) continue;
-            using type = std::remove_reference_t<decltype(value)>;
-            if (std::is_same_v<type, int> &&
-                !(number >= 1 && number <= 1'000'000 && number == std::floor(number)))
-              throw error(
-                  fmt::format("'{}': schedule {}: {} = {} was given, expected a whole number "
-                              "from 1 to 1000000",
-                              source, given.name, key, number));
-            value = static_cast<type>(number);
-            ++known;
-          }
-        });
-      },
-      schedule.which);
-  auto const& all = describe(given.name, schedule).parameters;
-  std::vector<std::string_view> names;
-  for (auto const& [name, value] : all) names.push_back(name);
-  for (auto const& [name, value] : given.parameters)
-    if (!is_whole && std::ranges::find(names, name) == names.end())
-      throw error(fmt::format("'{}': schedule {} has no parameter '{}'; {}", source, given.name,
-                              name, ready::expected_names(name, names)));
-  if (known != given.parameters.size() || (is_whole && known != all.size()))
-    throw error(fmt::format("'{}': schedule {}: its parameters {} are not those of this schedule",
-                            source, given.name, networks::to_json(given)));
-  return schedule;
+  return {ready::schedule_of(given, source, is_whole)};
 }
 
 /// A prediction that is known at run time only, for pipelines with types: x0 and eps are forms over

@@ -60,9 +60,10 @@ int run(options const& o) {
 
 action add_explain(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
-  auto* model = app.add_option("--model", o->model,
-                               "a model file or net.onnx, which says what is predicted on which "
-                               "schedule");
+  auto* model =
+      app.add_option("--model", o->model,
+                     "a model file, net.onnx or net.pt, which says what is predicted on which "
+                     "schedule");
   auto* const predicts = app.add_option("--predicts", o->predicts,
                                         "without a model: " + names_of_list(ready::predictions))
                              ->capture_default_str()

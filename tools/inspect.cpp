@@ -1,4 +1,4 @@
-// tweedie inspect: what an ONNX file says of itself, and the card that it needs.
+// tweedie inspect: what an ONNX or TorchScript file says of itself, and the card that it needs.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -21,7 +21,7 @@ void print_ports(char const* what, std::vector<networks::port> const& ports) {
 
 /// What does not go with the card is said here too, by the sentence that a sampling would meet.
 int run(std::string const& path) {
-  auto const opened = networks::open_onnx(path);
+  auto const opened = networks::open_network(path);
   fmt::print("# '{}', by {}\n", path, opened->name);
   print_ports("input", opened->inputs);
   print_ports("output", opened->outputs);
@@ -49,7 +49,7 @@ int run(std::string const& path) {
 
 action add_inspect(CLI::App& app, std::string const&) {
   auto const file = std::make_shared<std::string>();
-  app.add_option("file", *file, "net.onnx")->required();
+  app.add_option("file", *file, "net.onnx or net.pt")->required();
   return [file] { return run(*file); };
 }
 

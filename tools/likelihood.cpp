@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <variant>
 
 #include <tweedie/networks/unet_network.hpp>
 #include <tweedie/pipelines/likelihood.hpp>
@@ -29,6 +30,40 @@ std::initializer_list<named<any_flow>> const flow_choices{
 
 constexpr std::size_t at_once = 50;  // pictures
 
+/// A network that has its derivative, known at run time only.
+struct any_differentiable {
+  using kind = kinds::network;
+  std::variant<networks::unet_network, networks::differentiable_file_network> which;
+
+  void operator()(batch const& b) const {
+    std::visit([&](auto const& n) { n(b); }, which);
+  }
+  void vjp(batch const& b, float const* probe, float* result) const {
+    std::visit([&](auto const& n) { n.vjp(b, probe, result); }, which);
+  }
+  void check(std::span<std::size_t const> shape, std::span<int const> given, int branches) const {
+    std::visit([&](auto const& n) { n.check(shape, given, branches); }, which);
+  }
+  void check_arrays(std::span<named_array const> arrays, int without) const {
+    std::visit([&](auto const& n) { tweedie::detail::check_arrays(n, arrays, without); }, which);
+  }
+  friend bool operator==(any_differentiable const&, any_differentiable const&) = default;
+};
+
+any_differentiable network_of(loaded_model const& m, int threads) {
+  if (m.has_card()) {
+    if (!m.of_file.differentiates)
+      throw error(
+          fmt::format("--model '{}' was given; expected a model of tweedie train, or a TorchScript "
+                      "file: a likelihood needs the network's derivative, which this "
+                      "file does not give",
+                      m.path));
+    return {networks::differentiable_file_network{m.of_file, {.threads = threads}}};
+  }
+  networks::unet::set_threads(threads);
+  return {networks::unet_network{m.of_unet.network}};
+}
+
 struct options {
   std::string model, in, label = "none", sampler = "heun";
   std::optional<double> sigma_min, sigma_max, tolerance;
@@ -45,29 +80,30 @@ struct result {
 };
 
 /// Some pictures by one draw of their dequantization, or as they are.
-likelihood_estimate by_draw(options const& o, networks::model const& m, images const& pictures,
+likelihood_estimate by_draw(options const& o, loaded_model const& m,
+                            any_differentiable const& network, images const& pictures,
                             labels const& given, bool dequantize, likelihood_steps const& steps,
                             likelihood_options const& of) {
   auto const predicted = prediction_of("'" + o.model + "': predicts", m.predicts);
   auto const schedule = schedule_of(m.schedule, o.model);
   return std::visit(
       [&](auto sampler) {
-        return log_likelihood(
-            schedule | run_time_prediction{predicted} | sampler | networks::unet_network{m.network},
-            dequantize ? dequantized(pictures, of) : pictures, steps, given,
-            divergence::hutchinson{.count = static_cast<int>(o.probes)}, of);
+        return log_likelihood(schedule | run_time_prediction{predicted} | sampler | network,
+                              dequantize ? dequantized(pictures, of) : pictures, steps, given,
+                              divergence::hutchinson{.count = static_cast<int>(o.probes)}, of);
       },
       choose("--sampler", o.sampler, flow_choices));
 }
 
 /// Adds pictures, whose first has the id `first`, to a result.
-void add(result& r, options const& o, networks::model const& m, images const& pictures,
-         labels const& given, bool dequantize, likelihood_steps steps, std::size_t first) {
+void add(result& r, options const& o, loaded_model const& m, any_differentiable const& network,
+         images const& pictures, labels const& given, bool dequantize, likelihood_steps steps,
+         std::size_t first) {
   likelihood_options of{.seed = o.seed, .first_id = first};
   auto const draws = static_cast<double>(o.draws);
   std::vector<double> sum(pictures.count()), squares = sum, of_steps = sum, of_probes = sum;
   for (; of.draw < o.draws; ++of.draw) {
-    auto const e = by_draw(o, m, pictures, given, dequantize, steps, of);
+    auto const e = by_draw(o, m, network, pictures, given, dequantize, steps, of);
     steps.exactly = e.steps;  // those that the first draw needed
     r.fewest = std::min(r.fewest, e.steps);
     r.most = std::max(r.most, e.steps);
@@ -78,7 +114,7 @@ void add(result& r, options const& o, networks::model const& m, images const& pi
       of_probes[i] = e.of_probes[i];
     }
   }
-  std::size_t const n = m.network->elements();
+  std::size_t const n = pictures.data.size() / pictures.count();
   double const bit = std::numbers::ln2 * static_cast<double>(n);
   for (std::size_t i = 0; i < sum.size(); ++i) {
     double const mean = sum[i] / draws;
@@ -118,10 +154,15 @@ int run(options const& o) {
   check_whole("--probes", o.probes, 1, 1'000'000);
   check_whole("--draws", o.draws, 1, 1'000'000);
   check_whole("--threads", o.threads, 1, 1024);
-  auto const m = load_unet(o.model, "a likelihood needs the network's derivative");
-  auto const what = described(m, o.model);
-  auto const pictures = read_pictures("--in", o.in, what.shape);
-  auto given = labels_of(o.label, what);
+  auto const m = load(o.model);
+  if (m.range && *m.range != std::pair{-1.0, 1.0})
+    throw error(
+        fmt::format("--model '{}' was given, whose data lie in [{}, {}]; expected [-1, 1]: a "
+                    "likelihood counts in bins of 2/255, those of its pictures",
+                    o.model, m.range->first, m.range->second));
+  auto const network = network_of(m, static_cast<int>(o.threads));
+  auto const pictures = read_pictures("--in", o.in, m.shape, m.range);
+  auto given = labels_of(o.label, m);
   if (given.size() != 1 && given.size() != pictures.count())
     throw error(fmt::format("{} labels were given for {} pictures; expected one, or one for each",
                             given.size(), pictures.count()));
@@ -129,7 +170,6 @@ int run(options const& o) {
   if (o.draws > 1 && !dequantize)
     throw error(fmt::format(
         "--draws {} was given for pictures that are not dequantized; expected 1", o.draws));
-  networks::unet::set_threads(static_cast<int>(o.threads));
 
   likelihood_steps steps;
   if (o.tolerance) steps.tolerance = *o.tolerance;
@@ -151,7 +191,7 @@ int run(options const& o) {
         given.size() == 1
             ? given
             : labels(given.begin() + of, given.begin() + of + static_cast<std::ptrdiff_t>(some));
-    add(r, o, m, slice(pictures, i, some), theirs, dequantize, steps, i);
+    add(r, o, m, network, slice(pictures, i, some), theirs, dequantize, steps, i);
   }
 
   char const* const chance = o.draws > 1 ? "draws and probes" : "probes";
@@ -174,7 +214,7 @@ int run(options const& o) {
     fmt::print(" +- {:.4f} (pictures)",
                std::sqrt(std::max(squares / count - mean * mean, 0.0) / (count - 1)));
   fmt::print("{} bits per dimension of {}\n", bars(std::sqrt(of_chance) / count, of_steps / count),
-             m.network->elements());
+             pictures.data.size() / pictures.count());
   fmt::print(
       "by {}, {} steps, {} probe{}; bins of 2/255, {}; the density at the last noisy level\n",
       o.sampler,
@@ -194,7 +234,9 @@ int run(options const& o) {
 
 action add_likelihood(CLI::App& app, std::string const&) {
   auto const o = std::make_shared<options>();
-  app.add_option("--model", o->model, "the model file of tweedie train")->required();
+  app.add_option("--model", o->model,
+                 "the model file of tweedie train, or net.pt (TorchScript) with its card")
+      ->required();
   app.add_option("--in", o->in, "x.png, x.jpg, x.npy or test:3,7 (pictures of the test set)")
       ->required();
   app.add_option("--label", o->label, "none, or the classes of the pictures, one for all or each")

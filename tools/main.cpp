@@ -57,7 +57,8 @@ int run(int argc, char** argv) {
     add(tweedie::tool::add_interpolate, "interpolate", "pictures between two, through their noise");
     add(tweedie::tool::add_likelihood, "likelihood", "how probable pictures are to a model");
     add(tweedie::tool::add_export, "export", "a model as an ONNX file, for other engines");
-    add(tweedie::tool::add_inspect, "inspect", "what an ONNX file takes and gives, and its card");
+    add(tweedie::tool::add_inspect, "inspect",
+        "what an ONNX or TorchScript file takes and gives, and its card");
     add(tweedie::tool::add_plot, "plot",
         "draw a schedule with a grid, and a model's loss at each level");
     add(tweedie::tool::add_recipes, "recipes", "list, show or validate pipelines as text");

@@ -137,13 +137,13 @@ void check_model(ready::recipe const& r, std::string const& model, any_schedule 
                     ready::name_in(ready::predictions, *r.predicts), model,
                     ready::name_in(ready::predictions, predicts)));
   if (!r.schedule) return;
-  auto const given = describe(ready::name_in(ready::schedules, *r.schedule), {*r.schedule});
-  auto const of_model = describe(ready::name_in(ready::schedules, schedule.which), schedule);
+  auto const given = ready::describe(*r.schedule);
+  auto const of_model = describe(schedule);
   if (!(given == of_model))
     throw error(
         fmt::format("the recipe's schedule is {}, that of '{}' is {}; expected the same, "
                     "or a recipe without a schedule",
-                    networks::to_json(given), model, networks::to_json(of_model)));
+                    ready::in_words(given), model, ready::in_words(of_model)));
 }
 
 any_network timed(any_network network, std::shared_ptr<double> seconds) {

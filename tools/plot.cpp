@@ -84,7 +84,7 @@ void set_parameter(any_schedule& schedule, std::string const& name, std::string 
       schedule.which);
   if (known) return;
   std::vector<std::string> names;
-  for (auto const& [key, value] : describe(name, schedule).parameters) names.push_back(key);
+  for (auto const& [key, value] : describe(schedule).parameters) names.push_back(key);
   throw error(fmt::format("--set {} was given for the schedule {}; {}", word, name,
                           expected_one_of(word.substr(0, equals), names)));
 }
@@ -337,7 +337,7 @@ int run(options const& o) {
   if (o.model.empty()) {
     schedule = any_schedule{ready::choose("--schedule", o.schedule, ready::schedules)};
     for (auto const& word : o.parameters) set_parameter(schedule, o.schedule, word);
-    f.schedule = describe(o.schedule, schedule);
+    f.schedule = describe(schedule);
   } else {
     m = load_unet(o.model, "the loss needs the network of LibTorch");
     schedule = schedule_of(m.schedule, o.model);

@@ -108,14 +108,16 @@ int run(options o) {
   auto const schedule = schedule_of(m.schedule, o.model);
   check_model(recipe, o.model, schedule, predicts);
   check_ends(o.pipeline.grid, schedule);
-  auto const plan = ready::make_plan(recipe, schedule.which, predicts,
-                                     timed(network_of(m, o.loop.engine), network_seconds));
+  std::size_t const count = decoding ? latents.count() : static_cast<std::size_t>(o.count);
+  auto const network =
+      network_of(m, o.loop.engine, rows_of(count, static_cast<std::size_t>(o.loop.batch), recipe));
+  auto const plan =
+      ready::make_plan(recipe, schedule.which, predicts, timed(network, network_seconds));
   if (!decoding) check_start(o.pipeline.grid, recipe, plan.levels()[0], schedule);
   if (decoding && o.seed_given && plan.is_deterministic())
     throw error(fmt::format("--seed {} was given with --from and --sampler {}, which draw no noise",
                             o.seed, ready::name_in(ready::samplers, recipe.sampler)));
 
-  std::size_t const count = decoding ? latents.count() : static_cast<std::size_t>(o.count);
   std::size_t const rows = chosen_labels.size();
   std::size_t columns = static_cast<std::size_t>(o.columns.value_or(0));
   if (columns == 0 && rows > 1 && count % rows == 0) columns = count / rows;
@@ -176,7 +178,7 @@ action add_sample(CLI::App& app, std::string const&) {
             "of a PNG (one row per label, else about square)");
   app.add_option(
       "--condition", o->conditions,
-      "NAME=x.npy, a row for each picture or one for all: what an ONNX file takes besides "
+      "NAME=x.npy, a row for each picture or one for all: what a file with a card takes besides "
       "labels, by the names of its card");
   auto* inpaint = app.add_option(
       "--inpaint", o->inpaint,

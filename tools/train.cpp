@@ -326,7 +326,7 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
     throw error(fmt::format("{} steps were asked for; expected at most 100000000", steps));
 
   settings const chosen{{"predicts", o.predicts},
-                        {"schedule", networks::to_json(describe(o.schedule, with.schedule))},
+                        {"schedule", networks::to_json(describe(with.schedule))},
                         {"weight", o.weight},
                         {"times", o.times},
                         {"network", networks::to_json(with.config)},
@@ -431,7 +431,7 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
   m.network = std::make_shared<networks::unet>(with.config, o.seed);
   std::copy_n(s.average.data(), parameters, m.network->parameters().data());
   m.predicts = o.predicts;
-  m.schedule = describe(o.schedule, with.schedule);
+  m.schedule = describe(with.schedule);
   if (with.config.classes > 0) m.labels = data.classes;
   m.notes = {{"command", o.command},
              {"steps", std::to_string(steps)},

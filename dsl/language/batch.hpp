@@ -37,8 +37,11 @@ struct batch {
   float const* x = nullptr;            ///< samples x pitch
   float* out = nullptr;                ///< (branches x samples) x pitch, written by the network
   level const* levels = nullptr;       ///< one per sample, for as long as the call lasts
-  int const* labels = nullptr;         ///< conditions x samples, or null where no sample has one
-  std::size_t conditions = 1;          ///< branches that have labels: the first ones
+  /// The levels that the steps go to, one per sample, for networks that take two times; null where
+  /// no step is taken, as in a likelihood's traces and by adaptive steps.
+  level const* targets = nullptr;
+  int const* labels = nullptr;  ///< conditions x samples, or null where no sample has one
+  std::size_t conditions = 1;   ///< branches that have labels: the first ones
   std::span<named_array const> arrays = {};  ///< conditions besides, the same for those branches
   /// Where a network that learns its variance writes its second output, samples x pitch: what it
   /// says for the first branch. Null where nobody reads it.
@@ -70,6 +73,8 @@ struct batch {
   }
   std::span<float> out_of(std::size_t row) const { return {out + row * pitch, elements}; }
   level const& level_of(std::size_t row) const { return levels[row % samples]; }
+  /// Only where `targets` are there.
+  level const& target_of(std::size_t row) const { return targets[row % samples]; }
   std::span<float> variance_of(std::size_t row) const {
     return {variance + row % samples * pitch, elements};
   }

@@ -4,7 +4,9 @@
 //   check()                   of every stage   throws if its parameters make no sense; else nothing
 //   check(shape, labels, n)   of a network     throws if it cannot take such samples; else nothing
 //   check_arrays(arrays)      of a network     throws if it cannot take such ones; else nothing
+//   check_arrays(arrays, n)   of a network     the same with how many branches have no condition
 //   predicted()               of a network     the name of what it predicts; else not known
+//   trained_on()              of a network     the schedule that it was trained on; else not known
 //   is_conditional            of a network     whether it takes labels; else it does
 //   input_of(level)           of a prediction  what the network sees; else x
 //   conditions, extras        of a guidance    labels, outputs of a second network; else 1 and 0
@@ -49,17 +51,29 @@ void check_request(Network const& n, std::span<std::size_t const> shape,
   if constexpr (checks_requests<Network>) n.check(shape, labels, branches);
 }
 template <class Network>
-inline constexpr bool checks_arrays = requires(Network const& n,
+inline constexpr bool checks_arrays_of_branches = requires(Network const& n,
+                                                           std::span<named_array const> arrays) {
+  n.check_arrays(arrays, 0);
+};
+template <class Network>
+inline constexpr bool checks_arrays = checks_arrays_of_branches<Network> ||
+                                      requires(Network const& n,
                                                std::span<named_array const> arrays) {
   n.check_arrays(arrays);
 };
-template <class Network> void check_arrays(Network const& n, std::span<named_array const> arrays) {
-  if constexpr (checks_arrays<Network>) n.check_arrays(arrays);
+/// `without`: branches that are asked without a condition.
+template <class Network>
+void check_arrays(Network const& n, std::span<named_array const> arrays, int without) {
+  if constexpr (checks_arrays_of_branches<Network>) n.check_arrays(arrays, without);
+  else if constexpr (checks_arrays<Network>) n.check_arrays(arrays);
 }
 template <class Network> std::string name_of_predicted(Network const& n) {
   if constexpr (requires { std::string(n.predicted()); }) return std::string(n.predicted());
   else return {};
 }
+template <class Network> inline constexpr bool names_schedule = requires(Network const& n) {
+  n.trained_on();
+};
 /// `check_arrays` of a network that reads none.
 inline void refuse_arrays(char const* network, std::span<named_array const> arrays) {
   if (!arrays.empty())

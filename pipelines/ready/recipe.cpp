@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <tweedie/pipelines/ready/programs.hpp>
+#include <tweedie/pipelines/ready/schedule_of.hpp>
 #include <tweedie/samplers/repaint.hpp>
 #include <tweedie/schedules/check.hpp>
 
@@ -132,6 +133,25 @@ any_plan make_plan(recipe const& r, schedule_choice const& schedule,
   if (auto const times = times_of(r, end))
     plan.check_guided(fmt::format("within = [{}, {}]", times->lo, times->hi), end);
   return plan;
+}
+
+any_plan make_plan(recipe const& r, any_network const& network, bool encoding) {
+  auto const missing = [](char const* what, char const* key, char const* such_as) {
+    throw error(
+        fmt::format("a recipe without {} was given, and the network does not say which it is; "
+                    "expected {} = \"{}\" or another in the recipe",
+                    what, key, such_as));
+  };
+  if (!r.schedule && !network.trained) missing("a schedule", "schedule", "cosine");
+  if (!r.predicts && network.predicts.empty()) missing("a prediction", "predicts", "epsilon");
+  schedule_choice on;
+  if (!r.schedule) {
+    auto const& said = network.trained->said;
+    on = schedule_of(said.schedule, said.source, false);
+  }
+  prediction_choice predicts;
+  if (!r.predicts) predicts = choose("the network predicts", network.predicts, predictions);
+  return make_plan(r, on, predicts, network, encoding);
 }
 
 }  // namespace tweedie::ready

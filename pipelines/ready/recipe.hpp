@@ -73,6 +73,16 @@ any_plan make_plan(recipe const& r, schedule_choice const& schedule,
                    prediction_choice const& predicts, any_network const& network,
                    bool encoding = false);
 
+/// The same of a network that says what it predicts and on which schedule it was trained, as one in
+/// a file does by its card: what the recipe leaves out is the network's, and what contradicts it is
+/// refused. Throws also where neither says it.
+any_plan make_plan(recipe const& r, any_network const& network, bool encoding = false);
+template <class Network>
+requires(!std::is_same_v<Network, any_network> && is_kind<Network, kinds::network>) any_plan
+    make_plan(recipe const& r, Network const& network, bool encoding = false) {
+  return make_plan(r, forget_network(network), encoding);
+}
+
 /// Stands for the network of a plan whose caller drives the loop (pipelines/driven_loop.hpp), which
 /// never calls it.
 any_network network_of_caller();

@@ -28,6 +28,7 @@
 #include <tweedie/schedules/rectified_flow.hpp>
 #include <tweedie/schedules/scaled_linear.hpp>
 #include <tweedie/schedules/sub_variance_preserving.hpp>
+#include <tweedie/schedules/tabulated.hpp>
 #include <tweedie/schedules/variance_exploding.hpp>
 #include <tweedie/thresholds/thresholds.hpp>
 
@@ -43,7 +44,8 @@ inline auto const schedules =
                named{"rectified_flow", tweedie::schedules::rectified_flow{}},
                named{"variance_exploding", tweedie::schedules::variance_exploding{}},
                named{"sub_variance_preserving", tweedie::schedules::sub_variance_preserving{}},
-               named{"edm", tweedie::schedules::edm{}}};
+               named{"edm", tweedie::schedules::edm{}},
+               named{"tabulated", tweedie::schedules::tabulated{}}};
 
 inline auto const grids = std::tuple{named{"usual", tweedie::grids::usual{}},
                                      named{"uniform", tweedie::grids::uniform{}},
@@ -85,10 +87,18 @@ using guidance_choice = any_of<decltype(guidances)>;
 using threshold_choice = any_of<decltype(thresholds)>;
 using sampler_choice = any_of<decltype(samplers)>;
 
+/// Whether a stage is one by its name alone: `tabulated` is not, and no list shows it.
+template <class Stage> constexpr bool is_made_by_name() {
+  return !requires { requires Stage::needs_numbers; };
+}
 /// The names of a list, in its order.
 template <class List> std::vector<std::string_view> names(List const& list) {
-  return std::apply([](auto const&... one) { return std::vector<std::string_view>{one.name...}; },
-                    list);
+  std::vector<std::string_view> r;
+  auto const add = [&]<class T>(named<T> const& one) {
+    if (is_made_by_name<T>()) r.emplace_back(one.name);
+  };
+  std::apply([&](auto const&... one) { (add(one), ...); }, list);
+  return r;
 }
 /// The name under which a stage is in its list.
 template <class List, class Any> char const* name_in(List const& list, Any const& any) {
@@ -106,9 +116,10 @@ using io::expected_names;
 template <class List>
 any_of<List> choose(std::string const& what, std::string_view given, List const& list) {
   any_of<List> r;
-  bool const found = std::apply(
-      [&](auto const&... one) { return ((given == one.name && (r = one.value, true)) || ...); },
-      list);
+  auto const is = [&]<class T>(named<T> const& one) {
+    return is_made_by_name<T>() && given == one.name && (r = one.value, true);
+  };
+  bool const found = std::apply([&](auto const&... one) { return (is(one) || ...); }, list);
   if (!found)
     throw error(
         fmt::format("{} '{}' was given; {}", what, given, expected_names(given, names(list))));

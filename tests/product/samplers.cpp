@@ -157,8 +157,10 @@ struct product_walk {
 
   void walk() {
     auto const samplers_ = all_samplers();
-    std::apply([&](auto const&... s) { (of_schedule(s.name, s.value, samplers_), ...); },
-               ready::schedules);
+    auto const walk = [&]<class S>(ready::named<S> const& s) {  // a table is as those of the list
+      if constexpr (ready::is_made_by_name<S>()) of_schedule(s.name, s.value, samplers_);
+    };
+    std::apply([&](auto const&... s) { (walk(s), ...); }, ready::schedules);
   }
 
   /// The start is N(0, alpha^2 + sigma^2), or the noise alone where alpha = 1, and so far out that

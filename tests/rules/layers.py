@@ -50,7 +50,10 @@ OTHERS = {
     r"cuda_runtime": ["dsl/device/backends/cuda.hpp"],
     r"omp\.h|tbb/": ["dsl/device/backends/thrust.cpp"],
     r"immintrin\.h|arm_neon\.h": ["dsl/kernel/noise_"],
-    r"ATen/|c10/|torch/": ["networks/unet_torch.cpp", "tools/classifier.cpp"],
+    r"ATen/|c10/|torch/": [
+        "networks/aoti_torch.cpp", "networks/torchscript_torch.cpp", "networks/unet_torch.cpp",
+        "tools/classifier.cpp"
+    ],
     r"onnx/|google/": ["networks/unet_onnx.cpp"],
     r"nlohmann/": [
         "io/safetensors.cpp", "io/document.hpp", "networks/unet_file.cpp",

@@ -159,7 +159,7 @@ refused("'m.toml' beside it would be read in place", "export", "--model", "v.saf
 os.remove(os.path.join(folder, "m.toml"))
 os.mkfifo(os.path.join(folder, "pipe.onnx"))
 refused("is a pipe or a device", "sample", "--model", "pipe.onnx", "--out", "n.npy", cwd=folder)
-refused("a file of PyTorch", "sample", "--model", "net.pt", "--out", "n.npy", cwd=folder)
+refused("No such file", "sample", "--model", "net.pt", "--out", "n.npy", cwd=folder)
 write_npy("given.npy", (10, ), labels)
 os.rename(os.path.join(folder, "named.toml"), os.path.join(folder, "net.toml"))
 refused("is read as 'given.npy'", "sample", "--model", "net.onnx", "--condition",

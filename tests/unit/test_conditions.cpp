@@ -133,6 +133,45 @@ BOOST_AUTO_TEST_CASE(a_saved_state_has_them) {
   BOOST_TEST(equal_bits(plan.run(loaded).data, over_cosine().sample(three, given()).data));
 }
 
+BOOST_AUTO_TEST_CASE(a_loaded_state_is_what_the_network_takes) {
+  // A plan of the same levels and numbers over a network that takes other arrays.
+  struct other {
+    using kind = kinds::network;
+    void operator()(batch const& b) const { std::fill_n(b.out, b.rows() * b.pitch, 0.0f); }
+    void check_arrays(std::span<named_array const> arrays) const {
+      if (!arrays.empty()) throw error("other: a condition '" + arrays[0].name + "' was given");
+    }
+  };
+  auto const file = std::filesystem::temp_directory_path() /
+                    ("tweedie_other_conditions_" + std::to_string(::getpid()) + ".safetensors");
+  auto const plan = over_cosine().plan(20);
+  save_state(file, plan, plan.start(three, given()));
+  auto const of_other = (schedules::cosine{} | predicts::v{} | samplers::ddim{} | other{}).plan(20);
+  auto const said = sentence([&] { load_state(file, of_other); });
+  std::filesystem::remove(file);
+  BOOST_TEST(contains(said, file.string()));
+  BOOST_TEST(contains(said, "other: a condition 'mean' was given"));
+}
+
+BOOST_AUTO_TEST_CASE(a_network_is_told_how_many_branches_have_none) {
+  struct asking {
+    using kind = kinds::network;
+    std::vector<int>* without;
+    void operator()(batch const& b) const { std::fill_n(b.out, b.rows() * b.pitch, 0.0f); }
+    void check_arrays(std::span<named_array const>, int n) const { without->push_back(n); }
+  };
+  std::vector<int> without;
+  auto const begin = schedules::rectified_flow{} | predicts::v{};
+  (begin | samplers::ddim{} | asking{.without = &without}).plan(4).start(three, given());
+  (begin | guidance::classifier_free{.w = 1} | samplers::ddim{} | asking{.without = &without})
+      .plan(4)
+      .start(three, given());
+  (begin | guidance::classifier_free{.w = 1} |
+   samplers::adaptive<tableaux::bogacki_shampine>{.tolerance = 0.1} | asking{.without = &without})
+      .sample({.shape = {3, 2}}, given());
+  BOOST_TEST((without == std::vector<int>{0, 1, 1}));
+}
+
 BOOST_AUTO_TEST_CASE(a_driven_loop_hands_them_on) {
   auto const plan = over_cosine().plan(20);
   driven_loop loop(plan, plan.start(three, given()));

@@ -64,6 +64,22 @@ BOOST_AUTO_TEST_CASE(other_types_and_versions) {
   auto const truths =
       parse(with_header(header_of("'|b1'", "False", "(2,)"), std::string("\1\0", 2)));
   BOOST_TEST(equal_bits(truths.floats(), std::vector<float>{1, 0}));
+
+  std::string const limit("\0\0\0\1", 4), beyond("\1\0\0\1", 4), below("\xff\xff\xff\xfe", 4);
+  auto const whole = [&](char const* descr, std::string const& content) {
+    return parse(with_header(header_of(descr, "False", "(2,)"), content));
+  };
+  auto const i4 = whole("'<i4'", limit + std::string("\xff\xff\xff\xff", 4));
+  BOOST_TEST(equal_bits(i4.floats(), std::vector<float>{16777216, -1}));
+  BOOST_TEST((i4.doubles() == std::vector<double>{16777216, -1}));
+  std::string const zeros(4, '\0'), ones(4, '\xff');
+  BOOST_TEST(equal_bits(whole("'<i8'", limit + zeros + ones + ones).floats(),
+                        std::vector<float>{16777216, -1}));
+  for (auto const& bad : {whole("'<i4'", limit + beyond), whole("'<i4'", limit + below),
+                          whole("'<i8'", zeros + zeros + zeros + limit)})
+    BOOST_TEST(common::contains(common::sentence([&] { bad.floats(); }),
+                                "at place 1; expected whole numbers from "
+                                "-16777216 to 16777216"));
   check_error([] { parse(with_header(header_of("'|b1'", "False", "(1,)"), "\x02")); },
               {"neither 0 nor 1"});
   std::string const half("\0\0\0\0\0\0\xe0\x3f", 8);

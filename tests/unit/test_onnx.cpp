@@ -11,61 +11,28 @@
 #include <thread>
 
 #include <tweedie/networks/onnx.hpp>
+#include <tweedie/pipelines/continuous_batch.hpp>
+#include <tweedie/pipelines/ready/recipe.hpp>
 #include <tweedie/tweedie.hpp>
 
 #include "common.hpp"
+#include "file_network_common.hpp"
 #include "onnx_common.hpp"
 
 using namespace tweedie;
 using common::contains, common::equal_bits, common::sentence;
+using file_network::changed, file_network::drawn, file_network::expect_near, file_network::twin;
 namespace fs = std::filesystem;
 
 namespace {
 
-struct folder {
-  fs::path path = fs::temp_directory_path() / ("tweedie_onnx_" + std::to_string(::getpid()));
-  folder() { fs::create_directories(path); }
-  ~folder() { fs::remove_all(path); }
-  fs::path operator()(char const* name) const { return path / name; }
-};
-
-/// What gaussian() is, in C++.
-struct twin {
-  using kind = kinds::network;
-  void operator()(batch const& b) const {
-    for (std::size_t row = 0; row < b.rows(); ++row) {
-      int const label = b.label_of(row);
-      double const m = label == no_label ? 0.25 : -0.5 + 0.5 * label, rho = b.level_of(row).rho();
-      for (std::size_t i = 0; i < b.elements; ++i)
-        b.out_of(row)[i] =
-            static_cast<float>(m + (double{b.x_of(row)[i]} - m) * 0.25 / (0.25 + rho * rho));
-    }
-  }
+struct folder : file_network::folder {
+  folder() : file_network::folder("onnx") {}
 };
 
 networks::onnx written(fs::path const& path, onnx_file::builder b, std::string const& card) {
   b.note("tweedie", card).write(path);
   return networks::onnx{path, {.threads = 1}};
-}
-
-std::string changed(std::string text, std::string const& from, std::string const& to) {
-  return text.replace(text.find(from), from.size(), to);
-}
-
-/// Samples of a pipeline over a network: guided by the null label, three labels.
-template <class Network> images drawn(Network const& network, std::size_t count = 7) {
-  auto const pipeline = schedules::edm{} | predicts::x0{} | guidance::classifier_free{.w = 0.5} |
-                        samplers::heun_in_rho{} | network;
-  labels which;
-  for (std::size_t i = 0; i < count; ++i) which.push_back(static_cast<int>(i % 3));
-  return pipeline.sample({.shape = {count, 2}, .steps = 8, .seed = 5}, which);
-}
-
-void expect_near(images const& a, images const& b, double within) {
-  BOOST_TEST_REQUIRE(a.data.size() == b.data.size());
-  for (std::size_t i = 0; i < a.data.size(); ++i)
-    BOOST_TEST(std::abs(double{a.data[i]} - double{b.data[i]}) < within,
-               "value " << i << ": " << a.data[i] << " and " << b.data[i]);
 }
 
 }  // namespace
@@ -198,6 +165,27 @@ BOOST_AUTO_TEST_CASE(floats_of_16_bits_are_floats) {
   BOOST_TEST(std::abs(out[1] - 0.2f) < 2e-4f);
 }
 
+BOOST_AUTO_TEST_CASE(a_number_of_rows_that_is_said_changes_nothing_but_bits) {
+  folder const in;
+  auto const of = [&](onnx_file::builder b, std::size_t rows) {
+    b.note("tweedie", onnx_file::gaussian_card).write(in("net.onnx"));
+    return networks::onnx{in("net.onnx"), {.threads = 1, .rows = rows}};
+  };
+  // As many as there are, others, and both in turns.
+  auto const network = of(onnx_file::gaussian(), 14);
+  for (std::size_t count : {7, 3, 7})
+    expect_near(drawn(network, count), drawn(twin{}, count), 1e-5);
+  // Of a file that has its own number it is no matter.
+  expect_near(drawn(of(onnx_file::gaussian(onnx_file::f32, 3), 14)), drawn(twin{}), 1e-5);
+  // Nor of one whose operators want another.
+  auto b = onnx_file::gaussian();
+  b.integers("as", {3, 2}).node("Reshape", {"x0", "as"}, "three");
+  b.outputs.clear();
+  b.output("three", {-1, 2});
+  b.note("tweedie", std::string("rows = 3\n") + onnx_file::gaussian_card).write(in("b.onnx"));
+  expect_near(drawn(networks::onnx{in("b.onnx"), {.threads = 1, .rows = 14}}), drawn(twin{}), 1e-5);
+}
+
 BOOST_AUTO_TEST_CASE(threads_share_one_file) {
   folder const in;
   auto const network = written(in("net.onnx"), onnx_file::gaussian(), onnx_file::gaussian_card);
@@ -274,8 +262,23 @@ BOOST_AUTO_TEST_CASE(other_conditions_by_their_names) {
   BOOST_TEST(contains(said({}),
                       "the condition 'mean' is missing; expected conditions{}.with(\"mean\", "
                       "...), numbers for its input 'm', f32 {any, 1}"));
-  BOOST_TEST(contains(said(with), "the condition 'negative' is missing"));
-  BOOST_TEST(contains(said(with.with("means", means)), "did you mean mean?"));
+  // Before the first evaluation, wherever the sampling begins.
+  std::string const missing = "the condition 'negative' is missing; expected conditions{}.with(";
+  BOOST_TEST(contains(said(with), missing));
+  auto const plan = pipeline.plan(8);
+  BOOST_TEST(contains(sentence([&] { plan.start(seven, with); }), missing));
+  continuous_batch batch(std::make_shared<any_plan const>(plan), {2});
+  auto const one_mean = conditions{}.with("mean", {{1, 1}, {0.5f}});
+  BOOST_TEST(contains(sentence([&] {
+                        batch.join(std::make_shared<any_plan const>(plan),
+                                   {.id = 1, .given = one_mean});
+                      }),
+                      missing));
+  BOOST_TEST(batch.size() == 0u);
+  // Without a guidance nobody asks for it.
+  (schedules::edm{} | predicts::x0{} | samplers::heun_in_rho{} | network).sample(seven, with);
+  BOOST_TEST(contains(said(with.with("negative", {{1, 1}, {0.25f}}).with("means", means)),
+                      "did you mean mean?"));
   BOOST_TEST(contains(said(conditions{}.with("mean", {{1, 2}, {1, 1}})),
                       "the condition 'mean' of shape {2} was given for each sample"));
   BOOST_TEST(
@@ -345,6 +348,182 @@ BOOST_AUTO_TEST_CASE(what_a_pipeline_takes_it_for) {
                            "predicts = \"v\"\nschedule = \"linear\"\ntime = \"ln(rho)\"\n"})
     BOOST_TEST(contains(sentence([&] { written(in("b.onnx"), b, card); }), "takes whole numbers"));
   written(in("c.onnx"), b, "predicts = \"v\"\nschedule = \"rectified_flow\"\ntime = \"1000 t\"\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_pipeline_on_another_schedule_is_refused) {
+  folder const in;
+  onnx_file::builder b;
+  b.input("x", onnx_file::f32, {-1, 2}).input("t", onnx_file::f32, {-1});
+  b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  auto const trained = [&](std::string const& schedule, char const* time = "t") {
+    return written(in("net.onnx"), b,
+                   "predicts = \"v\"\nschedule = " + schedule + "\ntime = \"" + time + "\"\n");
+  };
+  auto const said = [](auto const& schedule, networks::onnx const& network) {
+    return sentence([&] { (schedule | predicts::v{} | samplers::ddim{} | network).plan(8); });
+  };
+  std::string const fits = "nothing was thrown";
+  auto const cosine = trained("\"cosine\"");
+  BOOST_TEST(said(schedules::cosine{}, cosine) == fits);
+  BOOST_TEST(contains(said(schedules::linear{}, cosine),
+                      "net.onnx' was trained on the schedule cosine {s = 0.008, beta_cap = 0.999, "
+                      "steps = 1000}, by its card, and was given to a pipeline on another one: at "
+                      "t = 1000 that has alpha = 0.00635"));
+  BOOST_TEST(contains(said(schedules::cosine{.s = 0.02}, cosine), "and the card's has alpha = "));
+  BOOST_TEST(contains(said(schedules::cosine{.steps = 4000}, cosine), "ends at t = 1000"));
+  BOOST_TEST(said(schedules::cosine{.s = 0.02}, trained("{ name = \"cosine\", s = 0.02 }")) ==
+             fits);
+  // Told rho, it knows any schedule that mixes as its own does.
+  auto const by_rho = trained("\"edm\"", "rho");
+  BOOST_TEST(said(schedules::edm{.sigma_max = 10}, by_rho) == fits);
+  BOOST_TEST(contains(said(schedules::cosine{}, by_rho), "has alpha = 1 at that sigma / alpha"));
+  BOOST_TEST(contains(said(schedules::edm{}, trained("\"edn\"", "rho")), "did you mean edm?"));
+  // What wraps it says the same.
+  BOOST_TEST(contains(sentence([&] {
+                        (schedules::linear{} | predicts::v{} | samplers::ddim{} |
+                         networks::unconditional{cosine})
+                            .plan(8);
+                      }),
+                      "was trained on the schedule cosine"));
+}
+
+BOOST_AUTO_TEST_CASE(a_table_of_abar_in_a_card) {
+  folder const in;
+  onnx_file::builder b;
+  b.input("x", onnx_file::f32, {-1, 2}).input("t", onnx_file::i64, {-1});
+  b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  std::string list;
+  std::vector<double> abar;
+  for (int t = 1; t <= 50; ++t) {
+    double const alpha = schedules::linear::in_steps(50).at(t).alpha;
+    abar.push_back(alpha * alpha);
+    list += fmt::format("{}{}", t > 1 ? ", " : "", abar.back());
+  }
+  auto const card = [](std::string const& of) {
+    return "predicts = \"v\"\nalpha_bar = " + of + "\n";
+  };
+  auto const network = written(in("net.onnx"), b, card("[" + list + "]"));
+  BOOST_TEST(network.card().schedule.name == "tabulated");
+  BOOST_TEST(network.card().schedule.alpha_bar == abar, boost::test_tools::per_element());
+  for (auto const& schedule : {schedules::tabulated{abar}})
+    (schedule | predicts::v{} | samplers::ddim{} | network).sample({.shape = {1, 2}, .steps = 5});
+  (schedules::linear::in_steps(50) | predicts::v{} | samplers::ddim{} | network).plan(5);
+  BOOST_TEST(contains(
+      sentence([&] {
+        (schedules::cosine{.steps = 50} | predicts::v{} | samplers::ddim{} | network).plan(5);
+      }),
+      "was trained on the schedule a table of 50 abar"));
+  // As text and back, in full.
+  auto const again = networks::parse_card(networks::to_toml(network.card()), "card");
+  BOOST_TEST((again.schedule == network.card().schedule));
+  auto const said = [&](std::string const& of) {
+    return sentence([&] { networks::parse_card(card(of), "card"); });
+  };
+  BOOST_TEST(said("[0.9, 0.95]") ==
+             "card: alpha_bar: 0.95 was given at place 1, after 0.9; expected numbers below 1 that "
+             "fall and stay above 0, those of the timesteps from the clean end on");
+  BOOST_TEST(contains(said("[0.9, 0.0]"), "stay above 0"));
+  BOOST_TEST(contains(said("[nan]"), "nan was given at place 0"));
+  BOOST_TEST(contains(said("[]"), "0 numbers were given"));
+  BOOST_TEST(contains(said("7"), "expected a list of numbers, or a file .npy"));
+  BOOST_TEST(contains(said("\"a.txt\""), "expected a list of numbers, or a file .npy"));
+  BOOST_TEST(contains(said("\"none.npy\""), "none.npy"));
+  BOOST_TEST(contains(said("[0.5]\nschedule = \"linear\""), "was given beside a schedule"));
+  BOOST_TEST(contains(
+      sentence([&] { networks::parse_card("predicts = \"v\"\nschedule = \"tabulated\"", "card"); }),
+      "expected its numbers in place of a name"));
+}
+
+BOOST_AUTO_TEST_CASE(a_recipe_takes_what_the_card_says) {
+  folder const in;
+  auto const network = written(in("net.onnx"), onnx_file::gaussian(), onnx_file::gaussian_card);
+  auto const recipe_of = [](std::string const& text) {
+    return ready::parse_recipe("sampler = \"heun_in_rho\"\nsteps = 8\n" + text,
+                               ready::recipe_format::toml, "recipe");
+  };
+  labels const which{0, 1, 2, 0, 1, 2, 0};
+  std::string const guided = "guidance = { name = \"classifier_free\", w = 0.5 }\n";
+  auto const plan = ready::make_plan(recipe_of(guided), network);
+  expect_near(plan.sample({.shape = {7, 2}, .seed = 5}, which), drawn(twin{}), 1e-5);
+  auto const said = [&](std::string const& text) {
+    return sentence([&] { ready::make_plan(recipe_of(text), network); });
+  };
+  BOOST_TEST(said("predicts = \"x0\"\nschedule = \"edm\"") == "nothing was thrown");
+  BOOST_TEST(contains(said("predicts = \"v\""), "a network that predicts x0 was given"));
+  BOOST_TEST(contains(said("schedule = \"cosine\""), "was trained on the schedule edm"));
+  BOOST_TEST(sentence([&] { ready::make_plan(recipe_of(""), twin{}); }) ==
+             "a recipe without a schedule was given, and the network does not say which it is; "
+             "expected schedule = \"cosine\" or another in the recipe");
+  BOOST_TEST(contains(sentence([&] { ready::make_plan(recipe_of("schedule = \"edm\""), twin{}); }),
+                      "a recipe without a prediction was given"));
+}
+
+BOOST_AUTO_TEST_CASE(two_times) {
+  folder const in;
+  // The average velocity of the flow of N(0, 0.25) between t and r, or of a step of d: in one step
+  // to half of the noise.
+  auto const mean_flow = [](bool by_step, std::vector<int> const& of_time) {
+    onnx_file::builder b;
+    b.input("x", onnx_file::f32, {-1, 2}).input("t", onnx_file::f32, of_time);
+    b.input("r", onnx_file::f32, of_time);
+    b.constant("one", 1).constant("v", 0.25f);
+    if (by_step) b.node("Sub", {"t", "r"}, "to");
+    std::string const to = by_step ? "to" : "r";
+    auto const sd = [&](std::string const& of, std::string const& name) {
+      b.node("Sub", {"one", of}, name + "1").node("Mul", {name + "1", name + "1"}, name + "2");
+      b.node("Mul", {name + "2", "v"}, name + "3").node("Mul", {of, of}, name + "4");
+      b.node("Add", {name + "3", name + "4"}, name + "5").node("Sqrt", {name + "5"}, name);
+    };
+    sd("t", "sd_t");
+    sd(to, "sd_r");
+    b.node("Div", {"sd_r", "sd_t"}, "q").node("Sub", {"q", "one"}, "q1");
+    b.node("Sub", {to, "t"}, "dt").node("Div", {"q1", "dt"}, "k");
+    b.node("Mul", {"x", "k"}, "out").output("out", {-1, 2});
+    return b;
+  };
+  std::string const card =
+      "predicts = \"velocity\"\nschedule = \"rectified_flow\"\n[inputs]\nx = \"x\"\ntime = \"t\"\n";
+  request const r{.shape = {3, 2}, .seed = 4};
+  auto const of = [](networks::onnx const& network) {
+    return schedules::rectified_flow{} | predicts::velocity{} | samplers::euler{} | network;
+  };
+  for (bool const by_step : {false, true})
+    for (std::vector<int> const& of_time : {std::vector<int>{-1, 1}, std::vector<int>{}}) {
+      auto const network = written(in("net.onnx"), mean_flow(by_step, of_time),
+                                   card + (by_step ? "time_step" : "time_to") + " = \"r\"\n");
+      auto const one = of(network).plan(1);
+      state const s = one.start(r);
+      images half{{3, 2}, {}};
+      for (std::size_t i = 0; i < 3; ++i)
+        for (std::size_t k = 0; k < 2; ++k) half.data.push_back(0.5f * s.x.data()[i * s.pitch + k]);
+      for (int steps : {1, 4}) expect_near(of(network).plan(steps).sample(r), half, 1e-5);
+      auto const again = networks::parse_card(networks::to_toml(network.card()), "card");
+      BOOST_TEST(again.ports.time_to == network.card().ports.time_to);
+      BOOST_TEST(again.ports.time_step == network.card().ports.time_step);
+    }
+  auto const said = [&](std::string const& more) {
+    return sentence([&] { written(in("net.onnx"), mean_flow(false, {-1, 1}), card + more); });
+  };
+  BOOST_TEST(contains(said(""), "has the input 'r', of which its card says nothing"));
+  BOOST_TEST(contains(said("time_to = \"t\"\n"), "has another meaning too"));
+  BOOST_TEST(contains(said("time_to = \"r\"\ntime_step = \"r\"\n"), "beside time_step"));
+  // Where there is no step, there is no second time.
+  auto const network =
+      written(in("net.onnx"), mean_flow(false, {-1, 1}), card + "time_to = \"r\"\n");
+  float const x[] = {1, 2};
+  float out[2];
+  level const at{.t = 0.5};
+  std::size_t const shape[] = {2};
+  BOOST_TEST(contains(sentence([&] {
+                        network({.samples = 1,
+                                 .shape = shape,
+                                 .elements = 2,
+                                 .pitch = 2,
+                                 .x = x,
+                                 .out = out,
+                                 .levels = &at});
+                      }),
+                      "was asked where no step is taken"));
 }
 
 BOOST_AUTO_TEST_CASE(cards_that_are_none) {

@@ -129,6 +129,31 @@ BOOST_AUTO_TEST_CASE(adaptive_steps_ask_it_too) {
   says(drawn(right, {}), {"an empty network"});
 }
 
+BOOST_AUTO_TEST_CASE(a_table_of_abar_is_the_schedule_that_it_was_made_of) {
+  schedules::linear const linear{};
+  std::vector<double> abar;
+  for (int t = 1; t <= 1000; ++t) abar.push_back(linear.at(t).alpha * linear.at(t).alpha);
+  schedules::tabulated const table{abar};
+  schedules::check(table);
+  BOOST_TEST(table.end() == 1000);
+  auto const near = boost::test_tools::tolerance(1e-9);
+  for (double t : {0.5, 1.0, 17.0, 500.25, 1000.0}) {
+    BOOST_TEST(table.at(t).alpha == linear.at(t).alpha, near);
+    BOOST_TEST(table.at(t).sigma == linear.at(t).sigma, near);
+    BOOST_TEST(table.t_of_rho(linear.at(t).rho()) == t, near);
+  }
+  BOOST_TEST((table == schedules::tabulated{abar}));
+  BOOST_TEST(!(table == schedules::tabulated{{0.5}}));
+  auto const said = [](std::vector<double> const& of) {
+    return sentence([&] { schedules::tabulated{of}; });
+  };
+  says(said({}), {"no steps were given"});
+  says(said({0.9, 0.9}), {"abar = 0.9 was given at t = 2, after 0.9"});
+  says(said({1.0}), {"abar = 1 was given at t = 1, after 1"});
+  says(said({0.5, nan_value}), {"abar = nan"});
+  says(sentence([] { schedules::tabulated{}.at(1); }), {"no table was given"});
+}
+
 BOOST_AUTO_TEST_CASE(every_schedule_of_the_library_passes) {
   std::vector<any_schedule> all = all_schedules();
   all.emplace_back(schedules::sub_variance_preserving{});

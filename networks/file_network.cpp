@@ -1,6 +1,4 @@
-#include <dlfcn.h>
-
-#include <tweedie/networks/onnx.hpp>
+#include <tweedie/networks/file_network.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -18,37 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-#if defined(TWEEDIE_ENGINE_LIBRARY)
-/// The engine's library: beside the program, where it was built, or else wherever the system looks.
-decltype(tweedie_open_engine)* engine_library() {
-  static auto* const open = [] {
-    std::error_code none;
-    fs::path const name = TWEEDIE_ENGINE_LIBRARY, built = TWEEDIE_ENGINE_FOLDER / name;
-    auto const beside = fs::read_symlink("/proc/self/exe", none).parent_path() / name;
-    fs::path const path = fs::exists(beside, none)  ? beside
-                          : fs::exists(built, none) ? built
-                                                    : name;
-    void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    char const* const why = library ? nullptr : dlerror();
-    void* const found = library ? dlsym(library, "tweedie_open_engine") : nullptr;
-    if (!found)
-      throw error(
-          fmt::format("onnx: the library '{}' could not be loaded ({}); expected it beside "
-                      "the program or on LD_LIBRARY_PATH, and OpenVINO where it was built "
-                      "with it",
-                      path.string(), why ? why : "it has no tweedie_open_engine"));
-    return reinterpret_cast<decltype(tweedie_open_engine)*>(found);
-  }();
-  return open;
-}
-#else
-decltype(tweedie_open_engine)* engine_library() {
-  throw error(
-      "onnx: this build has no engine for ONNX files; expected OpenVINO when it is configured "
-      "(`make deps` unpacks it, or -DOpenVINO_DIR= names it)");
-}
-#endif
-
 std::string shape_in_words(std::span<std::int64_t const> shape) {
   std::vector<std::string> r;
   for (auto n : shape) r.push_back(n < 0 ? "any" : std::to_string(n));
@@ -63,12 +30,13 @@ std::vector<std::string_view> names_of(std::vector<port> const& ports) {
 
 /// Whether a schedule's own times are the whole numbers of a table.
 bool has_table(std::string const& schedule) {
-  return schedule == "linear" || schedule == "scaled_linear" || schedule == "cosine";
+  return schedule == "linear" || schedule == "scaled_linear" || schedule == "cosine" ||
+         schedule == "tabulated";
 }
 
-void check_threads(int threads) {
+void check_threads(int threads, std::string const& source) {
   if (threads < 0 || threads > 1024)
-    throw error(fmt::format("onnx: threads = {} was given, expected 0 to 1024", threads));
+    throw error(fmt::format("'{}': threads = {} was given, expected 0 to 1024", source, threads));
 }
 
 bool is_time(port const& p) { return p.shape.size() <= 2 && p.type != "boolean"; }
@@ -95,41 +63,11 @@ void to_channels_first(float const* from, float* to, std::size_t channels, std::
 
 }  // namespace
 
-bool has_onnx_engine() {
-#if defined(TWEEDIE_ENGINE_LIBRARY)
-  return true;
-#else
-  return false;
-#endif
-}
-
 std::string in_words(port const& p) {
-  return fmt::format("{} {}", p.type, shape_in_words(p.shape));
-}
-
-std::unique_ptr<engine> open_onnx(fs::path const& path) {
-  constexpr std::uint64_t most = std::uint64_t{2} << 30;  // what protobuf can hold
-  std::byte first{};
-  std::error_code none;
-  if (fs::exists(path, none) && !fs::is_regular_file(path, none))
-    throw error(fmt::format("'{}' is a {}; expected an ONNX file", path.string(),
-                            fs::is_directory(path, none) ? "folder" : "pipe or a device"));
-  {
-    io::input_file const file(path, std::uint64_t{1} << 40);
-    if (file.size() > most)
-      throw error(
-          fmt::format("'{}' has {:.3g} GB; expected an ONNX file, which has 2.1 at most and "
-                      "larger weights beside it",
-                      path.string(), static_cast<double>(file.size()) / 1e9));
-    if (file.size() > 0) file.read(0, {&first, 1});
-  }
-  // The first field of a model is its version, a number.
-  if (first != std::byte{0x08})
-    throw error(
-        fmt::format("'{}' is no ONNX file; expected a model as torch.onnx.export or tweedie "
-                    "export writes it",
-                    path.string()));
-  return std::unique_ptr<engine>(engine_library()(path.c_str()));
+  if (p.type.empty())
+    return p.any_shape ? "numbers of any type and shape"
+                       : fmt::format("numbers of any type {}", shape_in_words(p.shape));
+  return fmt::format("{} {}", p.type, p.any_shape ? "of any shape" : shape_in_words(p.shape));
 }
 
 std::optional<card> card_of(fs::path const& path, engine const& opened) {
@@ -141,23 +79,24 @@ std::optional<card> card_of(fs::path const& path, engine const& opened) {
       !(fs::is_regular_file(beside, none) && fs::file_size(beside, none) == 0))
     return read_card(beside);
   if (auto const found = opened.metadata.find("tweedie"); found != opened.metadata.end())
-    return parse_card(found->second, fmt::format("the card in '{}'", path.string()));
+    return parse_card(found->second, fmt::format("the card in '{}'", path.string()),
+                      path.parent_path());
   return {};
 }
 
-struct onnx::file {
+struct file_network::file {
   std::string source;
   std::unique_ptr<networks::engine> engine;
   networks::card card;
-  std::size_t x = 0, time = 0, labels = 0, prediction = 0;  // of the ports
-  std::vector<std::size_t> conditions;                      // of card.conditions
-  bool has_time = false, has_labels = false, one_time = false;
+  std::size_t x = 0, time = 0, to = 0, labels = 0, prediction = 0;  // of the ports
+  std::vector<std::size_t> conditions;                              // of card.conditions
+  bool has_time = false, has_to = false, has_labels = false, one_time = false;
   std::vector<std::size_t> shape;  // of a sample, channels first; 0: any
   std::size_t fixed_rows = 0;      // 0: any number
 
-  file(fs::path const& path, onnx_options const& options)
-      : source(path.string()), engine(open_onnx(path)) {
-    check_threads(options.threads);
+  file(fs::path const& path, file_options const& options, opener open)
+      : source(path.string()), engine(open(path)) {
+    check_threads(options.threads, source);
     auto found = options.card ? options.card : card_of(path, *engine);
     if (!found) {
       fs::path beside = path;
@@ -168,7 +107,12 @@ struct onnx::file {
     }
     card = *found;
     find_ports();
+    fill_in_ports();
     check_ports();
+  }
+
+  void prepare(file_options const& options) {
+    engine->prepare(options.threads, options.precision, fixed_rows > 0 ? fixed_rows : options.rows);
   }
 
   [[noreturn]] void contradict(std::string const& what) const {
@@ -186,17 +130,34 @@ struct onnx::file {
       time = place_of(card.ports.time, "inputs.time", in, source);
       has_time = true;
     }
+    for (auto const* const one : {&card.ports.time_to, &card.ports.time_step})
+      if (!one->empty()) {
+        to = place_of(*one, one == &card.ports.time_to ? "inputs.time_to" : "inputs.time_step", in,
+                      source);
+        has_to = true;
+      }
     for (auto const& c : card.conditions)
       conditions.push_back(
           place_of(c.input, ("conditions." + c.name + ".input").c_str(), in, source));
     // x: the input of most dimensions that is not named as another.
     if (!card.ports.x.empty()) x = place_of(card.ports.x, "inputs.x", in, source);
     else {
+      auto const is_other = [&](std::size_t at) {
+        return (has_time && at == time) || (has_to && at == to) || (has_labels && at == labels) ||
+               std::ranges::find(conditions, at) != conditions.end();
+      };
+      auto const first = static_cast<std::size_t>(
+          std::ranges::find_if(in,
+                               [&](port const& p) {
+                                 return p.any_shape &&
+                                        !is_other(static_cast<std::size_t>(&p - in.data()));
+                               }) -
+          in.begin());
+      // Where the file is mute about shapes, x is the first one, as functions are written.
       auto const rank = [&](port const& p) {
         auto const at = static_cast<std::size_t>(&p - in.data());
-        bool const is_other = (has_time && at == time) || (has_labels && at == labels) ||
-                              std::ranges::find(conditions, at) != conditions.end();
-        return p.type == "f32" && !is_other ? p.shape.size() : 0;
+        if (p.any_shape) return std::size_t{at == first};
+        return p.type == "f32" && !is_other(at) ? p.shape.size() : 0;
       };
       auto const most = std::ranges::max_element(in, {}, rank);
       if (most == in.end() || rank(*most) == 0 || std::ranges::count(in, rank(*most), rank) > 1)
@@ -215,11 +176,14 @@ struct onnx::file {
                       source, out.size(), fmt::join(names_of(out), ", ")));
     if (has_time && has_labels && time == labels)
       contradict(fmt::format("inputs.time and inputs.labels are both '{}'", in[time].name));
-    if ((has_time && time == x) || (has_labels && labels == x))
+    if (has_to && ((has_time && to == time) || (has_labels && to == labels)))
+      contradict(
+          fmt::format("the input '{}' of the second time has another meaning too", in[to].name));
+    if ((has_time && time == x) || (has_to && to == x) || (has_labels && labels == x))
       contradict(fmt::format("inputs.x and another input are both '{}'", in[x].name));
     for (std::size_t k = 0; k < conditions.size(); ++k)
       if (conditions[k] == x || (has_time && conditions[k] == time) ||
-          (has_labels && conditions[k] == labels) ||
+          (has_to && conditions[k] == to) || (has_labels && conditions[k] == labels) ||
           std::find(conditions.begin(), conditions.begin() + static_cast<std::ptrdiff_t>(k),
                     conditions[k]) != conditions.begin() + static_cast<std::ptrdiff_t>(k))
         contradict(fmt::format("the input '{}' of conditions.{} has another meaning too",
@@ -227,18 +191,23 @@ struct onnx::file {
     // What is left can be told if it is one: the time first, since a network without is rare.
     std::vector<std::size_t> left;
     for (std::size_t i = 0; i < in.size(); ++i)
-      if (i != x && !(has_time && i == time) && !(has_labels && i == labels) &&
-          std::ranges::find(conditions, i) == conditions.end())
+      if (i != x && !(has_time && i == time) && !(has_to && i == to) &&
+          !(has_labels && i == labels) && std::ranges::find(conditions, i) == conditions.end())
         left.push_back(i);
-    if (!has_time && left.size() == 1 && !(card.labels && !has_labels) && is_time(in[left[0]])) {
-      time = left[0];
+    // An input with a default is left at it, if it is not the only one that can be meant.
+    std::vector<std::size_t> needed = left;
+    std::erase_if(needed, [&](std::size_t i) { return in[i].may_be_left_out; });
+    auto const& meant = needed.empty() ? left : needed;
+    if (!has_time && meant.size() == 1 && !(card.labels && !has_labels) && is_time(in[meant[0]])) {
+      time = meant[0];
       has_time = true;
-      left.clear();
-    } else if (has_time && card.labels && !has_labels && left.size() == 1) {
-      labels = left[0];
+      needed.clear();
+    } else if (has_time && card.labels && !has_labels && meant.size() == 1) {
+      labels = meant[0];
       has_labels = true;
-      left.clear();
+      needed.clear();
     }
+    left = needed;
     if (card.labels && !has_labels)
       throw error(
           fmt::format("'{}': which input takes the labels is not clear; expected "
@@ -254,6 +223,58 @@ struct onnx::file {
     }
   }
 
+  /// What the file does not say of its ports, the card does, or it is the usual thing.
+  void fill_in_ports() {
+    auto const type = [&](port& p, std::string const& given, std::string const& key,
+                          char const* usual) {
+      if (!given.empty() && !p.type.empty() && p.type != given)
+        contradict(
+            fmt::format("{} = \"{}\" was given, '{}' is {}", key, given, p.name, in_words(p)));
+      if (p.type.empty()) p.type = given.empty() ? usual : given;
+    };
+    port& of_x = engine->inputs[x];
+    std::int64_t const rows = card.rows > 0 ? static_cast<std::int64_t>(card.rows) : -1;
+    if (of_x.any_shape) {
+      if (card.shape.empty())
+        throw error(
+            fmt::format("'{}' does not say of what shape its samples are; expected its card to say "
+                        "it, such as shape = [1, 64, 64]",
+                        source));
+      of_x.shape = {rows};
+      of_x.shape.insert(of_x.shape.end(), card.shape.begin(), card.shape.end());
+      if (card.channels_last && of_x.shape.size() > 2)
+        std::rotate(of_x.shape.begin() + 1, of_x.shape.begin() + 2, of_x.shape.end());
+      of_x.any_shape = false;
+    } else if (rows > 0 && !of_x.shape.empty() && of_x.shape[0] >= 0 && of_x.shape[0] != rows)
+      contradict(
+          fmt::format("rows = {} was given, x, '{}', is {}", rows, of_x.name, in_words(of_x)));
+    type(of_x, "", "", "f32");
+    auto const of_rows = [&](port& p) {
+      if (p.any_shape) p.shape = {rows};
+      p.any_shape = false;
+    };
+    if (has_time) {
+      of_rows(engine->inputs[time]);
+      type(engine->inputs[time], card.ports.time_type, "inputs.time_type", "f32");
+    }
+    if (has_to) {
+      of_rows(engine->inputs[to]);
+      type(engine->inputs[to], card.ports.time_type, "inputs.time_type", "f32");
+    }
+    if (has_labels) {
+      of_rows(engine->inputs[labels]);
+      type(engine->inputs[labels], card.ports.labels_type, "inputs.labels_type", "i64");
+    }
+    for (std::size_t k = 0; k < conditions.size(); ++k)
+      type(engine->inputs[conditions[k]], card.conditions[k].type,
+           "conditions." + card.conditions[k].name + ".type", "f32");
+    if (port& out = engine->outputs[prediction]; out.any_shape) {
+      out.shape = of_x.shape;
+      if (card.learns_variance) out.shape[card.channels_last ? out.shape.size() - 1 : 1] *= 2;
+      out.any_shape = false;
+    }
+  }
+
   void check_ports() {
     port const& of_x = engine->inputs[x];
     if (of_x.type != "f32")
@@ -263,7 +284,7 @@ struct onnx::file {
           fmt::format("x, '{}', is {}; expected samples in the first place and their numbers "
                       "behind it",
                       of_x.name, in_words(of_x)));
-    if (of_x.shape[0] >= 0) fixed_rows = static_cast<std::size_t>(of_x.shape[0]);
+    fixed_rows = of_x.shape[0] >= 0 ? static_cast<std::size_t>(of_x.shape[0]) : card.rows;
     std::vector<std::int64_t> sample(of_x.shape.begin() + 1, of_x.shape.end());
     if (card.channels_last)
       std::rotate(
@@ -292,7 +313,7 @@ struct onnx::file {
           fmt::format("x, '{}', is {}; expected extents of 1 or more", of_x.name, in_words(of_x)));
     auto const of_rows = [&](std::size_t at, char const* what) {
       port const& p = engine->inputs[at];
-      same_rows(p, at == time && has_time);
+      same_rows(p, (at == time && has_time) || (at == to && has_to));
       if (p.type != "f32" && p.type != "i64" && p.type != "i32")
         contradict(
             fmt::format("{}, '{}', is {}; expected f32, i32 or i64", what, p.name, in_words(p)));
@@ -301,19 +322,21 @@ struct onnx::file {
         contradict(fmt::format("{}, '{}', is {}; expected one number for each sample", what, p.name,
                                in_words(p)));
     };
-    if (has_time) {
-      of_rows(time, "the time");
-      port const& p = engine->inputs[time];
+    auto const of_times = [&](std::size_t at, char const* what) {
+      of_rows(at, what);
+      port const& p = engine->inputs[at];
       bool const counts = card.time == time_unit::t || card.time == time_unit::t_minus_1;
       bool const whole =
           (counts && has_table(card.schedule.name)) || card.time == time_unit::thousand_t;
       if (p.type != "f32" && !whole)
         contradict(
-            fmt::format("the time, '{}', is {} and takes whole numbers, which time = \"{}\" of "
+            fmt::format("{}, '{}', is {} and takes whole numbers, which time = \"{}\" of "
                         "the schedule {} is not; expected time = \"1000 t\", or floats",
-                        p.name, in_words(p), name_of(card.time), card.schedule.name));
-      one_time = p.shape.empty() || (p.shape[0] == 1 && fixed_rows != 1);
-    }
+                        what, p.name, in_words(p), name_of(card.time), card.schedule.name));
+      one_time = one_time || is_one_number(at);
+    };
+    if (has_time) of_times(time, "the time");
+    if (has_to) of_times(to, "the second time");
     if (has_labels) {
       of_rows(labels, "the labels");
       if (engine->inputs[labels].shape.empty())
@@ -336,8 +359,8 @@ struct onnx::file {
     }
     for (std::size_t at : conditions)
       if (port const& p = engine->inputs[at];
-          same_rows(p, false),
-          (p.type != "f32" && p.type != "i64" && p.type != "i32") || p.shape.empty())
+          same_rows(p, false), (p.type != "f32" && p.type != "i64" && p.type != "i32") ||
+                                   (p.shape.empty() && !p.any_shape))
         contradict(
             fmt::format("a condition, '{}', is {}; expected f32, i32 or i64, a row for each "
                         "sample",
@@ -359,40 +382,66 @@ struct onnx::file {
                             "variance = \"learned\""));
   }
 
+  /// Whether an input takes one number for all rows.
+  bool is_one_number(std::size_t at) const {
+    port const& p = engine->inputs[at];
+    return p.shape.empty() || (p.shape[0] == 1 && fixed_rows != 1);
+  }
+
   double told(int label) const {
     auto const& l = *card.labels;
     return label == no_label ? l.null.value_or(0) : l.first + label * l.step;
   }
 };
 
-onnx::onnx(fs::path const& path, onnx_options const& options) {
-  auto const opened = std::make_shared<file>(path, options);
-  opened->engine->prepare(options.threads, options.precision);
+file_network::file_network(fs::path const& path, file_options const& options, opener open) {
+  auto const opened = std::make_shared<file>(path, options, open);
+  opened->prepare(options);
   file_ = opened;
 }
 
-onnx::onnx(onnx_description const& described, onnx_options const& options) {
+file_network::file_network(file_description const& described, file_options const& options) {
   if (options.card)
-    throw error("onnx: a card was given beside a description, which has one; expected one of them");
+    throw error(
+        "a network in a file: a card was given beside a description, which has one; expected one "
+        "of them");
   auto const opened = std::static_pointer_cast<file>(described.opened);
   if (!opened)
-    throw error("onnx: an empty description was given; expected one of describe_onnx(path)");
-  check_threads(options.threads);
-  opened->engine->prepare(options.threads, options.precision);
+    throw error(
+        "a network in a file: an empty description was given; expected one of "
+        "describe_file(path)");
+  check_threads(options.threads, opened->source);
+  opened->prepare(options);
   file_ = opened;
 }
 
-onnx_description describe_onnx(fs::path const& path) {
-  auto const opened = std::make_shared<onnx::file>(path, onnx_options{});
-  return {opened->card, opened->shape, opened};
+differentiable_file_network::differentiable_file_network(file_description const& described,
+                                                         file_options const& options)
+    : file_network(described, options) {
+  if (!described.differentiates)
+    throw error(
+        fmt::format("a network that {} runs was given where its derivative is needed, which that "
+                    "engine does not have; expected a TorchScript file",
+                    engine_name()));
 }
 
-card const& onnx::card() const { return file_->card; }
-std::vector<std::size_t> const& onnx::shape() const { return file_->shape; }
-std::string const& onnx::engine_name() const { return file_->engine->name; }
+file_description describe_file(fs::path const& path) {
+  auto const opened = std::make_shared<file_network::file>(path, file_options{}, open_network);
+  return {opened->card, opened->shape, opened->engine->differentiates, opened};
+}
 
-void onnx::check(std::span<std::size_t const> shape, std::span<int const> labels,
-                 int branches) const {
+card const& file_network::card() const { return file_->card; }
+training_schedule file_network::trained_on() const {
+  auto const unit = card().time;
+  return {file_->source, card().schedule,
+          file_->has_time && (unit == time_unit::t || unit == time_unit::t_minus_1 ||
+                              unit == time_unit::thousand_t || unit == time_unit::one_minus_t)};
+}
+std::vector<std::size_t> const& file_network::shape() const { return file_->shape; }
+std::string const& file_network::engine_name() const { return file_->engine->name; }
+
+void file_network::check(std::span<std::size_t const> shape, std::span<int const> labels,
+                         int branches) const {
   auto const& f = *file_;
   bool fits = shape.size() == f.shape.size() + 1;
   for (std::size_t i = 0; fits && i < f.shape.size(); ++i)
@@ -445,7 +494,7 @@ void onnx::check(std::span<std::size_t const> shape, std::span<int const> labels
   }
 }
 
-void onnx::check_arrays(std::span<named_array const> arrays) const {
+void file_network::check_arrays(std::span<named_array const> arrays, int without) const {
   auto const& f = *file_;
   std::vector<std::string_view> known;
   auto const expect = [&](std::string const& called, std::size_t at, bool needed) {
@@ -459,8 +508,9 @@ void onnx::check_arrays(std::span<named_array const> arrays) const {
           f.source, called, called, f.engine->inputs[at].name, in_words(f.engine->inputs[at])));
     }
     auto const& of = f.engine->inputs[at].shape;
-    bool fits = of.size() == found->shape.size() + 1;
-    for (std::size_t i = 1; fits && i < of.size(); ++i)
+    bool const any = f.engine->inputs[at].any_shape;
+    bool fits = any || of.size() == found->shape.size() + 1;
+    for (std::size_t i = 1; fits && !any && i < of.size(); ++i)
       fits = of[i] < 0 || static_cast<std::size_t>(of[i]) == found->shape[i - 1];
     if (fits && f.engine->inputs[at].type != "f32")
       for (float const v : found->data)
@@ -480,7 +530,7 @@ void onnx::check_arrays(std::span<named_array const> arrays) const {
   auto const& all = card().conditions;
   for (std::size_t k = 0; k < all.size(); ++k) {
     expect(all[k].name, f.conditions[k], true);
-    if (!all[k].negative.empty()) expect(all[k].negative, f.conditions[k], false);
+    if (!all[k].negative.empty()) expect(all[k].negative, f.conditions[k], without > 0);
   }
   for (named_array const& a : arrays)
     if (std::ranges::find(known, a.name) == known.end())
@@ -488,7 +538,19 @@ void onnx::check_arrays(std::span<named_array const> arrays) const {
                               io::expected_names(a.name, known)));
 }
 
-void onnx::operator()(batch const& b) const {
+/// What one call of the engine is asked: rows `begin` to `end`, of a file of a fixed number of rows
+/// the last one over and over.
+struct file_network::asked {
+  std::size_t begin, end, rows;
+  std::vector<engine::given> given;      ///< for each input
+  std::vector<std::size_t> in, out;      ///< shapes of x and of the prediction
+  std::size_t channels, points, halves;  ///< halves: 2 with a learned variance
+
+  /// Which row of the batch a row of the call is.
+  std::size_t source_of(std::size_t i) const { return std::min(begin + i, end - 1); }
+};
+
+template <class Ask> void file_network::for_each_call(batch const& b, Ask const& ask) const {
   auto const& f = *file_;
   auto const& in = f.engine->inputs;
   if (b.on_device)
@@ -499,14 +561,26 @@ void onnx::operator()(batch const& b) const {
   bool const last = card().channels_last;
   std::size_t const channels = b.shape.empty() ? 1 : b.shape[0], points = b.elements / channels;
 
-  std::vector<double> times;
-  for (std::size_t row = 0; row < b.rows(); ++row) {
-    times.push_back(time_of(card().time, b.level_of(row)));
-    if (f.has_time && !std::isfinite(times.back()))
+  if (f.has_to && !b.targets)
+    throw error(
+        fmt::format("'{}': its network takes the time that a step goes to, and was asked where no "
+                    "step is taken; expected a sampler on a grid, and no likelihood",
+                    f.source));
+  std::vector<double> times, seconds;
+  auto const time_at = [&](level const& l) {
+    double const time = time_of(card().time, l);
+    if (!std::isfinite(time))
       throw error(fmt::format(
           "'{}': its card says time = \"{}\", which is {} at t = {:.6g}; expected levels "
           "where it is finite, as on the grid karras with a sigma_max and a sigma_min",
-          f.source, name_of(card().time), times.back(), b.level_of(row).t));
+          f.source, name_of(card().time), time, l.t));
+    return time;
+  };
+  for (std::size_t row = 0; row < b.rows(); ++row) {
+    times.push_back(f.has_time || f.has_to ? time_at(b.level_of(row)) : 0);
+    if (!f.has_to) continue;
+    double const to = time_at(b.target_of(row));
+    seconds.push_back(card().ports.time_step.empty() ? to : std::abs(to - times.back()));
   }
   // Rows of numbers, of the type that an input has.
   struct column {
@@ -528,20 +602,15 @@ void onnx::operator()(batch const& b) const {
     return c;
   };
 
-  if (b.variance && !card().learns_variance)
-    throw error(
-        fmt::format("'{}': a sampler that reads a learned variance was given, and its card "
-                    "says none; expected variance = \"learned\" there, or another sampler",
-                    f.source));
-  std::size_t const outputs = card().learns_variance ? 2 : 1;
   for (std::size_t begin = 0; begin < b.rows();) {
     std::size_t end = f.fixed_rows > 0 ? std::min(b.rows(), begin + f.fixed_rows) : b.rows();
     if (f.one_time)
       for (std::size_t row = begin; row < end; ++row)
-        if (times[row] != times[begin]) end = row;
-    // A file of a fixed number of rows gets the last one over and over.
+        if (times[row] != times[begin] || (f.has_to && seconds[row] != seconds[begin])) end = row;
     std::size_t const rows = f.fixed_rows > 0 ? f.fixed_rows : end - begin;
-    auto const source_of = [&](std::size_t i) { return std::min(begin + i, end - 1); };
+    asked one{begin,    end,    rows,
+              {},       {rows}, {},
+              channels, points, card().learns_variance ? std::size_t{2} : std::size_t{1}};
 
     std::vector<float> gathered;
     float const* x = b.x + begin * b.pitch;
@@ -549,23 +618,27 @@ void onnx::operator()(batch const& b) const {
     if (!as_it_is) {
       gathered.resize(rows * b.elements);
       for (std::size_t i = 0; i < rows; ++i) {
-        float const* const from = b.x_of(source_of(i)).data();
+        float const* const from = b.x_of(one.source_of(i)).data();
         float* const to = gathered.data() + i * b.elements;
         if (last) to_channels_last(from, to, channels, points);
         else std::copy_n(from, b.elements, to);
       }
       x = gathered.data();
     }
-    std::vector<std::size_t> shape{rows};
-    shape.insert(shape.end(), b.shape.begin(), b.shape.end());
-    if (last) std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
+    one.in.insert(one.in.end(), b.shape.begin(), b.shape.end());
+    if (last) std::rotate(one.in.begin() + 1, one.in.begin() + 2, one.in.end());
+    one.out = one.in;
+    one.out[last ? one.out.size() - 1 : 1] *= one.halves;
 
-    std::vector<double> of_time, of_labels;
+    std::vector<double> of_time, of_to, of_labels;
     for (std::size_t i = 0; i < rows; ++i) {
-      of_time.push_back(times[source_of(i)]);
-      if (f.has_labels) of_labels.push_back(f.told(b.label_of(source_of(i))));
+      of_time.push_back(times[one.source_of(i)]);
+      if (f.has_to) of_to.push_back(seconds[one.source_of(i)]);
+      if (f.has_labels) of_labels.push_back(f.told(b.label_of(one.source_of(i))));
     }
-    if (f.one_time) of_time.resize(1);
+    if (f.has_time && f.is_one_number(f.time)) of_time.resize(1);
+    if (f.has_to && f.is_one_number(f.to)) of_to.resize(1);
+    column const r = put(f.has_to ? in[f.to].type : "f32", of_to);
     column const t = put(f.has_time ? in[f.time].type : "f32", of_time);
     column const y = put(f.has_labels ? in[f.labels].type : "f32", of_labels);
     auto const shape_of_rows = [&](std::size_t at, std::size_t n) {
@@ -588,7 +661,7 @@ void onnx::operator()(batch const& b) const {
                                 with ? c.negative : c.name));
       std::vector<double> values;
       for (std::size_t i = 0; i < rows; ++i) {
-        std::size_t const row = source_of(i);
+        std::size_t const row = one.source_of(i);
         named_array const* const a = b.has_condition(row) ? with : without;
         for (std::size_t e = 0; e < with->elements; ++e)
           values.push_back(a ? double{a->data[row % b.samples * a->elements + e]}
@@ -599,30 +672,42 @@ void onnx::operator()(batch const& b) const {
       shapes_of_conditions.back().insert(shapes_of_conditions.back().end(), with->shape.begin(),
                                          with->shape.end());
     }
-    std::vector<engine::given> given(in.size());
+    one.given.resize(in.size());
     for (std::size_t k = 0; k < f.conditions.size(); ++k)
-      given[f.conditions[k]] = {of_conditions[k].data, shapes_of_conditions[k]};
-    given[f.x] = {x, shape};
-    if (f.has_time) given[f.time] = {t.data, shape_of_rows(f.time, of_time.size())};
-    if (f.has_labels) given[f.labels] = {y.data, shape_of_rows(f.labels, rows)};
+      one.given[f.conditions[k]] = {of_conditions[k].data, shapes_of_conditions[k]};
+    one.given[f.x] = {x, one.in};
+    if (f.has_time) one.given[f.time] = {t.data, shape_of_rows(f.time, of_time.size())};
+    if (f.has_to) one.given[f.to] = {r.data, shape_of_rows(f.to, of_to.size())};
+    if (f.has_labels) one.given[f.labels] = {y.data, shape_of_rows(f.labels, rows)};
+    ask(one);
+    begin = end;
+  }
+}
 
-    std::vector<float> result(rows * b.elements * outputs);
-    shape[last ? shape.size() - 1 : 1] *= outputs;
-    engine::wanted const wanted[] = {{f.prediction, result.data(), shape}};
-    f.engine->run(given, wanted);
+void file_network::operator()(batch const& b) const {
+  auto const& f = *file_;
+  if (b.variance && !card().learns_variance)
+    throw error(
+        fmt::format("'{}': a sampler that reads a learned variance was given, and its card "
+                    "says none; expected variance = \"learned\" there, or another sampler",
+                    f.source));
+  for_each_call(b, [&](asked const& one) {
+    bool const last = card().channels_last;
+    std::size_t const of_row = one.halves * b.elements;
+    std::vector<float> result(one.rows * of_row);
+    f.engine->run(one.given, {{f.prediction, result.data(), one.out}});
 
-    std::vector<float> row_first(last ? outputs * b.elements : 0);
-    for (std::size_t i = 0; i < end - begin; ++i) {
-      std::size_t const row = begin + i;
-      float const* from = result.data() + i * outputs * b.elements;
+    std::vector<float> row_first(last ? of_row : 0);
+    for (std::size_t i = 0; i < one.end - one.begin; ++i) {
+      std::size_t const row = one.begin + i;
+      float const* from = result.data() + i * of_row;
       if (last) {
-        to_channels_first(from, row_first.data(), outputs * channels, points);
+        to_channels_first(from, row_first.data(), one.halves * one.channels, one.points);
         from = row_first.data();
       }
       std::copy_n(from, b.elements, b.out_of(row).data());
-      if (outputs == 2 && b.variance && row < b.samples)
-        std::copy_n(from + b.elements, b.elements, b.variance_of(row).data());
-      bool const reads_both = outputs == 2 && b.variance && row < b.samples;
+      bool const reads_both = one.halves == 2 && b.variance && row < b.samples;
+      if (reads_both) std::copy_n(from + b.elements, b.elements, b.variance_of(row).data());
       float const* const end_of_row = from + (reads_both ? 2 : 1) * b.elements;
       auto const bad = std::find_if(from, end_of_row, [](float v) { return !std::isfinite(v); });
       if (bad != end_of_row)
@@ -634,8 +719,33 @@ void onnx::operator()(batch const& b) const {
                         : *bad > 0       ? "infinite"
                                          : "-infinite"));
     }
-    begin = end;
-  }
+  });
+}
+
+void file_network::vjp_of(batch const& b, float const* probe, float* result) const {
+  auto const& f = *file_;
+  for_each_call(b, [&](asked const& one) {
+    bool const last = card().channels_last;
+    std::size_t const of_row = one.halves * b.elements;
+    // The second half, a variance, and the rows that fill up a call: nobody asks of them.
+    std::vector<float> probes(one.rows * of_row), products(one.rows * b.elements), row_last(of_row);
+    for (std::size_t i = 0; i < one.end - one.begin; ++i) {
+      float const* const from = probe + (one.begin + i) % b.samples * b.pitch;
+      float* const to = probes.data() + i * of_row;
+      std::copy_n(from, b.elements, to);
+      if (last) {
+        std::copy_n(to, of_row, row_last.data());
+        to_channels_last(row_last.data(), to, one.halves * one.channels, one.points);
+      }
+    }
+    f.engine->vjp(one.given, f.x, {f.prediction, probes.data(), one.out}, products.data());
+    for (std::size_t i = 0; i < one.end - one.begin; ++i) {
+      float const* const from = products.data() + i * b.elements;
+      float* const to = result + (one.begin + i) * b.pitch;
+      if (last) to_channels_first(from, to, one.channels, one.points);
+      else std::copy_n(from, b.elements, to);
+    }
+  });
 }
 
 std::string card_to_fill_in(engine const& opened) {
@@ -644,10 +754,12 @@ std::string card_to_fill_in(engine const& opened) {
       "schedule = \"linear\"    # what it was trained on: linear, cosine, scaled_linear, edm, ...\n"
       "time = \"t - 1\"         # or t, 1000 t, 1 - t, rho, ln(rho), ln(rho) / 4, lambda\n"
       "range = [-1.0, 1.0]    # of the data; leave it out where they are not bounded\n";
-  auto const rank = [](port const& p) { return p.shape.size(); };
-  auto const most = std::ranges::max_element(opened.inputs, {}, rank);
+  auto const rank = [](port const& p) { return p.any_shape ? 99 : p.shape.size(); };
+  auto const most = std::ranges::max_element(opened.inputs, {}, rank);  // the first of them
   auto const x = static_cast<std::size_t>(most - opened.inputs.begin());
   if (most != opened.inputs.end()) {
+    if (most->any_shape)
+      text += "shape = [1, 64, 64]     # of a sample, channels first: the file does not say it\n";
     bool const last = most->shape.size() == 4 && most->shape[3] > 0 && most->shape[3] <= 4 &&
                       !(most->shape[1] > 0 && most->shape[1] <= 4);
     if (last) text += "layout = \"channels_last\"\n";
@@ -659,9 +771,13 @@ std::string card_to_fill_in(engine const& opened) {
       port const& p = opened.inputs[i];
       bool const is_one_number = p.shape.size() <= 1 || (p.shape.size() == 2 && p.shape[1] == 1);
       if (i == x) continue;
-      if (is_one_number && next < 2)
-        text += fmt::format("{} = \"{}\"   # {}\n", meant[next++], p.name, in_words(p));
-      else
+      if (is_one_number && next < 2) {
+        text += fmt::format("{} = \"{}\"   # {}\n", meant[next], p.name, in_words(p));
+        if (p.type.empty())
+          text += fmt::format("{}_type = \"{}\"   # or f32, i32, i64\n", meant[next],
+                              next == 0 ? "f32" : "i64");
+        ++next;
+      } else
         others +=
             fmt::format("\n[conditions.\"{}\"]   # given by this name\ninput = \"{}\"   # {}\n",
                         p.name, p.name, in_words(p));
