@@ -9,11 +9,14 @@
 
 from ._core import Error, Question
 from ._core import version as __version__
+from ._network import Network, Pipeline
 from ._sampler import Loop, Sampler, scheduler_classes, shipped_recipes
 
 __all__ = [
     "Error",
     "Loop",
+    "Network",
+    "Pipeline",
     "Question",
     "Sampler",
     "__version__",

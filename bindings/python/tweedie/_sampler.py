@@ -37,12 +37,14 @@ def _text_of_recipe(recipe: Union[Path, Mapping[str, Any]]) -> str:
     if "=" in recipe or "{" in recipe:
         return recipe
     there = shipped_recipes()
-    if recipe not in there:
-        raise Error(
-            f"the recipe '{recipe}' was given; expected a text with 'sampler = ...', a file's name "
-            f"that ends in .toml or .json, or one of: {', '.join(there)}"
-        )
-    return there[recipe]
+    if recipe in there:
+        return there[recipe]
+    if recipe in _core.samplers():
+        return f'sampler = "{recipe}"'
+    raise Error(
+        f"the recipe '{recipe}' was given; {_core.nearest(recipe, [*there, *_core.samplers()])}; "
+        "or a text with 'sampler = ...', or a file's name that ends in .toml or .json"
+    )
 
 
 def _json_of(given: Mapping[str, Any], what: str) -> str:
@@ -118,6 +120,18 @@ def _labels(labels: Any) -> Optional[list[int]]:
     return [_whole("a label", one, -1, (1 << 31) - 1) for one in (labels if several else [labels])]
 
 
+def _arrays(conditions: Any) -> list[tuple[str, Any]]:
+    """Conditions that are no labels, by their names."""
+    if conditions is None:
+        return []
+    if not isinstance(conditions, Mapping) or not all(isinstance(k, str) for k in conditions):
+        raise Error(
+            f"conditions: a {type(conditions).__name__} was given; expected a dict of arrays by "
+            "their names, such as {'text': array}"
+        )
+    return list(conditions.items())
+
+
 class Loop:
     """The loop over a sampler's steps, which its caller drives: `for ask in loop`.
 
@@ -184,7 +198,50 @@ def _loop_again(sampler: Sampler, state: bytes, check: bool) -> Loop:
         return sampler.load_state(path, check=check)
 
 
-class Sampler:
+class _Planned:
+    """What a sampler and a pipeline have in common: a plan for each number of steps."""
+
+    _plan: _core.Plan
+
+    @property
+    def steps(self) -> int:
+        return self._plan.steps
+
+    @property
+    def evaluations(self) -> int:
+        """How often the network is called."""
+        return self._plan.evaluations
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether no noise is drawn after the start."""
+        return self._plan.is_deterministic
+
+    @property
+    def branches(self) -> int:
+        """How often a guidance asks the network in one evaluation."""
+        return self._plan.branches
+
+    @property
+    def times(self) -> numpy.ndarray:
+        """What the network is told at each evaluation."""
+        return numpy.array(self._plan.times)
+
+    @property
+    def alphas(self) -> numpy.ndarray:
+        """Of each level, from noisy to clean: x = alpha x0 + sigma eps."""
+        return numpy.array(self._plan.alphas)
+
+    @property
+    def sigmas(self) -> numpy.ndarray:
+        return numpy.array(self._plan.sigmas)
+
+    def explain(self) -> str:
+        """What became of the formulas: kernels, and what each reads and writes."""
+        return self._plan.explain()
+
+
+class Sampler(_Planned):
     """A pipeline without its network: `from_recipe` or `from_config` makes one.
 
     It may be shared by threads, but for `step`, which remembers a loop.
@@ -195,6 +252,7 @@ class Sampler:
         self._definition = dict(definition)
         self._plans: dict[Optional[int], _core.Plan] = {}
         self._stepped: Optional[_core.Loop] = None
+        self._told: tuple[int, Optional[list[int]]] = (0, None)
         if "config" in self._definition:
             d = self._definition
             self._config = _parse_config(d["config"], d["source"], d["class_name"])
@@ -266,43 +324,6 @@ class Sampler:
         self._plans[steps] = plan
         return plan
 
-    @property
-    def steps(self) -> int:
-        return self._plan.steps
-
-    @property
-    def evaluations(self) -> int:
-        """How often the network is called."""
-        return self._plan.evaluations
-
-    @property
-    def is_deterministic(self) -> bool:
-        """Whether no noise is drawn after the start."""
-        return self._plan.is_deterministic
-
-    @property
-    def branches(self) -> int:
-        """How often a guidance asks the network in one evaluation."""
-        return self._plan.branches
-
-    @property
-    def times(self) -> numpy.ndarray:
-        """What the network is told at each evaluation."""
-        return numpy.array(self._plan.times)
-
-    @property
-    def alphas(self) -> numpy.ndarray:
-        """Of each level, from noisy to clean: x = alpha x0 + sigma eps."""
-        return numpy.array(self._plan.alphas)
-
-    @property
-    def sigmas(self) -> numpy.ndarray:
-        return numpy.array(self._plan.sigmas)
-
-    def explain(self) -> str:
-        """What became of the formulas: kernels, and what each reads and writes."""
-        return self._plan.explain()
-
     def loop(
         self,
         shape: Sequence[int],
@@ -356,13 +377,34 @@ class Sampler:
         labels: Any = None,
         first_id: int = 0,
         progress: Optional[Callable[[int, int], None]] = None,
+        conditions: Optional[Mapping[str, Any]] = None,
     ) -> numpy.ndarray:
         """Samples of `network(x, t, labels)`, float32 of the given shape.
 
         x is a view of the noisy samples, labels are int32, one a sample, -1 for none. With a
-        guidance the network is
-        called once for each branch. It returns a float32 array or tensor of x's shape.
+        guidance the network is called once for each branch. It returns a float32 array or tensor of
+        x's shape. A `tweedie.Network` is called in C++, and `conditions` are for such a one.
         """
+        file = getattr(network, "_file", None)
+        if isinstance(file, _core.NetworkFile):
+            plan = self._plan_of(steps)
+            network._check_branches(plan.branches)  # type: ignore[attr-defined]
+            given = network._given(conditions)  # type: ignore[attr-defined]
+            started = _core.start(
+                plan,
+                _shape(shape),
+                _seed(seed),
+                _whole("first_id", first_id, 0),
+                _labels(labels),
+                given,
+            )
+            _core.run(started, file, progress)
+            return started.samples.copy()
+        if conditions is not None:
+            raise Error(
+                "conditions were given for a network in Python; expected them in it: a "
+                "tweedie.Network is told"
+            )
         if not callable(network):
             raise Error(
                 f"network: a {type(network).__name__} was given; expected what can be called"
@@ -385,14 +427,20 @@ class Sampler:
         return loop.samples.copy()
 
     def step(
-        self, model_output: Any, t: float, sample: Any, *, seed: int = 0, labels: Any = None
+        self,
+        model_output: Any,
+        t: float,
+        sample: Any,
+        *,
+        seed: Optional[int] = None,
+        labels: Any = None,
     ) -> Any:
         """One evaluation, as a scheduler of diffusers has it; the result is written into `sample`,
         and returned.
 
         `t` is the time that the network was told, which has to be the next of `times`; the first
-        begins a loop. With a
-        guidance `model_output` has its branches in front, the conditioned one first.
+        begins a loop, and is told the seed (0 without) and the labels. With a guidance
+        `model_output` has its branches in front, the conditioned one first.
         """
         loop, times = self._stepped, self._times
         if loop is None or loop.is_finished or loop.evaluation == 0 or times[loop.evaluation] != t:
@@ -402,9 +450,25 @@ class Sampler:
                     f"t = {float(t):g} was given to step; expected {times[at]:g}, the next of times"
                     + ("" if at == 0 else f", or {times[0]:g} to begin again")
                 )
-            loop = self._stepped = _core.start_at(self._plan, sample, _seed(seed), _labels(labels))
+            of = _seed(0 if seed is None else seed), _labels(labels)
+            loop = self._stepped = _core.start_at(self._plan, sample, *of)
+            self._told = of
+        elif seed is not None or labels is not None:
+            self._check_told(seed, labels)
         loop.step(model_output, sample, sample)
         return sample
+
+    def _check_told(self, seed: Any, labels: Any) -> None:
+        """Inside of a loop the seed and the labels are those of its begin."""
+        for name, given, told in (
+            ("seed", None if seed is None else _seed(seed), self._told[0]),
+            ("labels", _labels(labels), self._told[1]),
+        ):
+            if given is not None and given != told:
+                raise Error(
+                    f"{name} = {given} was given in the middle of a loop that began with {told}; "
+                    "expected the same, or none"
+                )
 
     @property
     def _times(self) -> list[float]:
