@@ -73,6 +73,7 @@ void check_given(void const* p, char const* what) {
 struct tweedie_plan {
   std::shared_ptr<tweedie::any_plan const> plan;
   std::shared_ptr<std::vector<double> const> timesteps = {};  ///< of a scheduler_config.json
+  std::string unread = {};                                    ///< its keys that were left aside
 };
 
 struct tweedie_loop {
@@ -119,8 +120,15 @@ tweedie_plan* tweedie_plan_from_scheduler_config(char const* json, size_t steps)
     auto plan = std::make_shared<any_plan const>(
         ready::make_plan(config, grid, {}, ready::network_of_caller()));
     auto timesteps = std::make_shared<std::vector<double> const>(grid.timesteps);
-    return plans().add(
-        std::unique_ptr<tweedie_plan>(new tweedie_plan{std::move(plan), std::move(timesteps)}));
+    return plans().add(std::unique_ptr<tweedie_plan>(new tweedie_plan{
+        std::move(plan), std::move(timesteps), fmt::format("{}", fmt::join(config.unread, ", "))}));
+  });
+}
+
+char const* tweedie_plan_unread(tweedie_plan const* plan) {
+  return guarded<char const*>(nullptr, [&] {
+    plans().check(plan, a_plan);
+    return plan->unread.c_str();
   });
 }
 

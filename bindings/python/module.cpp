@@ -23,6 +23,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <tweedie/io/png.hpp>
 #include <tweedie/networks/onnx.hpp>
 #include <tweedie/pipelines/driven_loop.hpp>
 #include <tweedie/pipelines/explain.hpp>
@@ -177,6 +178,12 @@ std::size_t first_bad(float const* p, std::size_t pitch, std::size_t rows, std::
 /// steps a loop of its own.
 thread_local float const* given_noise = nullptr;
 
+struct lent_noise {
+  explicit lent_noise(float const* p) { given_noise = p; }
+  ~lent_noise() { given_noise = nullptr; }
+  lent_noise(lent_noise const&) = delete;
+};
+
 void take_given_noise(tweedie::noise_request const& asked) {
   if (!given_noise) throw error("a step without noise was asked for; expected it with noise");
   copy_rows(given_noise, asked.elements, asked.to, asked.pitch, asked.keys.size(), asked.elements);
@@ -228,7 +235,7 @@ plan plan_of_config(tweedie::ready::scheduler_config const& c,
   std::size_t const n = of->network_evaluations();
   std::vector<double> times(grid.timesteps.end() - static_cast<std::ptrdiff_t>(n),
                             grid.timesteps.end());
-  std::string const predicts = c.is_flow()                        ? "velocity"
+  std::string const predicts = c.is_flow()                           ? "velocity"
                                : c.prediction_type == "sample"       ? "x0"
                                : c.prediction_type == "v_prediction" ? "v"
                                                                      : c.prediction_type;
@@ -263,14 +270,14 @@ std::shared_ptr<network> open_network(std::string const& path, int threads,
   nb::gil_scoped_release const free;
   networks::onnx_options o{.threads = threads};
   bool known = false;
-  for (auto const p : {networks::precision::float32, networks::precision::bfloat16,
-                       networks::precision::float16})
+  for (auto const p :
+       {networks::precision::float32, networks::precision::bfloat16, networks::precision::float16})
     if (precision == networks::name_of(p)) o.precision = p, known = true;
   if (!known)
-    throw error(fmt::format("precision '{}' was given; {}", precision,
-                            ready::expected_names(
-                                precision, std::vector<std::string_view>{"float32", "bfloat16",
-                                                                         "float16"})));
+    throw error(fmt::format(
+        "precision '{}' was given; {}", precision,
+        ready::expected_names(precision,
+                              std::vector<std::string_view>{"float32", "bfloat16", "float16"})));
   if (card) o.card = networks::parse_card(*card, source);
   networks::onnx opened(path, o);
   // A schedule and a prediction are read as a recipe's: by name, each parameter in its range.
@@ -282,9 +289,9 @@ std::shared_ptr<network> open_network(std::string const& path, int threads,
     else schedule[name] = value;
   nlohmann::json const as_recipe{
       {"sampler", "ddim"}, {"schedule", schedule}, {"predicts", said.predicts}};
-  return std::make_shared<network>(network{
-      opened, ready::parse_recipe(as_recipe.dump(), ready::recipe_format::json,
-                                  fmt::format("'{}', its card", path))});
+  return std::make_shared<network>(
+      network{opened, ready::parse_recipe(as_recipe.dump(), ready::recipe_format::json,
+                                          fmt::format("'{}', its card", path))});
 }
 
 /// A recipe that is taken at its word; what it does not say is the network's.
@@ -395,8 +402,8 @@ std::shared_ptr<running> start(std::shared_ptr<plan const> p,
 }
 
 std::shared_ptr<running> start_at(std::shared_ptr<plan const> p, nb::object sample,
-                                  std::uint64_t seed,
-                                  std::optional<std::vector<int>> const& labels) {
+                                  std::uint64_t seed, std::optional<std::vector<int>> const& labels,
+                                  named_objects const& arrays) {
   given_array const x(sample, "sample");
   if (x.shape().size() < 2)
     throw error(
@@ -406,7 +413,8 @@ std::shared_ptr<running> start_at(std::shared_ptr<plan const> p, nb::object samp
   if (x.size() == 0)
     throw error(fmt::format("sample: an array of shape {} was given; expected extents of 1 or more",
                             given_array::text_of(x.shape())));
-  auto const given = labels_of(labels, x.shape()[0]);
+  tweedie::conditions given(labels_of(labels, x.shape()[0]));
+  given.arrays = arrays_of(arrays, x.shape()[0]);
   nb::gil_scoped_release const free;
   tweedie::images const images{x.shape(), {x.data(), x.data() + x.size()}};
   return std::make_shared<running>(p, p->of->start_at(images, {.seed = seed}, given));
@@ -506,9 +514,8 @@ void step(running& r, nb::object model_output, nb::object sample, nb::object to,
   nb::gil_scoped_release const free;
   copy_rows(x.data(), b->elements, r.loop.x(), b->pitch, b->samples, b->elements);
   copy_rows(output.data(), b->elements, b->out, b->pitch, b->rows(), b->elements);
-  given_noise = fresh ? fresh->data() : nullptr;
+  lent_noise const lent(fresh ? fresh->data() : nullptr);
   r.answer(check);
-  given_noise = nullptr;
   copy_rows(r.loop.x(), s.pitch, result.data(), s.elements, s.samples, s.elements);
 }
 
@@ -546,9 +553,10 @@ array answer_of(network const& n, nb::object given, std::vector<double> const& t
   given_array const x(given, "x");
   shape_t const shape = x.shape();
   if (shape.size() < 2 || x.size() == 0)
-    throw error(fmt::format("x: an array of shape {} was given; expected the number of samples "
-                            "and the extents of one",
-                            given_array::text_of(shape)));
+    throw error(
+        fmt::format("x: an array of shape {} was given; expected the number of samples "
+                    "and the extents of one",
+                    given_array::text_of(shape)));
   std::size_t const samples = shape[0], elements = x.size() / samples;
   if (times.size() != 1 && times.size() != samples)
     throw error(fmt::format("{} times were given for {} samples; expected one each, or one",
@@ -589,6 +597,41 @@ array answer_of(network const& n, nb::object given, std::vector<double> const& t
   return array(all, shape.size(), shape.data(), owner);
 }
 
+/// The same of addresses whose arrays were looked at by the caller: dense, of the loop's shape,
+/// float32 on the host. `noise` is 0 where none is drawn.
+void step_at(running& r, std::uintptr_t model_output, std::uintptr_t sample, std::uintptr_t to,
+             std::uintptr_t noise) {
+  auto const* const b = r.ask();
+  if (!b) throw error("a step was asked of a loop that is at its end; expected one more loop");
+  if (!model_output || !sample || !to || (r.of->takes_noise && !noise))
+    throw error("a tensor without memory was given; expected one on the CPU that has some");
+  auto const& s = r.state();
+  nb::gil_scoped_release const free;
+  copy_rows(reinterpret_cast<float const*>(sample), b->elements, r.loop.x(), b->pitch, b->samples,
+            b->elements);
+  copy_rows(reinterpret_cast<float const*>(model_output), b->elements, b->out, b->pitch, b->rows(),
+            b->elements);
+  lent_noise const lent(reinterpret_cast<float const*>(noise));
+  r.answer(true);
+  copy_rows(r.loop.x(), s.pitch, reinterpret_cast<float*>(to), s.elements, s.samples, s.elements);
+}
+
+void write_png(std::string const& path, nb::object pictures, std::size_t columns) {
+  given_array const a(pictures, "pictures");
+  shape_t const shape = a.shape();
+  bool const has_channels = shape.size() == 4;
+  if ((!has_channels && shape.size() != 3) || a.size() == 0)
+    throw error(
+        fmt::format("pictures: an array of shape {} was given; expected (pictures, height, "
+                    "width) or (pictures, channels, height, width)",
+                    given_array::text_of(shape)));
+  nb::gil_scoped_release const free;
+  tweedie::io::picture_shape of{
+      .count = shape[0], .height = shape[shape.size() - 2], .width = shape[shape.size() - 1]};
+  if (has_channels) of.channels = shape[1];
+  tweedie::io::write_png(path, {a.data(), a.size()}, of, {.columns = columns});
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -610,6 +653,11 @@ NB_MODULE(_core, m) {
   m.def("samplers", [] {
     std::vector<std::string> r;
     for (auto const one : tweedie::ready::names(tweedie::ready::samplers)) r.emplace_back(one);
+    return r;
+  });
+  m.def("predictions", [] {
+    std::vector<std::string> r;
+    for (auto const one : tweedie::ready::names(tweedie::ready::predictions)) r.emplace_back(one);
     return r;
   });
   m.def("nearest", [](std::string const& given, std::vector<std::string> const& there) {
@@ -723,6 +771,8 @@ NB_MODULE(_core, m) {
           nb::arg("check") = true)
       .def("step", &step, nb::arg("model_output").none(), nb::arg("sample").none(),
            nb::arg("to").none(), nb::arg("noise").none() = nb::none(), nb::arg("check") = true)
+      .def("step_at", &step_at, nb::arg("model_output"), nb::arg("sample"), nb::arg("to"),
+           nb::arg("noise"))
       .def_prop_ro("evaluation", &running::evaluation)
       .def_prop_ro("is_finished", [](running const& r) { return r.of->of->finished(r.state()); })
       .def_prop_ro("step_index", [](running const& r) { return r.loop.step(); })
@@ -745,7 +795,7 @@ NB_MODULE(_core, m) {
   m.def("start", &start, nb::arg("plan"), nb::arg("shape"), nb::arg("seed"), nb::arg("first_id"),
         nb::arg("labels").none(), nb::arg("arrays") = named_objects{});
   m.def("start_at", &start_at, nb::arg("plan"), nb::arg("sample").none(), nb::arg("seed"),
-        nb::arg("labels").none());
+        nb::arg("labels").none(), nb::arg("arrays") = named_objects{});
   m.def("load", [](std::shared_ptr<plan const> p, std::string const& path) {
     nb::gil_scoped_release const free;
     return std::make_shared<running>(p, tweedie::load_state(path, *p->of));
@@ -799,5 +849,6 @@ NB_MODULE(_core, m) {
         nb::arg("card").none(), nb::arg("source"));
   m.def("plan_of_network", &plan_of_network, nb::arg("network"), nb::arg("text"),
         nb::arg("steps").none(), nb::arg("clips"));
+  m.def("write_png", &write_png, nb::arg("path"), nb::arg("pictures").none(), nb::arg("columns"));
   m.def("run", &run, nb::arg("loop"), nb::arg("network"), nb::arg("progress").none());
 }

@@ -916,6 +916,34 @@ any_threshold threshold_of(scheduler_config const& c, scheduler_options const& o
   return forget_threshold(thresholds::clip{*c.clip});
 }
 
+/// What a plan says against its stages, in the words of a configuration.
+std::string in_its_words(std::string what, scheduler_config const& c, int steps) {
+  // The stages' own advice names other stages.
+  for (std::string_view const advice : {"; use ", ": use ", ", use "})
+    if (auto const at = what.find(advice); at != std::string::npos) what.erase(at);
+  std::string const type = fmt::format("prediction_type = \"{}\"", c.prediction_type);
+  for (auto const& [stage, key] : {std::pair<std::string, std::string>{"predicts::LCM", type},
+                                   {"predicts::epsilon", type},
+                                   {"predicts::x0", type},
+                                   {"predicts::v", type},
+                                   {"predicts::velocity", type},
+                                   {"samplers::heun_in_rho: ", ""}})
+    for (auto at = what.find(stage); at != std::string::npos; at = what.find(stage))
+      what.replace(at, stage.size(), key);
+  std::vector<std::string> expected{"another number of steps"};
+  if (c.class_name == ddim || c.class_name == ddpm || c.class_name == heun)
+    expected.push_back("clip_sample = true");
+  if (c.class_name == dpm || c.class_name == unipc) expected.push_back("thresholding = true");
+  if ((c.class_name == dpm || c.class_name == unipc || c.class_name == euler ||
+       c.class_name == heun) &&
+      !c.karras)
+    expected.push_back("use_karras_sigmas = true");
+  if (!c.is_flow() && c.prediction_type == "epsilon")
+    expected.push_back("a network of prediction_type = \"v_prediction\"");
+  return fmt::format("the configuration of {} in {} steps makes no plan: {}; expected {}",
+                     c.class_name, steps, what, fmt::join(expected, ", or "));
+}
+
 }  // namespace
 
 any_plan make_plan(scheduler_config const& c, scheduler_grid const& grid,
@@ -937,7 +965,11 @@ any_plan make_plan(scheduler_config const& c, scheduler_grid const& grid,
       .sampler = sampler_of(c, o, n, levels[levels.size() - 2].rho(), levels.back().rho())};
   if (o.noise && std::ranges::any_of(stages.sampler.mentioned, &symbol_id::is_noise))
     stages.noise = o.noise;
-  return build_plan(stages, network, std::move(levels), {}, compiled_programs());
+  try {
+    return build_plan(stages, network, std::move(levels), {}, compiled_programs());
+  } catch (error const& e) {
+    throw error(in_its_words(e.what(), c, n));
+  }
 }
 
 }  // namespace tweedie::ready

@@ -122,6 +122,59 @@ def test_what_networks_give(sampler):
     assert "network: a int was given" in said(3)
 
 
+def test_what_a_loop_was_begun_with(sampler):
+    x, t = numpy.zeros((2, 3), F), sampler.times
+    sampler.step(x, t[0], x, seed=3, labels=[1, 2])
+    sampler.step(x, t[1], x)
+    sampler.step(x, t[2], x, seed=3, labels=[1, 2])
+    said = lambda **more: sentence(sampler.step, x, t[3], x, **more)
+    assert (
+        said(seed=4)
+        == "seed = 4 was given in the middle of a loop that began with 3; expected the same, or "
+        "none"
+    )
+    assert "labels = [2] was given in the middle of a loop that began with [1, 2]" in said(labels=2)
+    sampler.step(x, t[3], x)
+    sampler.step(x, t[0], x, seed=4)
+
+
+def test_names_that_move_the_cursor(sampler):
+    made = tweedie.Sampler.from_recipe
+    assert "the recipe 'a\\x1b[2Jb' was given" in sentence(made, "a\x1b[2Jb")
+    assert "schedule 'cos\\nine' was given; expected one of" in sentence(
+        made, "sampler = 'ddim'", "cos\nine", "v"
+    )
+    assert 'the scheduler "DDIM\\u001b" was given' in sentence(
+        tweedie.Sampler.from_config, {"_class_name": "DDIM\x1b"}
+    )
+    for name in ("a\0b", "x" * 100_000, "\x1b[2J"):
+        for f in (made, tweedie.Sampler.from_config, sampler.load_state):
+            said = sentence(f, name)
+            assert len(said) < 1000 and said.isprintable(), said[:1000]
+        said = sentence(made, "sampler = 'ddim'", "cosine", name)
+        assert len(said) < 1000 and said.isprintable(), said[:1000]
+
+
+def test_more_memory_than_there_is(sampler):
+    assert "expected fewer than 2^40 values" in sentence(sampler.loop, (10**6, 10**7))
+    assert "for which there is not enough memory; expected fewer samples" in sentence(
+        sampler.loop, (10**10, 100)
+    )
+
+
+def test_what_makes_no_plan_is_told_in_the_configuration_s_words():
+    said = lambda steps, **keys: sentence(tweedie.Sampler.from_config, of(**keys), steps)
+    assert said(2, name="HeunDiscrete") == (
+        "the configuration of HeunDiscreteScheduler in 2 steps makes no plan: a step from t = 1000 "
+        "to t = 1 (sigma / alpha from 25.15 to 0.02917) was given, which is too long for it by a "
+        "factor of 25.1; expected another number of steps, or clip_sample = true, or "
+        "use_karras_sigmas = true, or a network of prediction_type = \"v_prediction\""
+    )
+    assert 'prediction_type = "epsilon" gives no finite x0 there' in said(
+        50, name="UniPCMultistep", beta_start=0.9
+    )
+
+
 def test_requests(sampler):
     assert "a shape of (3) was given" in sentence(sampler.loop, (3,))
     assert "a shape of (3, -1) was given" in sentence(sampler.loop, (3, -1))
@@ -132,7 +185,7 @@ def test_requests(sampler):
 
 def test_recipes(tmp_path):
     made = lambda *a: sentence(tweedie.Sampler.from_recipe, *a)
-    assert "the recipe 'ddim-51' was given; expected a text" in made("ddim-51")
+    assert "the recipe 'ddim-51' was given; expected one of" in made("ddim-51")
     assert "a plan without a schedule was asked for" in made("sampler = 'ddim'")
     assert "did you mean heun?" in made("sampler = 'huen'", "cosine", "v")
     assert "schedule 'cosin' was given" in made("sampler = 'ddim'", "cosin", "v")

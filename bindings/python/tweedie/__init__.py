@@ -10,7 +10,7 @@
 from ._core import Error, Question
 from ._core import version as __version__
 from ._network import Network, Pipeline
-from ._sampler import Loop, Sampler, scheduler_classes, shipped_recipes
+from ._sampler import Loop, Sampler, scheduler_classes, shipped_recipes, write_png
 
 __all__ = [
     "Error",
@@ -22,4 +22,5 @@ __all__ = [
     "__version__",
     "scheduler_classes",
     "shipped_recipes",
+    "write_png",
 ]

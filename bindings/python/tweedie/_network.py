@@ -6,7 +6,6 @@ import ctypes
 import glob
 import importlib.metadata
 import importlib.util
-import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,10 +19,13 @@ from ._sampler import (
     Path,
     _arrays,
     _labels,
+    _nearest,
+    _path,
     _Planned,
     _read,
     _seed,
     _shape,
+    _shown,
     _text_of_recipe,
     _whole,
 )
@@ -97,7 +99,7 @@ class Network:
         Throws `tweedie.Error` if the file is none or has no card, if the two contradict each other,
         if an operator or the precision is not there.
         """
-        path = os.fspath(path)
+        path = _path(path)
         text, source = None, ""
         if card is not None:
             named = isinstance(card, os.PathLike) or ("=" not in card and card.endswith(".toml"))
@@ -185,7 +187,7 @@ class Network:
         known = [*self.conditions, *self._file.negatives]
         for name, _ in given:
             if name not in known:
-                raise Error(f"a condition '{name}' was given; {_core.nearest(name, known)}")
+                raise Error(f"a condition {_shown(name)} was given; {_nearest(name, known)}")
         for name in self.conditions:
             if name not in dict(given):
                 raise Error(
@@ -224,6 +226,11 @@ def _again(path: str, threads: int, precision: str, text: Optional[str], source:
     return made
 
 
+def _check_progress(progress: Any) -> None:
+    if progress is not None and not callable(progress):
+        raise Error(f"progress: a {type(progress).__name__} was given; expected what can be called")
+
+
 class Pipeline(_Planned):
     """A sampler with its network: `Network.pipeline` makes one. It may be shared by threads."""
 
@@ -251,10 +258,7 @@ class Pipeline(_Planned):
         step; between two evaluations Ctrl+C is heard, and what `progress` throws ends the sampling.
         Other threads of Python run meanwhile.
         """
-        if progress is not None and not callable(progress):
-            raise Error(
-                f"progress: a {type(progress).__name__} was given; expected what can be called"
-            )
+        _check_progress(progress)
         started = _core.start(
             self._plan,
             self._shape_of(shape),
@@ -263,6 +267,27 @@ class Pipeline(_Planned):
             self._numbers_of(labels),
             self.network._given(conditions),
         )
+        return self._run(started, progress)
+
+    def sample_from(
+        self,
+        x: Any,
+        *,
+        labels: Any = None,
+        conditions: Optional[Mapping[str, Any]] = None,
+        seed: int = 0,
+        progress: Optional[Callable[[int, int], None]] = None,
+    ) -> numpy.ndarray:
+        """The same from float32 samples that are at the first level, such as one's own noise, times
+        `sigmas[0]`. `seed` is that of noise which the steps draw.
+        """
+        _check_progress(progress)
+        started = _core.start_at(
+            self._plan, x, _seed(seed), self._numbers_of(labels), self.network._given(conditions)
+        )
+        return self._run(started, progress)
+
+    def _run(self, started: _core.Loop, progress: Any) -> numpy.ndarray:
         _core.run(started, self.network._file, progress)
         return started.samples.copy()
 
@@ -284,7 +309,7 @@ class Pipeline(_Planned):
         if isinstance(given, (list, tuple)) and any(isinstance(one, str) for one in given):
             for one in given:
                 if isinstance(one, str) and one not in names:
-                    raise Error(f"the label '{one}' was given; {_core.nearest(one, names)}")
+                    raise Error(f"the label {_shown(one)} was given; {_nearest(one, names)}")
             given = [names.index(one) if isinstance(one, str) else one for one in given]
         return _labels(given)
 

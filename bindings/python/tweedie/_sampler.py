@@ -29,6 +29,36 @@ def scheduler_classes() -> list[str]:
     return list(_core.scheduler_classes())
 
 
+def _shown(given: Any) -> str:
+    """A text as sentences show it: in quotes, of 100 characters at most, none that moves a cursor."""
+    text = repr(given)
+    return text if len(text) <= 100 else text[:100] + "..."
+
+
+def _path(path: Any) -> str:
+    """A file's name, none that a sentence cannot show."""
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise Error(f"a {type(path).__name__} was given; expected the name of a file") from None
+    if len(name) > 4096 or not name.isprintable():
+        raise Error(
+            f"the file {_shown(name)} was given; expected a name of 4096 letters at most, none "
+            "that cannot be printed"
+        )
+    return name
+
+
+def _name(what: str, given: Optional[str], there: list[str]) -> Optional[str]:
+    if given is not None and given not in there:
+        raise Error(f"{what} {_shown(given)} was given; {_nearest(given, there)}")
+    return given
+
+
+def _nearest(given: Any, there: list[str]) -> str:
+    return _core.nearest(given if isinstance(given, str) and len(given) < 100 else "", there)
+
+
 def _text_of_recipe(recipe: Union[Path, Mapping[str, Any]]) -> str:
     if isinstance(recipe, Mapping):
         return _json_of(recipe, "a recipe")
@@ -42,7 +72,7 @@ def _text_of_recipe(recipe: Union[Path, Mapping[str, Any]]) -> str:
     if recipe in _core.samplers():
         return f'sampler = "{recipe}"'
     raise Error(
-        f"the recipe '{recipe}' was given; {_core.nearest(recipe, [*there, *_core.samplers()])}; "
+        f"the recipe {_shown(recipe)} was given; {_nearest(recipe, [*there, *_core.samplers()])}; "
         "or a text with 'sampler = ...', or a file's name that ends in .toml or .json"
     )
 
@@ -59,18 +89,21 @@ def _json_of(given: Mapping[str, Any], what: str) -> str:
 
 
 def _read(path: Path) -> str:
+    name = _path(path)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(name, encoding="utf-8") as file:
             return file.read(1 << 21)
-    except (OSError, UnicodeDecodeError) as e:
-        raise Error(f"'{os.fspath(path)}': {e}; expected a text that can be read") from None
+    except OSError as e:
+        raise Error(f"'{name}': {e.strerror}; expected a text that can be read") from None
+    except UnicodeDecodeError as e:
+        raise Error(f"'{name}': {e}; expected a text that can be read") from None
 
 
 def _text_of_config(config: Union[Path, Mapping[str, Any]]) -> tuple[str, str]:
     """The text of a configuration, and what sentences call it."""
     if isinstance(config, Mapping):
         return _json_of(config, "a scheduler's configuration"), "the configuration"
-    path = os.fspath(config)
+    path = _path(config)
     if os.path.isdir(path):
         path = os.path.join(path, "scheduler_config.json")
     return _read(path), f"'{path}'"
@@ -132,6 +165,14 @@ def _arrays(conditions: Any) -> list[tuple[str, Any]]:
     return list(conditions.items())
 
 
+def write_png(path: Path, pictures: Any, *, columns: int = 0) -> None:
+    """Pictures as one PNG, beside each other: float32 of (pictures, 1 or 3 channels, height, width)
+    or (pictures, height, width), where -1 is black and 1 is white. `columns` 0: as square as
+    possible. The file is there whole or not at all.
+    """
+    _core.write_png(_path(path), pictures, _whole("columns", columns, 0, 1 << 20))
+
+
 class Loop:
     """The loop over a sampler's steps, which its caller drives: `for ask in loop`.
 
@@ -180,7 +221,7 @@ class Loop:
         """Writes what `Sampler.load_state` goes on from: safetensors, beside the target and then
         renamed.
         """
-        self._loop.save(os.fspath(path))
+        self._loop.save(_path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
         with tempfile.TemporaryDirectory() as folder:
@@ -272,6 +313,8 @@ class Sampler(_Planned):
         none.
         """
         text = _text_of_recipe(recipe)
+        _name("schedule", schedule, _core.schedules())
+        _name("prediction", prediction, _core.predictions())
         return Sampler(
             {"recipe": text, "schedule": schedule, "prediction": prediction, "steps": steps}
         )
@@ -365,7 +408,7 @@ class Sampler(_Planned):
 
     def load_state(self, path: Path, *, steps: Optional[int] = None, check: bool = True) -> Loop:
         """Goes on with a loop of `Loop.save_state`, to the same bits."""
-        return Loop(self, _core.load(self._plan_of(steps), os.fspath(path)), check)
+        return Loop(self, _core.load(self._plan_of(steps), _path(path)), check)
 
     def sample(
         self,
