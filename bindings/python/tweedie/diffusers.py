@@ -31,7 +31,7 @@ _INTEGER = (
 _TABLE = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler")
 
 
-_Tensor, _FLOAT32, _STRIDED = torch.Tensor, torch.float32, torch.strided
+_Tensor, _FLOAT32, _address = torch.Tensor, torch.float32, torch.Tensor.data_ptr
 
 
 class SchedulerOutput(NamedTuple):
@@ -83,6 +83,7 @@ class TweedieScheduler:
         self.timesteps = torch.arange(n - 1, -1, -1, dtype=dtype)
         self._begin: Optional[int] = None
         self._chosen: Optional[tuple[int, list[float], Optional[float]]] = None
+        self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
         self._forget()
 
     @property
@@ -140,19 +141,24 @@ class TweedieScheduler:
                 f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of "
                 "the two"
             )
-        self._grid = self._config.grid(n, given, mu)
+        chosen = (n, given, mu)
+        grid = self._grid
+        if grid is None or chosen != self._chosen:
+            grid = self._config.grid(n, given, mu)
+            # What makes no plan is told before the network is asked, and nothing has changed.
+            plans = {(0.0, False, 0): _core.plan_of_config(self._config, grid, takes_noise=True,
+                                                           scaled=True)}  # fmt: skip
+            self._grid, self._plans, self._chosen = grid, plans, chosen
         self.num_inference_steps = n
         whole = self._config.class_name in _INTEGER
-        self._times = self._grid.timesteps
+        self._times = grid.timesteps
         self.timesteps = torch.tensor(
             self._times, dtype=torch.int64 if whole else torch.float32, device=device
         )
         if not whole:
             self._times = self.timesteps.tolist()  # as a pipeline gives them back
         self._begin = None
-        self._chosen = (n, given, mu)
         self._forget()
-        self._plan_from(self._grid, 0)  # what makes none is told before the network is asked
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._loop is not None and self.step_index not in (0, len(self._times)):
@@ -163,7 +169,6 @@ class TweedieScheduler:
         return _again, (dict(self.config), self._chosen, self._begin)
 
     def _forget(self) -> None:
-        self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
         self._loop: Optional[_core.Loop] = None
         self._first = self._at = 0
         self._shape: Optional[torch.Size] = None
@@ -313,16 +318,12 @@ class TweedieScheduler:
             and sample.shape == shape
             and model_output.is_cpu
             and sample.is_cpu
-            and not model_output.requires_grad
-            and not sample.requires_grad
-            and model_output.layout is _STRIDED
-            and sample.layout is _STRIDED
             and model_output.is_contiguous()
             and sample.is_contiguous()
             and not self._takes_noise
         ):
             to = torch.empty_like(sample)
-            loop.step_at(model_output.data_ptr(), sample.data_ptr(), to.data_ptr(), 0)
+            loop.step_at(_address(model_output), _address(sample), _address(to), 0)
         else:
             to = self._step_of_any(loop, at, model_output, sample, generator, variance_noise)
         self._at = at + 1
