@@ -44,9 +44,6 @@ nanobind_add_stub(tweedie_python_stub MODULE _core PYTHON_PATH ${TWEEDIE_PYTHON_
 if(TARGET tweedie_openvino)
   # The engine goes into the wheel beside the module, which loads it before the first file is opened. It finds OpenVINO
   # where it was built with it, if no wheel of PyPI brings the same version along.
-  get_target_property(openvino openvino::runtime LOCATION)
-  cmake_path(GET openvino PARENT_PATH openvino)
-  set_target_properties(tweedie_openvino PROPERTIES INSTALL_RPATH ${openvino})
   target_compile_definitions(tweedie_python PRIVATE TWEEDIE_OPENVINO_VERSION="${OpenVINO_VERSION}")
   add_custom_command(TARGET tweedie_python POST_BUILD COMMAND ${CMAKE_COMMAND} -E copy_if_different
                      $<TARGET_FILE:tweedie_openvino> ${TWEEDIE_PYTHON_PACKAGE}/)

@@ -519,8 +519,8 @@ void step(running& r, nb::object model_output, nb::object sample, nb::object to,
   copy_rows(r.loop.x(), s.pitch, result.data(), s.elements, s.samples, s.elements);
 }
 
-/// To the end, with the interpreter free. Between two evaluations it is asked whether somebody wants
-/// to stop; `progress` is told the steps that are done.
+/// To the end, with the interpreter free. Between two evaluations Python is asked for signals;
+/// `progress` is told the steps that are done.
 void run(running& r, network const& n, nb::object progress) {
   auto const& s = r.state();
   if (r.of->predicts != n.card().predicts)

@@ -225,6 +225,21 @@ class reader {
   std::set<std::string> read_;
 };
 
+/// That library's tables are float32: 1 - beta is rounded, products of them are summed up in double
+/// and rounded, and 1 - abar of the first timesteps has lost four digits. Its samples follow these;
+/// so do those here. Betas that are lost altogether stay as they are.
+void round_as_tables(std::vector<double> const& betas, std::vector<double>& log_abar) {
+  std::vector<double> rounded;
+  double product = 1, last = 1;
+  for (double const beta : betas) {
+    product *= double{1.0f - static_cast<float>(beta)};
+    double const abar = double{static_cast<float>(product)};
+    if (!(abar < last && abar > 0)) return;
+    rounded.push_back(std::log(last = abar));
+  }
+  log_abar = std::move(rounded);
+}
+
 /// ln abar of timesteps 0 .. T - 1. `least`: abar of the last one under rescale_betas_zero_snr (Lin
 /// et al. 2023, Algorithm 1), which the solvers in sigma keep above 0.
 std::vector<double> read_betas(reader& r, scheduler_config& c, double first, double last,
@@ -259,6 +274,7 @@ std::vector<double> read_betas(reader& r, scheduler_config& c, double first, dou
                               r.source(), i, betas[i]));
     log_abar.push_back(sum += std::log1p(-betas[i]));
   }
+  round_as_tables(betas, log_abar);
   if (rescales && r.flag("rescale_betas_zero_snr", false)) {
     double const root_first = std::exp(log_abar.front() / 2),
                  root_last = std::exp(log_abar.back() / 2);

@@ -89,7 +89,8 @@ def main():
             cell["outputs"], cell["execution_count"] = outputs(text, drawn), count
         elif text != said or pictures != len(drawn):
             wrong += 1
-            print(f"cell {count} prints and draws {len(drawn)}:\n{text}expected {pictures}:\n{said}")
+            print(f"cell {count} draws {len(drawn)} and prints:\n{text}")
+            print(f"expected {pictures} and:\n{said}")
     if given.write:
         text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         part = NOTEBOOK.with_suffix(".part")

@@ -70,20 +70,14 @@ time = "rho"
 x = "x"
 time = "rho"
 """
-LABELS = (
-    CARD
-    + """labels = "m"
+LABELS = CARD + """labels = "m"
 [labels]
 names = ["low", "middle", "high"]
 first = -0.5
 step = 0.5
 null = 0.25
 """
-)
-CONDITION = (
-    CARD
-    + """[conditions.mean]
+CONDITION = CARD + """[conditions.mean]
 input = "mean"
 null = "negative"
 """
-)

@@ -190,7 +190,7 @@ def test_what_makes_no_plan_is_told_in_the_configuration_s_words():
         "the configuration of HeunDiscreteScheduler in 2 steps makes no plan: a step from t = 1000 "
         "to t = 1 (sigma / alpha from 25.15 to 0.02917) was given, which is too long for it by a "
         "factor of 25.1; expected another number of steps, or clip_sample = true, or "
-        "use_karras_sigmas = true, or a network of prediction_type = \"v_prediction\""
+        'use_karras_sigmas = true, or a network of prediction_type = "v_prediction"'
     )
     assert 'prediction_type = "epsilon" gives no finite x0 there' in said(
         50, name="UniPCMultistep", beta_start=0.9

@@ -83,9 +83,7 @@ def run(scheduler, case):
 def test_what_diffusers_own_suite_expects(case):
     warnings.simplefilter("ignore")
     name = case["test"]
-    config = {
-        k: float(v) if v in ("inf", "-inf") else v for k, v in case["config"].items()
-    }
+    config = {k: float(v) if v in ("inf", "-inf") else v for k, v in case["config"].items()}
     theirs = getattr(diffusers, config["_class_name"]).from_config(config)
     by_theirs = run(theirs, case)
     for stat, value, most in case["expected"]:

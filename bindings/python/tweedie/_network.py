@@ -204,7 +204,7 @@ class Network:
             raise Error(f"{what} for a network without conditions; expected one without a guidance")
         if self.classes and not self._file.has_null:
             raise Error(
-                f"{what}, and the card does not say how \"no label\" is told (labels.null); "
+                f'{what}, and the card does not say how "no label" is told (labels.null); '
                 "expected that, or a recipe without a guidance"
             )
         for name in self._file.without_null:

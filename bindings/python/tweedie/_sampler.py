@@ -30,7 +30,7 @@ def scheduler_classes() -> list[str]:
 
 
 def _shown(given: Any) -> str:
-    """A text as sentences show it: in quotes, of 100 characters at most, none that moves a cursor."""
+    """As sentences show it: in quotes, of 100 characters at most, none that moves a cursor."""
     text = repr(given)
     return text if len(text) <= 100 else text[:100] + "..."
 

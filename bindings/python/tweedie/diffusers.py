@@ -88,7 +88,7 @@ class TweedieScheduler:
 
     @property
     def __class__(self) -> type:  # type: ignore[override]
-        """What a pipeline asks when it is saved: that of the scheduler that this stands for, so that
+        """What a pipeline asks when it is saved: the scheduler that this stands for, so that
         diffusers loads it without Tweedie.
         """
         name = self.__dict__.get("config", {}).get("_class_name", "")
