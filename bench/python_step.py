@@ -1,7 +1,8 @@
 """What a step costs through Python above the C++ call, on 16 x 7 floats: python3
 bench/python_step.py --program build/bench/python_step
 
-The program measures the same steps in C++: next, the copies of sample, output and result, answer.
+The program measures the same steps in C++: next, the copies of sample, output and result, answer
+with its look for what is not finite.
 Prints nanoseconds, the
 least of many runs of a loop. Needs the package tweedie; beside it torch, and diffusers' own step,
 where they are.

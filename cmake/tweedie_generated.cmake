@@ -24,7 +24,7 @@ file(GLOB stages RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/predicts/*.hpp ${PROJECT_SOURCE_DIR}/samplers/*.hpp ${PROJECT_SOURCE_DIR}/schedules/*.hpp
      ${PROJECT_SOURCE_DIR}/thresholds/*.hpp)
 list(FILTER stages EXCLUDE REGEX "^networks/unet")
-foreach(one explain likelihood noise_from objective pipeline slerp)
+foreach(one driven_loop explain likelihood noise_from objective pipeline slerp torch_noise)
   list(APPEND stages pipelines/${one}.hpp)
 endforeach()
 list(SORT stages)

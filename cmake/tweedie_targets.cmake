@@ -219,7 +219,7 @@ if(TARGET tweedie_recipes AND NOT TWEEDIE_STATIC)  # a library's static parts wo
                         CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(tweedie_c PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/bindings/c> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(tweedie_c PRIVATE tweedie_recipes tweedie::tweedie tweedie_warnings)
+  target_link_libraries(tweedie_c PRIVATE tweedie_state_file tweedie_recipes tweedie::tweedie tweedie_warnings)
   target_link_options(tweedie_c PRIVATE -Wl,--exclude-libs,ALL)
 endif()
 

@@ -25,6 +25,7 @@
 
 namespace tweedie {
 
+struct any_stages;
 struct rows;
 namespace detail {
 struct launch_numbers;
@@ -106,6 +107,7 @@ struct plan_parts {
   std::vector<double> numbers;         ///< of all rows
   start_code fresh;                    ///< x of noise, and what the network sees of it
   start_code entering;  ///< what is done to x before the first evaluation; no code: nothing
+  std::shared_ptr<any_stages const> stages;  ///< what a preview is made of
 };
 
 namespace detail {
@@ -146,6 +148,8 @@ class any_plan {
   state_layout const& layout() const { return of_.layout; }
   /// Whether no structure draws noise.
   bool is_deterministic() const;
+  /// Whether the kernel after an evaluation, counted from 0, asks the caller for noise.
+  bool asks_for_noise(std::size_t evaluation) const;
 
   /// The start: x_T from N(0, I), scaled by sigma_T where alpha = 1 (variance exploding). Throws
   /// tweedie::error where the request, the labels or the network do not fit each other, or not the
@@ -188,6 +192,21 @@ class any_plan {
   /// The kernel of a row alone, on a state whose network has written its output. Of the state it is
   /// only asked whether this plan started it.
   void apply(row const& r, state& s) const;
+
+  /// A program that stores x0 in state::x0, and its numbers.
+  struct preview {
+    any_code code;
+    std::vector<double> numbers;
+  };
+  /// x0 as the sampler sees it at a row, through the guidance and the threshold, of the network's
+  /// output there. Throws tweedie::error where it is not finite: of eps at alpha = 0.
+  preview preview_of(row const& r) const;
+
+  /// The loop over the steps that are left of a state, for a caller who brings the network's
+  /// output: pipelines/driven_loop.hpp. The plan has to outlive it. Throws where the state is
+  /// another plan's, or not between two steps.
+  driven_loop steps(state s) const&;
+  driven_loop steps(state s) const&& = delete;  // the plan would be gone
 
   /// Throws tweedie::error where not all that the plan runs and calls can run there.
   void check_place(placement const& where) const { check_place(where, true); }
@@ -251,7 +270,7 @@ class any_plan {
   void advance_by(state& s, network_function const& network) const;
   void apply_inlined(row const& r, state& s, std::span<level const> seen) const;
   void evaluate_extras(batch b, state& s) const;
-  void give_noise(state& s) const;
+  void give_noise(any_program const& program, state& s) const;
   void check(state const& s) const;
   [[noreturn]] void refuse(state const& s) const;
   std::span<row const> rows_of_step(std::size_t k) const {

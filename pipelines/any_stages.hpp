@@ -119,6 +119,8 @@ struct any_stages {
   shared_call<void(noise_request const&)> noise = {};  ///< empty: drawn by Philox in the kernels
   shared_call<device_use()> draws = {};                ///< what it can do on a device
   any_buffers buffers = {};
+  /// Whether a step that enlarges the network's errors beyond measure is refused.
+  bool checks_share = true;
 };
 
 namespace detail {

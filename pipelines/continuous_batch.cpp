@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <tweedie/dsl/device/launch.hpp>
+#include <tweedie/pipelines/driven_loop.hpp>
 
 namespace tweedie {
 namespace {
@@ -61,8 +62,14 @@ void continuous_batch::gather_labels() {
     for (member const& m : members_) s_.labels.push_back(m.labels[c]);
 }
 
+void continuous_batch::check_not_asked(char const* what) const {
+  if (is_asked_)
+    throw error(fmt::format("{} between a question and its answer; expected answer() first", what));
+}
+
 void continuous_batch::join(std::shared_ptr<any_plan const> plan, joining const& request) {
   check_there(plan);
+  check_not_asked("a sample was given to a batch");
   if (request.id >= std::uint64_t{1} << 48)
     throw error(fmt::format(
         "a sample with the id {} was given to a batch; expected an id below 2^48", request.id));
@@ -142,30 +149,70 @@ void continuous_batch::remove(std::size_t row) {
 }
 
 void continuous_batch::cancel(std::uint64_t id) {
+  check_not_asked("a sample was cancelled");
   std::size_t const row = find(id);
   if (row == members_.size())
     throw error(fmt::format("sample {} was cancelled, the batch has no such id", id));
   remove(row);
 }
 
-std::vector<finished_sample> continuous_batch::advance() {
-  launches_ = 0;
-  if (members_.empty()) return {};
-  std::vector<level> seen;
+any_plan::row const& continuous_batch::row_of(std::size_t i) const {
+  return members_[i].plan->rows()[members_[i].evaluated];
+}
+
+any_plan::row continuous_batch::gather_question() {
   any_plan::row asked;
-  std::map<runnable const*, std::vector<std::uint32_t>> rows_of_code;
-  auto const row_of = [&](std::size_t i) -> any_plan::row const& {
-    return members_[i].plan->rows()[members_[i].evaluated];
-  };
+  seen_.clear();
   for (std::size_t i = 0; i < members_.size(); ++i) {
     any_plan::row const& r = row_of(i);
-    seen.push_back(r.where);
+    seen_.push_back(r.where);
     asked.branches = std::max(asked.branches, r.branches);
     asked.extras |= r.extras;
-    rows_of_code[members_[i].plan->structures()[r.structure].code.get()].push_back(
-        static_cast<std::uint32_t>(i));
   }
-  like_->evaluate(asked, s_, seen);
+  return asked;
+}
+
+std::vector<finished_sample> continuous_batch::advance() {
+  check_not_asked("an evaluation was asked for");
+  launches_ = 0;
+  if (members_.empty()) return {};
+  any_plan::row const asked = gather_question();
+  like_->evaluate(asked, s_, seen_);
+  return apply();
+}
+
+batch const* continuous_batch::next() {
+  check_not_asked("the next question was asked for");
+  if (members_.empty()) return nullptr;
+  asked_row_ = gather_question();
+  asked_ = like_->batch_of(asked_row_, s_, seen_);
+  is_asked_ = true;
+  return &asked_;
+}
+
+std::vector<finished_sample> continuous_batch::answer() {
+  if (!is_asked_)
+    throw error(
+        "an answer was given to a batch that has asked nothing; expected one after each next()");
+  if (auto const bad = detail::first_not_finite(asked_, layout_.output))
+    throw error(fmt::format(
+        "the network's output is {} for sample {}{} at t = {:g}, in element {}; expected finite "
+        "numbers",
+        bad->value, members_[bad->row % asked_.samples].id,
+        asked_.branches > 1 ? fmt::format(" of branch {}", bad->row / asked_.samples) : "",
+        asked_.level_of(bad->row).t, bad->element));
+  launches_ = 0;
+  // The network has answered; what the guidance asks another one is still to come.
+  like_->evaluate(asked_row_, s_, seen_, [](batch const&) {});
+  is_asked_ = false;
+  return apply();
+}
+
+std::vector<finished_sample> continuous_batch::apply() {
+  std::map<runnable const*, std::vector<std::uint32_t>> rows_of_code;
+  for (std::size_t i = 0; i < members_.size(); ++i)
+    rows_of_code[members_[i].plan->structures()[row_of(i).structure].code.get()].push_back(
+        static_cast<std::uint32_t>(i));
 
   // The numbers and the rows of all groups in one block: a device is given it at once.
   std::vector<group> groups;

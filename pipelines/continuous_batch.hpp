@@ -51,6 +51,14 @@ class continuous_batch {
   /// was.
   std::vector<finished_sample> advance();
 
+  /// The same for a caller who brings the network's output, as a driven_loop is for one plan: what
+  /// the network is asked of all samples, each at its own level; null where the batch is empty. It
+  /// holds until `answer`, before which none joins or leaves.
+  batch const* next();
+  /// Call it when the output is written. Throws tweedie::error if nothing was asked, and of an
+  /// output in the host's memory that is not finite: then it may be written again.
+  std::vector<finished_sample> answer();
+
   std::size_t size() const { return members_.size(); }
   bool empty() const { return members_.empty(); }
   /// Launches of the last advance(), one for each structure present.
@@ -67,6 +75,12 @@ class continuous_batch {
   std::size_t find(std::uint64_t id) const;
   void remove(std::size_t row);
   void gather_labels();
+  any_plan::row const& row_of(std::size_t member) const;
+  /// What all samples ask together, and their levels.
+  any_plan::row gather_question();
+  /// The kernels, after the network.
+  std::vector<finished_sample> apply();
+  void check_not_asked(char const* what) const;
 
   std::shared_ptr<any_plan const> like_;
   state_layout layout_;
@@ -74,6 +88,10 @@ class continuous_batch {
   std::vector<member> members_;
   buffer block_;  ///< on a device: the numbers and the rows of an advance
   std::size_t launches_ = 0;
+  std::vector<level> seen_;  ///< what the levels of a question point at
+  any_plan::row asked_row_;
+  batch asked_;
+  bool is_asked_ = false;
 };
 
 }  // namespace tweedie

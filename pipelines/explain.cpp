@@ -3,6 +3,7 @@
 #include <string>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tweedie/dsl/lowering/print.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
@@ -50,6 +51,18 @@ std::string body(any_plan const& p, any_plan::row const& row) {
              p.structures()[row.structure].inlined ? "; the network is inlined before it" : "");
 }
 
+/// What a preview costs, at those of the rows where there is one.
+std::string of_previews(any_plan const& p, std::vector<any_plan::row const*> const& rows) {
+  std::set<std::size_t> kernels;
+  for (auto const* row : rows) try {
+      kernels.insert(p.preview_of(*row).code->program().kernels.size());
+    } catch (error const&) {  // x0 is not finite there
+    }
+  if (kernels.empty()) return "";
+  return fmt::format(" A preview of x0 is {} kernel{} more.", fmt::join(kernels, " or "),
+                     *kernels.rbegin() == 1 ? "" : "s");
+}
+
 std::string in_latex(any_plan const& p, std::vector<any_plan::row const*> const& rows) {
   std::string r;
   for (auto const* row : rows)
@@ -70,10 +83,11 @@ std::string explain(any_plan const& p) {
   auto const used = first_rows(p);
   std::string r = fmt::format(
       "{} steps, {} evaluations of the network, {} kernels{}; {} structures compiled to {} "
-      "kernels, {} structures used here. Right-hand sides are the values before the evaluation.\n",
+      "kernels, {} structures used here. Right-hand sides are the values before the "
+      "evaluation.{}\n",
       p.steps(), p.network_evaluations(), kernels,
       kernels == p.network_evaluations() ? ", one each" : "", p.structures().size(),
-      distinct.size(), used.size());
+      distinct.size(), used.size(), of_previews(p, used));
   for (auto const* row : used) {
     auto const uses = std::ranges::count_if(
         p.rows(), [&](auto const& other) { return other.structure == row->structure; });

@@ -1,5 +1,7 @@
 // The loop over the steps of a plan: each step has one evaluation or more (`row`), each of which is
 // a call of the network and a launch.
+#include <algorithm>
+
 #include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 
@@ -58,7 +60,7 @@ void any_plan::evaluate_extras(batch b, state& s) const {
 
 void any_plan::apply(row const& r, state& s) const {
   if (s.plan != fingerprint_) refuse(s);
-  give_noise(s);
+  give_noise(program(r), s);
   of_.structures[r.structure].code->launch({rounded(r).data()}, s, s.kernel_rows());
   s.count_evaluation();
 }
@@ -67,17 +69,35 @@ void any_plan::apply(row const& r, state& s) const {
 void any_plan::apply_inlined(row const& r, state& s, std::span<level const> seen) const {
   batch const b = batch_of(r, s, seen);
   if (r.extras) evaluate_extras(b, s);
-  give_noise(s);
+  give_noise(program(r), s);
   of_.structures[r.structure].inlined->launch(b, {rounded(r).data()}, s, s.kernel_rows());
   s.count_evaluation();
 }
 
-// The noise that the caller gives.
-void any_plan::give_noise(state& s) const {
+namespace {
+
+bool reads_stream(any_program const& program, std::uint32_t k) {
+  symbol_id const given{sym::word::given_noise, static_cast<int>(k)};
+  return std::ranges::any_of(program.kernels, [&](any_kernel const& kernel) {
+    return std::ranges::any_of(kernel.reads,
+                               [&](any_symbol const& one) { return one.id == given; });
+  });
+}
+
+}  // namespace
+
+// The noise that the caller gives, of the streams that a program reads.
+void any_plan::give_noise(any_program const& program, state& s) const {
   for (std::uint32_t k : layout().streams) {
+    if (!reads_stream(program, k)) continue;
     of_.calls->noise(s.ask_noise(k, s.given_noise[k]));
     s.settle("the source of noise");
   }
+}
+bool any_plan::asks_for_noise(std::size_t evaluation) const {
+  return std::ranges::any_of(layout().streams, [&](std::uint32_t k) {
+    return reads_stream(program(of_.rows.at(evaluation)), k);
+  });
 }
 
 batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen) const {

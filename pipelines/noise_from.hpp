@@ -12,8 +12,7 @@
 namespace tweedie {
 
 /// A stage: `f(noise_request const&)` fills the rows with N(0, I) for the start (stream
-/// `start_stream`) and, before each kernel, for every stream that the sampler's formulas name. The
-/// kernels then read the noise from memory.
+/// `start_stream`) and, before each kernel, for every stream of noise that it reads.
 template <class F> struct noise_from {
   using kind = kinds::noise;
   static_assert(

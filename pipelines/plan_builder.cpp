@@ -221,6 +221,7 @@ class plan_builder {
     p_.layout = layout_of(stages);
     p_.calls = calls_of(stages, network);
     p_.levels = std::move(levels);
+    p_.stages = std::make_shared<any_stages const>(stages);
     later_ = {p_.layout.enters, static_cast<int>(p_.layout.inputs), p_.layout.past_x0 > 0,
               p_.layout.past_eps > 0};
   }
@@ -376,7 +377,8 @@ class plan_builder {
                   next);
     };
     lower(guided);
-    if (ir_->exceeded() == lowering::limit::none)  // if it is, `assembled` below throws
+    // Of what exceeds a limit `assembled` below throws.
+    if (stages_.checks_share && ir_->exceeded() == lowering::limit::none)
       detail::check_share(*ir_, stages_, t, s,
                           guided ? std::function([&] { lower(false); }) : nullptr);
     auto made = assembled(*ir_, stages_.buffers);
@@ -449,6 +451,24 @@ any_plan build_plan(any_stages const& stages, any_network const& network, std::v
   builder.declare(declared, inlined);
   builder.check();
   return builder.build();
+}
+
+any_plan::preview any_plan::preview_of(row const& r) const {
+  level const t = r.where;
+  path const none{};
+  auto const p = std::make_unique<lowering::ir>();
+  auto formulas =
+      said_by_values{*of_.stages, none}.formulas(*p, t, of_.structures[r.structure].guided);
+  formulas.remember = {};  // the guidance's memory stays as it is
+  lowering::statements all;
+  all.add(lowering::copy_of(*p, sym::x0::id, sym::x0::id));
+  lower_evaluation(*p, formulas, all);
+  auto made = assembled(*p, of_.stages->buffers);
+  for (double c : made.numbers)
+    if (!std::isfinite(static_cast<float>(c)))
+      throw error(fmt::format("x0 at t = {:g} (alpha = {:g}, sigma = {:g}): {}", t.t, t.alpha,
+                              t.sigma, detail::why_not_finite(*of_.stages, t)));
+  return {list_of_terms(std::move(made.program)), std::move(made.numbers)};
 }
 
 }  // namespace tweedie

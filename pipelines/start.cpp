@@ -31,9 +31,12 @@ void any_plan::draw(state& s) const {
 // than x. At a fresh start without enter, `fresh` has written net_in already.
 void any_plan::enter(state& s) const {
   if (!of_.entering.code) return;
-  tweedie::rows rows = s.kernel_rows();
   // Every key is at evaluation 0. 0 - 1 wraps to 2^32 - 1, which no evaluation has: this noise is
   // not that of the first evaluation's kernel.
+  for (sample_key& key : s.keys) --key.step;
+  give_noise(of_.entering.code->program(), s);
+  for (sample_key& key : s.keys) ++key.step;
+  tweedie::rows rows = s.kernel_rows();
   --rows.step;
   of_.entering.code->launch({of_.entering.numbers.data()}, s, rows);
 }

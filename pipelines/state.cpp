@@ -47,6 +47,8 @@ float* state::pointer_of(any_symbol s) {
       return scratch[k].data();
     case sym::word::net_in:
       return net_in.data() + k * rows;
+    case sym::word::x0:  // a preview's
+      return x0.data();
     case sym::word::mask:
     case sym::word::per_sample:
     case sym::word::thresholded:
@@ -58,7 +60,6 @@ float* state::pointer_of(any_symbol s) {
     case sym::word::nameless:
     case sym::word::target:
     case sym::word::raw:
-    case sym::word::x0:
     case sym::word::eps:
     case sym::word::score:
     case sym::word::v:

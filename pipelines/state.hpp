@@ -118,6 +118,7 @@ struct state {
   std::size_t mask_period = 0, mask_stride = 0;
   std::vector<buffer> scratch;  ///< what reductions run over
   buffer reduced;               ///< and what they give, one number a sample each
+  buffer x0;                    ///< what a preview stores, for a while; no plan needs it
   std::size_t evaluated = 0;    ///< evaluations so far: turns the rings past_x0 and past_eps
   std::vector<sample_key> keys;
   std::vector<int> labels;          ///< conditions x samples
@@ -185,7 +186,7 @@ struct state {
 
   /// f(buffer) for each of them.
   template <class F> void each_buffer(F f) {
-    for (buffer* b : {&x, &out, &net_in, &known, &mask, &reduced}) f(*b);
+    for (buffer* b : {&x, &out, &net_in, &known, &mask, &reduced, &x0}) f(*b);
     for (auto* all : {&keep, &past_x0, &past_eps, &memory, &given_noise, &scratch})
       for (buffer& b : *all) f(b);
   }

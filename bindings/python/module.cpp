@@ -1,9 +1,7 @@
 // tweedie._core: plans, and loops over their steps, with the network in Python. The classes that
 // users see are written in Python over this, in tweedie/.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -159,19 +157,6 @@ void copy_rows(float const* from, std::size_t from_pitch, float* to, std::size_t
     std::memcpy(to + i * to_pitch, from + i * from_pitch, elements * sizeof(float));
 }
 
-/// The first element of rows that is no finite number; none: rows x pitch.
-std::size_t first_bad(float const* p, std::size_t pitch, std::size_t rows, std::size_t elements) {
-  for (std::size_t i = 0; i < rows; ++i) {
-    float const* const row = p + i * pitch;
-    float worst = 0;  // a sum of x - x: 0, or NaN
-    for (std::size_t j = 0; j < elements; ++j) worst += row[j] - row[j];
-    if (worst == 0) continue;
-    for (std::size_t j = 0; j < elements; ++j)
-      if (!std::isfinite(row[j])) return i * pitch + j;
-  }
-  return rows * pitch;
-}
-
 // ---- plans
 
 /// What a plan that draws the caller's noise finds it by: a plan is shared by threads, and each
@@ -223,8 +208,8 @@ plan plan_of_recipe(std::string const& text, std::optional<std::string> const& s
 }
 
 plan plan_of_config(tweedie::ready::scheduler_config const& c,
-                    tweedie::ready::scheduler_grid const& grid, double eta, bool rederives,
-                    bool scaled, std::size_t from_step, bool takes_noise) {
+                    tweedie::ready::scheduler_grid const& grid, std::optional<double> eta,
+                    bool rederives, bool scaled, std::size_t from_step, bool takes_noise) {
   using namespace tweedie::ready;
   nb::gil_scoped_release const free;
   scheduler_options o{.eta = eta, .rederives = rederives, .scaled = scaled, .from_step = from_step};
@@ -316,38 +301,17 @@ plan plan_of_network(network const& n, std::string const& text, std::optional<in
 struct running {
   std::shared_ptr<plan const> of;
   tweedie::driven_loop loop;
-  tweedie::batch const* asked = nullptr;
-  bool fresh = true;  ///< out was never written
 
-  running(std::shared_ptr<plan const> p, tweedie::state s) : of(p), loop(*p->of, std::move(s)) {}
+  running(std::shared_ptr<plan const> p, tweedie::state s)
+      : of(p), loop(*p->of, std::move(s), of->times) {}
 
   tweedie::state const& state() const { return loop.now(); }
   std::size_t evaluation() const { return state().evaluated; }
-  tweedie::batch const* ask() {
-    asked = loop.next();
-    if (asked && std::exchange(fresh, false))  // so that an output that nobody writes is met
-      std::fill_n(asked->out, asked->rows() * asked->pitch,
-                  std::numeric_limits<float>::quiet_NaN());
-    return asked;
-  }
-  void check_output() const {
-    auto const& b = *asked;
-    std::size_t const at = first_bad(b.out, b.pitch, b.rows(), b.elements);
-    if (at >= b.rows() * b.pitch) return;
-    std::size_t const row = at / b.pitch;
-    throw error(fmt::format(
-        "the network's output is {} at step {} of {} (t = {:g}), in sample {}{}, element {}; "
-        "expected finite numbers",
-        b.out[at], loop.step(), of->of->steps(), of->times[evaluation()], row % b.samples,
-        b.branches > 1 ? fmt::format(" of branch {}", row / b.samples) : "", at % b.pitch));
-  }
+  /// The question that waits, or the next one.
+  tweedie::question const* ask() { return loop.asked() ? loop.asked() : loop.next(); }
   void answer(bool check) {
-    if (!asked)
-      throw error(
-          "an answer was given to a loop that has asked nothing; expected one after next()");
-    if (check) check_output();
-    loop.answer();
-    asked = nullptr;
+    if (check) loop.answer();
+    else loop.answer_unchecked();
   }
 };
 
@@ -446,12 +410,12 @@ struct question {
   std::size_t evaluation;
 
   tweedie::batch const& batch() const {
-    if (!loop->asked || loop->evaluation() != evaluation)
+    if (!loop->loop.asked() || loop->evaluation() != evaluation)
       throw error(fmt::format(
           "the question of evaluation {} was used after it was answered; expected that of the "
           "loop's next(), and copies of what is kept longer",
           evaluation));
-    return *loop->asked;
+    return *loop->loop.asked();
   }
   array x() const {
     auto const& b = batch();
@@ -721,9 +685,9 @@ NB_MODULE(_core, m) {
         return tweedie::ready::parse_scheduler_config(text, source, class_name);
       },
       nb::arg("text"), nb::arg("source"), nb::arg("class_name") = "");
-  m.def("plan_of_config", &plan_of_config, nb::arg("config"), nb::arg("grid"), nb::arg("eta") = 0.0,
-        nb::arg("rederives") = false, nb::arg("scaled") = false, nb::arg("from_step") = 0,
-        nb::arg("takes_noise") = false);
+  m.def("plan_of_config", &plan_of_config, nb::arg("config"), nb::arg("grid"),
+        nb::arg("eta").none() = nb::none(), nb::arg("rederives") = false, nb::arg("scaled") = false,
+        nb::arg("from_step") = 0, nb::arg("takes_noise") = false);
 
   nb::class_<question>(m, "Question",
                        "What the network is asked in one evaluation. It holds until the loop's "
@@ -738,7 +702,7 @@ NB_MODULE(_core, m) {
       .def_prop_ro("time",
                    [](question const& q) {
                      q.batch();
-                     return q.loop->of->times[q.evaluation];
+                     return q.loop->loop.asked()->time;
                    })
       .def_prop_ro("step",
                    [](question const& q) {
@@ -756,7 +720,7 @@ NB_MODULE(_core, m) {
             auto const loop = nb::cast<std::shared_ptr<running>>(self);
             {
               nb::gil_scoped_release const free;
-              if (loop->asked) loop->answer(check);
+              if (loop->loop.asked()) loop->answer(check);
               if (!loop->ask()) return {};
             }
             return question{loop, std::move(self), loop->evaluation()};
@@ -783,9 +747,26 @@ NB_MODULE(_core, m) {
             return view(r.loop.x(), {r.state().samples}, r.state(), self);
           },
           nb::rv_policy::reference)
+      .def_prop_ro(
+          "x0",
+          [](nb::object self) {
+            auto& r = nb::cast<running&>(self);
+            tweedie::images made;
+            {
+              nb::gil_scoped_release const free;
+              if (r.loop.asked()) r.loop.check_output();
+              made = r.loop.x0();
+            }
+            auto const shape = made.shape;
+            auto* const all = new std::vector<float>(std::move(made.data));
+            nb::capsule const owner(
+                all, [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
+            return nb::ndarray<nb::numpy, float>(all->data(), shape.size(), shape.data(), owner);
+          },
+          nb::rv_policy::reference)
       .def("save", [](running& r, std::string const& path) {
         nb::gil_scoped_release const free;
-        if (r.asked)
+        if (r.loop.asked())
           throw error(
               "a loop that waits for an output was to be saved; expected one whose output was "
               "taken, "

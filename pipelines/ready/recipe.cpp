@@ -91,12 +91,14 @@ tweedie::any_threshold threshold_of(recipe const& r) {
 }  // namespace
 
 any_network network_of_caller() {
-  auto const called = [](batch const&) {
-    throw error(
-        "the network of a plan that its caller drives was called; expected the caller's, by the "
-        "loop");
-  };
-  return {called, {}};
+  // One for all plans, so that a continuous batch knows that theirs is the same.
+  static any_network const of_caller{[](batch const&) {
+                                       throw error(
+                                           "the network of a plan that its caller drives was "
+                                           "called; expected the caller's, by the loop");
+                                     },
+                                     {}};
+  return of_caller;
 }
 
 bool can_inpaint(recipe const& r) {

@@ -3,31 +3,33 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <numbers>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <boost/math/special_functions/beta.hpp>
 #include <nlohmann/json.hpp>
 
-#include <tweedie/pipelines/ready/programs.hpp>
-#include <tweedie/pipelines/ready/stages.hpp>
-#include <tweedie/samplers/consistency.hpp>
+#include <tweedie/io/nearest.hpp>
+#include <tweedie/pipelines/ready/scheduler_common.hpp>
+#include <tweedie/schedules/cosine.hpp>
 
 namespace tweedie::ready {
 namespace {
 
+using io::expected_names;
 using json = nlohmann::json;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-constexpr std::string_view ddim = "DDIMScheduler", ddpm = "DDPMScheduler",
-                           dpm = "DPMSolverMultistepScheduler", euler = "EulerDiscreteScheduler",
-                           euler_ancestral = "EulerAncestralDiscreteScheduler",
-                           heun = "HeunDiscreteScheduler", unipc = "UniPCMultistepScheduler",
-                           flow = "FlowMatchEulerDiscreteScheduler", lcm = "LCMScheduler";
+using namespace scheduler_names;
+
+bool is_any_of(std::string_view name, std::initializer_list<std::string_view> some) {
+  return std::ranges::find(some, name) != some.end();
+}
 
 // ---- the text
 
@@ -225,22 +227,19 @@ class reader {
   std::set<std::string> read_;
 };
 
-/// That library's tables are float32: 1 - beta is rounded, products of them are summed up in double
-/// and rounded, and 1 - abar of the first timesteps has lost four digits. Its samples follow these;
-/// so do those here. Betas that are lost altogether stay as they are.
-void round_as_tables(std::vector<double> const& betas, std::vector<double>& log_abar) {
-  std::vector<double> rounded;
-  double product = 1, last = 1;
-  for (double const beta : betas) {
-    product *= double{1.0f - static_cast<float>(beta)};
-    double const abar = double{static_cast<float>(product)};
-    if (!(abar < last && abar > 0)) return;
-    rounded.push_back(std::log(last = abar));
-  }
-  log_abar = std::move(rounded);
+/// torch.linspace in float32, which goes from both ends to the middle.
+std::vector<float> float_linspace(double first, double last, int n) {
+  auto const a = static_cast<float>(first), b = static_cast<float>(last);
+  float const step = n > 1 ? (b - a) / static_cast<float>(n - 1) : 0;
+  std::vector<float> r;
+  for (int i = 0; i < n; ++i)
+    r.push_back(i < n / 2 ? a + step * static_cast<float>(i)
+                          : b - step * static_cast<float>(n - 1 - i));
+  return r;
 }
 
-/// ln abar of timesteps 0 .. T - 1. `least`: abar of the last one under rescale_betas_zero_snr (Lin
+/// ln abar of timesteps 0 .. T - 1, from float32 as theirs: at the clean end sigma differs by some
+/// 1e-4 of itself from that of the betas in double. `least`: abar of the last one under rescale_betas_zero_snr (Lin
 /// et al. 2023, Algorithm 1), which the solvers in sigma keep above 0.
 std::vector<double> read_betas(reader& r, scheduler_config& c, double first, double last,
                                char const* usual, double least, bool rescales = true) {
@@ -249,32 +248,31 @@ std::vector<double> read_betas(reader& r, scheduler_config& c, double first, dou
   last = r.number("beta_end", last);
   std::string const kind =
       r.choice("beta_schedule", usual, {"linear", "scaled_linear", "squaredcos_cap_v2"});
-  std::vector<double> betas;
+  std::vector<float> betas;
   if (r.has("trained_betas")) {
     json const& given = r.at("trained_betas");
     if (!given.is_array() || given.size() != static_cast<std::size_t>(T) ||
         !std::ranges::all_of(given, [](json const& one) { return one.is_number(); }))
       r.refuse("trained_betas", fmt::format("a list of num_train_timesteps = {} numbers", T));
-    betas = given.get<std::vector<double>>();
+    for (json const& one : given) betas.push_back(one.get<float>());
   } else if (kind == "squaredcos_cap_v2") {
     tweedie::schedules::cosine const s{.steps = T};
-    for (int i = 1; i <= T; ++i) betas.push_back(s.beta(i));
+    for (int i = 1; i <= T; ++i) betas.push_back(static_cast<float>(s.beta(i)));
   } else if (kind == "linear") {
-    tweedie::schedules::linear const s{first, last, T};
-    for (int i = 1; i <= T; ++i) betas.push_back(s.beta(i));
+    betas = float_linspace(first, last, T);
   } else {
-    tweedie::schedules::scaled_linear const s{first, last, T};
-    for (int i = 1; i <= T; ++i) betas.push_back(s.beta(i));
+    betas = float_linspace(std::sqrt(first), std::sqrt(last), T);
+    for (float& one : betas) one *= one;
   }
   std::vector<double> log_abar;
-  double sum = 0;
+  double product = 1;  // PyTorch's cumprod of float32 carries it in double
   for (std::size_t i = 0; i < betas.size(); ++i) {
     if (!(betas[i] > 0 && betas[i] < 1))
       throw error(fmt::format("{}: the beta of timestep {} is {}; expected above 0 and below 1",
                               r.source(), i, betas[i]));
-    log_abar.push_back(sum += std::log1p(-betas[i]));
+    product *= 1.0f - betas[i];
+    log_abar.push_back(std::log(double{static_cast<float>(product)}));
   }
-  round_as_tables(betas, log_abar);
   if (rescales && r.flag("rescale_betas_zero_snr", false)) {
     double const root_first = std::exp(log_abar.front() / 2),
                  root_last = std::exp(log_abar.back() / 2);
@@ -308,21 +306,23 @@ void read_clip(reader& r, scheduler_config& c, char const* clips) {
 void read_sigmas(reader& r, scheduler_config& c) {
   c.karras = r.flag("use_karras_sigmas", false);
   c.exponential = r.flag("use_exponential_sigmas", false);
+  c.beta = r.flag("use_beta_sigmas", false);
   if (c.karras && c.exponential)
     r.refuse("use_exponential_sigmas", "one of use_karras_sigmas and use_exponential_sigmas");
-  r.off("use_beta_sigmas");
+  if (c.beta && (c.karras || c.exponential))
+    r.refuse("use_beta_sigmas", "false beside use_karras_sigmas or use_exponential_sigmas");
 }
 /// `declares`: whether the class has the two among its own keys. The others ask for them all the
 /// same where they convert sigmas, and nowhere else.
 void read_sigma_range(reader& r, scheduler_config& c, bool declares = true) {
-  bool const converts = c.karras || c.exponential;
+  bool const converts = c.karras || c.exponential || c.beta;
   auto const sigma_min = r.maybe("sigma_min"), sigma_max = r.maybe("sigma_max");
   if (converts || declares) c.sigma_min = sigma_min, c.sigma_max = sigma_max;
   for (char const* key : {"sigma_min", "sigma_max"})
     if (auto const given = r.maybe(key)) {
       if (!(*given > 0 && std::isfinite(*given))) r.refuse(key, "a finite one above 0");
       if (declares && !converts)
-        r.refuse(key, "none without use_karras_sigmas or use_exponential_sigmas");
+        r.refuse(key, "none without use_karras_sigmas, use_exponential_sigmas or use_beta_sigmas");
     }
 }
 void read_final(reader& r, scheduler_config& c) {
@@ -339,6 +339,219 @@ void read_prediction(reader& r, scheduler_config& c, bool of_sample = true) {
 }
 
 constexpr double smallest_abar = 0x1p-24;  // float32's, in the solvers in sigma
+
+/// What the DPM-Solvers have in common.
+void read_dpm(reader& r, scheduler_config& c) {
+  std::string const& name = c.class_name;
+  c.solver_order = r.whole("solver_order", 2, 1, 3);
+  c.lower_order_final = r.flag("lower_order_final", name != dpm_single);
+  std::vector<std::string_view> there{"dpmsolver++", "sde-dpmsolver++", "deis"};
+  if (name != edm_dpm) there.push_back("dpmsolver");
+  if (name == dpm || name == dpm_inverse) there.push_back("sde-dpmsolver");
+  c.algorithm_type = r.choice("algorithm_type", "dpmsolver++", there);
+  if (c.algorithm_type == "deis") c.algorithm_type = "dpmsolver++";  // as diffusers
+  c.is_sde = c.algorithm_type.starts_with("sde");
+  // Of order 3 it has one of these, where that library's step has no value at all.
+  bool const has_third =
+      !c.is_sde || (name == dpm && c.algorithm_type == "sde-dpmsolver++") || name == dpm_single;
+  if (c.solver_order == 3 && !has_third)
+    r.refuse("solver_order", fmt::format("1 or 2 with algorithm_type = \"{}\"", c.algorithm_type));
+  // As diffusers: those of UniPC are taken for the usual one, and the other way round.
+  bool const heun =
+      r.choice("solver_type", "midpoint", {"midpoint", "heun", "logrho", "bh1", "bh2"}) == "heun";
+  c.solver_type = heun ? "heun" : "midpoint";
+  if (name != dpm_single) c.euler_at_final = r.flag("euler_at_final", false);
+  if (name == dpm) {
+    c.lu = r.flag("use_lu_lambdas", false);
+    if (c.lu && (c.exponential || c.beta)) c.exponential = c.beta = false;  // as diffusers
+    if (c.karras) c.lu = false;
+  }
+  if (c.ends_clean && !c.algorithm_type.ends_with("++"))
+    r.refuse("final_sigmas_type",
+             fmt::format("\"sigma_min\" with algorithm_type = \"{}\"", c.algorithm_type));
+}
+
+// ---- what each class reads
+
+void read_shift(reader& r, scheduler_config& c) {
+  c.shift = r.number("shift", 1);
+  if (!(c.shift > 0 && std::isfinite(c.shift))) r.refuse("shift", "a finite one above 0");
+}
+void read_flow(reader& r, scheduler_config& c) {
+  read_shift(r, c);
+  c.use_dynamic_shifting = r.flag("use_dynamic_shifting", false);
+  c.shifts_by_exp =
+      r.choice("time_shift_type", "exponential", {"exponential", "linear"}) == "exponential";
+  c.shift_terminal = r.maybe("shift_terminal");
+  if (c.shift_terminal && !(*c.shift_terminal >= 0 && *c.shift_terminal < 1))
+    r.refuse("shift_terminal", "0 or more, below 1");
+  for (char const* key : {"base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len"})
+    r.pass(key);  // what a pipeline makes mu of
+  c.invert_sigmas = r.flag("invert_sigmas", false);
+  for (char const* key :
+       {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "stochastic_sampling"})
+    r.off(key);
+}
+
+void read_edm(reader& r, scheduler_config& c) {
+  c.edm_sigma_min = r.number("sigma_min", 0.002);
+  c.edm_sigma_max = r.number("sigma_max", 80);
+  c.sigma_data = r.number("sigma_data", 0.5);
+  c.rho = r.number("rho", 7);
+  for (auto const& [key, value] : {std::pair{"sigma_min", c.edm_sigma_min},
+                                   {"sigma_max", c.edm_sigma_max},
+                                   {"sigma_data", c.sigma_data},
+                                   {"rho", c.rho}})
+    if (!(value > 0 && std::isfinite(value))) r.refuse(key, "a finite one above 0");
+  if (c.edm_sigma_min >= c.edm_sigma_max)
+    r.refuse("sigma_min", fmt::format("less than sigma_max = {}", c.edm_sigma_max));
+  if (c.class_name == consistency) {
+    c.s_noise = r.number("s_noise", 1);
+    if (!(c.s_noise >= 0 && std::isfinite(c.s_noise)))
+      r.refuse("s_noise", "a finite one, 0 or more");
+    if (r.flag("clip_denoised", true)) c.clip = 1;
+    c.karras = true;
+    c.ends_clean = false;
+    return;
+  }
+  c.karras = r.choice("sigma_schedule", "karras", {"karras", "exponential"}) == "karras";
+  c.exponential = !c.karras;
+  c.prediction_type = r.choice("prediction_type", "epsilon", {"epsilon", "v_prediction"});
+  read_final(r, c);
+  if (c.class_name == edm_dpm) {
+    read_clip(r, c, nullptr);
+    read_dpm(r, c);
+  }
+}
+
+void read_betas_of_class(reader& r, scheduler_config& c) {
+  std::string const& name = c.class_name;
+  bool const in_sigma = !is_any_of(name, {ddim, ddim_inverse, ddpm, lcm, tcd, pndm});
+  // Whether the class has rescale_betas_zero_snr.
+  bool const rescales = !is_any_of(
+      name, {heun, kdpm2, kdpm2_ancestral, lms, pndm, deis, sa, dpm_single, dpm_inverse});
+  double const least = in_sigma ? smallest_abar : 0;
+  if (is_any_of(name, {lcm, tcd}))
+    c.log_abar = read_betas(r, c, 0.00085, 0.012, "scaled_linear", least);
+  else if (is_any_of(name, {heun, kdpm2, kdpm2_ancestral}))
+    c.log_abar = read_betas(r, c, 0.00085, 0.012, "linear", least, false);
+  else c.log_abar = read_betas(r, c, 0.0001, 0.02, "linear", least, rescales);
+}
+
+void read_of_abar(reader& r, scheduler_config& c) {
+  std::string const& name = c.class_name;
+  read_prediction(r, c, name != pndm);
+  read_spacing(r, c, "leading");
+  if (name == ddim_inverse && c.timestep_spacing == "linspace")
+    r.refuse("timestep_spacing", "one of: leading, trailing");
+  if (name == ddpm) {
+    read_clip(r, c, "true");
+    c.variance_type = r.choice("variance_type", "fixed_small",
+                               {"fixed_small", "fixed_small_log", "fixed_large", "learned_range"});
+    return;
+  }
+  if (name == lcm || name == tcd) {
+    c.original_inference_steps = r.whole("original_inference_steps", 50, 1, c.num_train_timesteps);
+    c.timestep_scaling = r.number("timestep_scaling", 10);
+    if (name == lcm) read_clip(r, c, "false");
+    else
+      for (char const* key : {"clip_sample", "clip_sample_range", "thresholding",
+                              "dynamic_thresholding_ratio", "sample_max_value"})
+        r.pass(key);             // TCD has them and reads none
+    r.pass("set_alpha_to_one");  // the last step's end does not depend on it
+    return;
+  }
+  if (name == pndm) c.skips_runge_kutta = r.flag("skip_prk_steps", false);
+  else read_clip(r, c, "true");
+  c.ends_clean = r.flag("set_alpha_to_one", name != pndm);
+}
+
+void read_of_rho(reader& r, scheduler_config& c) {
+  std::string const& name = c.class_name;
+  // Of the others' "sample" that library says that it is not implemented.
+  read_prediction(r, c, is_any_of(name, {euler, lms, heun}));
+  read_spacing(r, c, "linspace");
+  if (name == heun) {
+    bool const clips = r.flag("clip_sample", false);
+    double const range = r.number("clip_sample_range", 1);
+    if (clips) c.clip = range;
+    if (c.clip && !(*c.clip > 0 && std::isfinite(*c.clip)))
+      r.refuse("clip_sample_range", "a finite one above 0");
+  }
+  if (name == euler_ancestral) return;
+  read_sigmas(r, c);
+  read_sigma_range(r, c, name == euler);
+  if (name != euler) return;
+  read_final(r, c);
+  c.log_linear = r.choice("interpolation_type", "linear", {"linear", "log_linear"}) == "log_linear";
+  r.only("timestep_type", "discrete");
+}
+
+void read_solver(reader& r, scheduler_config& c) {
+  std::string const& name = c.class_name;
+  read_prediction(r, c);
+  if (name == dpm_single) c.timestep_spacing = "linspace";
+  else read_spacing(r, c, "linspace");
+  read_clip(r, c, nullptr);
+  read_sigmas(r, c);
+  // Where a converted grid's last two sigmas are one, theirs divides by the step between them.
+  if (is_any_of(name, {sa, deis, dpm_inverse}))
+    for (char const* key : {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"})
+      r.off(key);
+  read_sigma_range(r, c, name == unipc);
+  if (is_any_of(name, {dpm, dpm_single, unipc})) read_final(r, c);
+  else c.ends_clean = false;
+  r.off("use_flow_sigmas");
+  r.pass("flow_shift");  // without use_flow_sigmas it is not read
+  r.off("use_dynamic_shifting");
+  r.pass("time_shift_type");
+  if (name == sa) {
+    c.predictor_order = r.whole("predictor_order", 2, 1, 3);
+    c.corrector_order = r.whole("corrector_order", 2, 1, 4);
+    if (r.has("tau_func")) r.refuse("tau_func", "none: another one is not followed");
+    r.only("algorithm_type", "data_prediction");
+    c.algorithm_type = "dpmsolver++";
+    c.lower_order_final = r.flag("lower_order_final", true);
+    c.is_sde = true;
+  } else if (name == deis) {
+    c.solver_order = r.whole("solver_order", 2, 1, 3);
+    c.lower_order_final = r.flag("lower_order_final", true);
+    r.choice("algorithm_type", "deis", {"deis", "dpmsolver", "dpmsolver++"});
+    r.choice("solver_type", "logrho", {"logrho", "midpoint", "heun", "bh1", "bh2"});
+    c.algorithm_type = "deis";
+  } else if (name == unipc) {
+    c.solver_order = r.whole("solver_order", 2, 1, 3);
+    c.lower_order_final = r.flag("lower_order_final", true);
+    c.solver_type = r.choice("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun"});
+    if (c.solver_type != "bh1") c.solver_type = "bh2";
+    c.algorithm_type = r.flag("predict_x0", true) ? "dpmsolver++" : "dpmsolver";
+    if (r.has("disable_corrector")) {
+      json const& given = r.at("disable_corrector");
+      if (!given.is_array() || !std::ranges::all_of(given, [](json const& one) {
+            return one.is_number_integer() && one >= 0 && one < most_timesteps;
+          }))
+        r.refuse("disable_corrector", "a list of steps, from 0");
+      c.disable_corrector = given.get<std::vector<int>>();
+    }
+    if (r.has("solver_p")) r.refuse("solver_p", "none: another solver is not followed");
+    if (r.has("shift_terminal")) r.refuse("shift_terminal", "none");
+    if (!c.lower_order_final && c.ends_clean && c.solver_order > 1)
+      r.refuse("lower_order_final",
+               "true where final_sigmas_type is \"zero\": of order 2 the last step has no number");
+  } else {
+    read_dpm(r, c);
+  }
+  if (is_any_of(name, {dpm, sa, dpm_single, dpm_inverse}) && r.has("variance_type")) {
+    json const& given = r.at("variance_type");  // of the network; a fixed one changes nothing here
+    if (given == "learned" || given == "learned_range" || !given.is_string())
+      r.refuse("variance_type", "none: a learned one is not followed");
+  }
+  if (is_any_of(name, {dpm, sa, dpm_single, dpm_inverse}) && r.has("lambda_min_clipped") &&
+      r.at("lambda_min_clipped") != json("-Infinity"))
+    c.lambda_min_clipped = r.number("lambda_min_clipped", 0);
+  c.rounds_timesteps = !is_any_of(name, {dpm}) || !r.has("beta_schedule") ||
+                       r.at("beta_schedule") != "squaredcos_cap_v2";
+}
 
 // ---- the grid
 
@@ -361,8 +574,7 @@ std::vector<double> spaced(scheduler_config const& c, int n, bool solver, bool r
   std::vector<double> r;
   if (c.timestep_spacing == "linspace") {
     r = linspace(0, T - 1, n + (solver ? 1 : 0));
-    if (rounds)
-      for (double& t : r) t = std::nearbyint(t);
+    for (double& t : r) t = rounds ? std::nearbyint(t) : double{static_cast<float>(t)};
   } else if (c.timestep_spacing == "leading") {
     int const stride = T / (n + (solver ? 1 : 0));
     for (int k = 0; k < n + (solver ? 1 : 0); ++k) r.push_back(k * stride + c.steps_offset);
@@ -393,7 +605,8 @@ std::vector<double> spaced(scheduler_config const& c, int n, bool solver, bool r
 double rho_of(scheduler_config const& c, double t) {
   auto const knot = [&](std::size_t i) {
     double const l = c.log_abar[std::min(i, c.log_abar.size() - 1)];
-    return std::sqrt(-std::expm1(l)) / std::exp(l / 2);
+    auto const abar = static_cast<float>(std::exp(l));  // which it is
+    return double{std::sqrt((1 - abar) / abar)};
   };
   auto const k = static_cast<std::size_t>(t);
   double const part = t - std::floor(t);
@@ -415,18 +628,42 @@ double timestep_of(scheduler_config const& c, double rho) {
   return static_cast<double>(low) + w;
 }
 
-/// Karras et al. 2022, eq. 5, with their rho = 7; or geometric.
+/// Karras et al. 2022, eq. 5, with their rho = 7; or quantiles of a beta distribution (Lee et al.
+/// 2024, "Beta Sampling is All You Need"); or geometric.
 std::vector<double> converted(scheduler_config const& c, double high, double low, int n) {
   high = c.sigma_max.value_or(high);
   low = c.sigma_min.value_or(low);
   std::vector<double> r;
   for (double const share : linspace(0, 1, n))
     if (c.karras) {
-      double const a = std::pow(high, 1 / 7.0), b = std::pow(low, 1 / 7.0);
-      r.push_back(std::pow(a + share * (b - a), 7));
+      double const a = std::pow(high, 1 / c.rho), b = std::pow(low, 1 / c.rho);
+      r.push_back(std::pow(a + share * (b - a), c.rho));
+    } else if (c.beta) {
+      r.push_back(low + (high - low) * boost::math::ibeta_inv(0.6, 0.6, 1 - share));
     } else {
       r.push_back(std::exp(std::log(high) + share * (std::log(low) - std::log(high))));
     }
+  return r;
+}
+
+/// A step asks the network at its level and then at the next one; the last step asks once.
+void repeat_timesteps(scheduler_grid& g, int times) {
+  g.timesteps.clear();
+  for (std::size_t i = 0; i < g.at.size(); ++i)
+    for (int k = 0; k < (i == 0 ? 1 : times); ++k) g.timesteps.push_back(g.at[i]);
+}
+
+/// As `spaced` of a solver, from timestep 0 on, without the noisiest.
+std::vector<double> spaced_from_clean(scheduler_config const& c, int n) {
+  std::vector<double> r = spaced(c, n + 1, false, true);
+  std::ranges::reverse(r);
+  r.pop_back();
+  return r;
+}
+
+std::vector<double> log_spaced(double high, double low, int n) {
+  std::vector<double> r;
+  for (double const l : linspace(std::log(high), std::log(low), n)) r.push_back(std::exp(l));
   return r;
 }
 
@@ -456,7 +693,14 @@ scheduler_grid grid_of_flow(scheduler_config const& c, int n, std::vector<double
   for (double const s : sigmas) g.timesteps.push_back(s * T);
   g.at = g.timesteps;
   g.sigmas = std::move(sigmas);
+  if (c.invert_sigmas) {
+    for (double& s : g.sigmas) s = 1 - s;
+    for (std::size_t i = 0; i < g.sigmas.size(); ++i) g.timesteps[i] = g.at[i] = g.sigmas[i] * T;
+    g.sigmas.push_back(1);
+    return g;
+  }
   g.sigmas.push_back(0);
+  if (c.class_name == flow_heun) repeat_timesteps(g, 2);
   return g;
 }
 
@@ -474,210 +718,95 @@ std::vector<double> timesteps_of_lcm(scheduler_config const& c, int n) {
   return r;
 }
 
-/// DDIM's step goes from t to t - T / n, whatever the next timestep is.
-void check_chain(scheduler_config const& c, std::vector<double> const& timesteps, int n) {
-  int const stride = c.num_train_timesteps / n;
-  bool chain = timesteps.back() - stride < 0;
-  for (std::size_t i = 1; i < timesteps.size(); ++i)
-    chain = chain && timesteps[i - 1] - stride == timesteps[i];
-  if (!chain)
-    throw error(fmt::format(
-        "timestep_spacing = \"{}\" was given for {} and {} steps: it steps from each timestep t to "
-        "t - {}, which is not the next one, so that its levels are no path; expected \"leading\", "
-        "or \"trailing\" and a number of steps that divides {}",
-        c.timestep_spacing, c.class_name, n, stride, c.num_train_timesteps));
+/// EDM's levels, and the consistency models', whose grid is thinned.
+scheduler_grid grid_of_edm(scheduler_config const& c, int n) {
+  scheduler_grid g;
+  bool const consistent = c.class_name == consistency;
+  int const total = consistent ? c.num_train_timesteps : n;
+  auto const all = converted(c, c.edm_sigma_max, c.edm_sigma_min, total);
+  for (int i = 0; i < n; ++i)
+    g.sigmas.push_back(all[static_cast<std::size_t>(consistent ? i * (total / n) : i)]);
+  for (double const s : g.sigmas) g.at.push_back((consistent ? 1000 : 1) * std::log(s) / 4);
+  g.timesteps = g.at;
+  g.sigmas.push_back(c.ends_clean ? 0 : c.edm_sigma_min);
+  g.init_noise_sigma = consistent ? c.edm_sigma_max : std::hypot(c.edm_sigma_max, 1);
+  return g;
 }
 
-// ---- stages that only they have
-
-using namespace symbols;
-
-/// v of a network that sees x / sqrt(1 + rho^2), where x = x0 + rho eps.
-struct v_scaled {
-  using kind = kinds::parameterization;
-  static constexpr char const* name = "v";
-  auto x0_of(level t) const { return (x - t.sigma * t.scale() * raw) / n(t); }
-  auto eps_of(level t) const { return (t.sigma * x + t.scale() * raw) / n(t); }
-  auto target(level t) const { return (eps - t.sigma * symbols::x0) / t.scale(); }
-
- private:
-  static double n(level t) { return 1 + t.sigma * t.sigma; }
-};
-
-/// Luo et al. 2023, "Latent Consistency Models", eq. 9 as in the authors' code: c_skip x + c_out x0
-/// in place of x0, of another prediction.
-template <class P> struct boundary {
-  using kind = kinds::parameterization;
-  static constexpr char const* name = "LCM";
-  P of;
-  double scaling = 10;
-  auto x0_of(level t) const { return c_out(t) * of.x0_of(t) + c_skip(t) * x; }
-  auto eps_of(level t) const {
-    return x / t.sigma - t.alpha / t.sigma * (c_out(t) * of.x0_of(t) + c_skip(t) * x);
+/// iPNDM's: beta = sin^2, alpha^2 + beta^2 = 1.
+scheduler_grid grid_of_ipndm(int n) {
+  scheduler_grid g;
+  for (int i = 0; i <= n; ++i) {
+    double const s = std::sin((n - i) * std::numbers::pi / (2 * n)), beta = s * s;
+    double const alpha = std::sqrt(1 - beta * beta);
+    g.sigmas.push_back(i == 0 ? infinity : beta / alpha);
+    if (i < n) g.at.push_back(std::atan2(beta, alpha) / std::numbers::pi * 2);
   }
-  auto target(level t) const { return of.target(t); }
+  g.timesteps = g.at;
+  return g;
+}
 
- private:
-  static constexpr double sigma_data = 0.5;
-  double scaled(level t) const { return (t.t - 1) * scaling; }  // their timestep
-  double c_skip(level t) const {
-    return sigma_data * sigma_data / (scaled(t) * scaled(t) + sigma_data * sigma_data);
+/// Of DDIM and its inverse and of PNDM, which step by T // n wherever the next timestep is.
+scheduler_grid grid_of_strides(scheduler_config const& c, int n) {
+  scheduler_grid g;
+  double const stride = c.num_train_timesteps / n;
+  auto const end = [&](double t) {
+    return t >= 0 ? rho_of(c, t) : c.ends_clean ? 0 : rho_of(c, 0);
+  };
+  g.at = spaced(c, n, false, true);
+  g.timesteps = g.at;
+  if (c.class_name == ddim_inverse) {
+    std::ranges::reverse(g.timesteps);
+    g.at = g.timesteps;
+    for (double& t : g.at) t = std::min(t - stride, c.num_train_timesteps - 1.0);
+    for (double const t : g.at) g.sigmas.push_back(end(t));
+    g.sigmas.push_back(rho_of(c, g.timesteps.back()));
+    return g;
   }
-  double c_out(level t) const { return scaled(t) / std::hypot(scaled(t), sigma_data); }
-};
-
-struct clamped {
-  static constexpr std::size_t parameters = 1;
-  static constexpr char const* name = "clamp from 1 to";
-  TWEEDIE_HD static float apply(float const* p, float const* a) {
-    float const low = a[0] < 1 ? 1.0f : a[0];
-    return low > p[0] ? p[0] : low;
-  }
-};
-
-/// thresholds::dynamic with a largest s; DDIM's leaves eps as it is.
-template <bool Rederives> struct dynamic_up_to {
-  using kind = kinds::threshold;
-  static constexpr char const* name = "dynamic thresholding";
-  double p = 0.995, most = 1;
-  void check() const { thresholds::dynamic{p}.check(); }
-  auto x0_of(level) const {
-    auto const s = tweedie::detail::pointwise_of<clamped>({most}, quantile_of_abs(x0, p));
-    return tweedie::detail::pointwise_of<thresholds::detail::scaled_clip>({}, x0, s);
-  }
-  auto eps_of(level t) const {
-    if constexpr (Rederives) return thresholds::detail::rederived(t);
-    else return +eps;
-  }
-};
-
-/// The last step of order 1, where its level is a noisy one.
-struct lower_at {
-  double rho = -1;  ///< of its end; -1: none
-  bool operator()(level s) const { return s.rho() == rho; }
-};
-
-/// samplers::dpmpp_2m and sde_dpmpp_2m without a bound of the slope, as diffusers has them.
-struct dpmpp {
-  using kind = kinds::sampler;
-  int order = 2;
-  bool heun = false;
-  lower_at lower;
-  auto step(level t, level s) const {
-    double const h = s.lambda() - t.lambda();
-    return tweedie::step(x = s.sigma / t.sigma * x - s.alpha * std::expm1(-h) * x0);
-  }
-  auto step(level r, level t, level s) const {
-    double const h = s.lambda() - t.lambda(), h_0 = t.lambda() - r.lambda();
-    double w = 0;
-    if (order > 1 && !lower(s))
-      w = s.alpha * (heun ? std::expm1(-h) / h + 1 : -std::expm1(-h) / 2) * h / h_0;
-    return tweedie::step(x = s.sigma / t.sigma * x + (w - s.alpha * std::expm1(-h)) * x0 -
-                             w * past_x0<1>);
-  }
-};
-
-/// Of order 3, with half of the second difference, as samplers::dpmpp_3m_published has it.
-struct dpmpp_3 {
-  using kind = kinds::sampler;
-  bool heun = false;
-  lower_at lower, second;
-  auto step(level t, level s) const { return dpmpp{}.step(t, s); }
-  auto step(level r, level t, level s) const { return dpmpp{2, heun, lower}.step(r, t, s); }
-  auto step(level q, level r, level t, level s) const {
-    double const h = s.lambda() - t.lambda(), h_0 = t.lambda() - r.lambda();
-    double const r0 = h_0 / h, r1 = (r.lambda() - q.lambda()) / h;
-    double d0 = 0, d1 = 0;  // factors of (m0 - m1) / r0 and (m1 - m2) / r1
-    if (second(s)) {
-      d0 = s.alpha * (heun ? std::expm1(-h) / h + 1 : -std::expm1(-h) / 2);
-    } else if (!lower(s)) {
-      double const w1 = s.alpha * (std::expm1(-h) / h + 1);
-      double const w2 = -s.alpha * ((std::expm1(-h) + h) / (h * h) - 0.5);
-      d0 = w1 * (1 + r0 / (r0 + r1)) + w2 / (r0 + r1);
-      d1 = -w1 * r0 / (r0 + r1) - w2 / (r0 + r1);
+  for (double const t : g.at) g.sigmas.push_back(rho_of(c, t));
+  g.sigmas.push_back(end(g.at.back() - stride));
+  if (c.class_name == pndm && c.skips_runge_kutta) {
+    if (n > 1) g.timesteps.insert(g.timesteps.begin() + 1, g.timesteps[1]);
+  } else if (c.class_name == pndm) {
+    if (n < 4)
+      throw error(
+          fmt::format("{} steps were given for {} with skip_prk_steps = false; expected 4 or more",
+                      n, c.class_name));
+    g.timesteps.clear();
+    double const half = std::floor(stride / 2);
+    for (std::size_t i = 0; i < 3; ++i) {
+      double const middle = g.at[i + 1] + half;
+      g.timesteps.insert(g.timesteps.end(), {g.at[i], middle, middle, g.at[i + 1]});
     }
-    return tweedie::step(x = s.sigma / t.sigma * x + (d0 / r0 - s.alpha * std::expm1(-h)) * x0 +
-                             (d1 / r1 - d0 / r0) * past_x0<1> - d1 / r1 * past_x0<2>);
+    g.timesteps.insert(g.timesteps.end(), g.at.begin() + 3, g.at.end());
   }
-};
-
-struct sde_dpmpp {
-  using kind = kinds::sampler;
-  int order = 2;
-  bool heun = false;
-  lower_at lower;
-  auto step(level t, level s) const {
-    double const h = s.lambda() - t.lambda();
-    return tweedie::step(x = kept(t, s) * x - s.alpha * std::expm1(-2 * h) * x0 +
-                             fresh(t, s) * noise);
-  }
-  auto step(level r, level t, level s) const {
-    double const h = s.lambda() - t.lambda(), h_0 = t.lambda() - r.lambda();
-    double w = 0;
-    if (order > 1 && !lower(s))
-      w = s.alpha * (heun ? std::expm1(-2 * h) / (2 * h) + 1 : -std::expm1(-2 * h) / 2) * h / h_0;
-    return tweedie::step(x = kept(t, s) * x + (w - s.alpha * std::expm1(-2 * h)) * x0 -
-                             w * past_x0<1> + fresh(t, s) * noise);
-  }
-
- private:
-  static double kept(level t, level s) {
-    return s.sigma / t.sigma * std::exp(t.lambda() - s.lambda());
-  }
-  static double fresh(level t, level s) {
-    return s.sigma * std::sqrt(-std::expm1(2 * (t.lambda() - s.lambda())));
-  }
-};
-
-/// samplers::unipc_2 without the bounds, and at order 1.
-struct unipc_of {
-  using kind = kinds::sampler;
-  int order = 2;
-  bool bh1 = false;
-  lower_at lower;
-
- private:
-  double big_b(double h) const { return bh1 ? h : -std::expm1(-h); }
-  static auto to(level t, level s, auto from, auto m) {
-    return s.sigma / t.sigma * from - s.alpha * std::expm1(t.lambda() - s.lambda()) * m;
-  }
-  auto predicted(level r, level t, level s, auto corrected) const {
-    double const h = s.lambda() - t.lambda(), r_r = (r.lambda() - t.lambda()) / h;
-    double const w = order == 1 || lower(s) ? 0 : s.alpha * big_b(h) / (2 * r_r);
-    return to(t, s, corrected, x0) + w * (past_x0<1> - x0);
-  }
-
- public:
-  auto step(level t, level s) const { return tweedie::step(keep<0> = x, x = to(t, s, x, x0)); }
-  auto step(level r, level t, level s) const {
-    double const w = t.alpha * big_b(t.lambda() - r.lambda()) / 2;
-    auto const corrected = to(r, t, keep<0>, past_x0<1>) + w * (x0 - past_x0<1>);
-    return tweedie::step(keep<0> = corrected, x = predicted(r, t, s, corrected));
-  }
-  auto step(level q, level r, level t, level s) const {
-    double const h = t.lambda() - r.lambda(), r_q = (q.lambda() - r.lambda()) / h;
-    double const g1 = 1 + std::expm1(-h) / h, g2 = 1 - 2 * g1 / h;
-    double const w_q = order == 1 ? 0 : (g1 - g2) / (1 - r_q);
-    double const w_t = order == 1 ? big_b(h) / 2 : g1 - w_q;
-    auto const d_q = (past_x0<2> - past_x0<1>) / r_q;
-    auto const d_t = x0 - past_x0<1>;
-    auto const corrected = to(r, t, keep<0>, past_x0<1>) + t.alpha * (w_q * d_q + w_t * d_t);
-    return tweedie::step(keep<0> = corrected, x = predicted(r, t, s, corrected));
-  }
-};
+  return g;
+}
 
 }  // namespace
 
-bool scheduler_config::is_scaled() const {
-  return class_name == euler || class_name == euler_ancestral || class_name == heun;
+bool scheduler_config::is_flow() const { return class_name == flow || class_name == flow_heun; }
+bool scheduler_config::has_edm_levels() const {
+  return class_name == edm_euler || class_name == edm_dpm || class_name == consistency;
 }
-int scheduler_config::order() const { return class_name == heun ? 2 : 1; }
+bool scheduler_config::is_scaled() const {
+  return has_edm_levels() ||
+         is_any_of(class_name, {euler, euler_ancestral, heun, kdpm2, kdpm2_ancestral, lms});
+}
+int scheduler_config::order() const {
+  return is_any_of(class_name, {heun, flow_heun, kdpm2, kdpm2_ancestral}) ? 2 : 1;
+}
 bool scheduler_config::draws_noise() const {
-  return class_name == ddpm || class_name == euler_ancestral || class_name == lcm || is_sde;
+  return is_sde ||
+         is_any_of(class_name, {ddpm, euler_ancestral, lcm, tcd, consistency, kdpm2_ancestral, sa});
 }
 
 std::vector<std::string_view> scheduler_classes() {
-  return {ddim, ddpm, dpm, euler, euler_ancestral, heun, unipc, flow, lcm};
+  return {ddim,      ddpm,    dpm,        euler,       euler_ancestral,
+          heun,      unipc,   flow,       lcm,         tcd,
+          pndm,      ipndm,   lms,        kdpm2,       kdpm2_ancestral,
+          deis,      sa,      dpm_single, dpm_inverse, ddim_inverse,
+          edm_euler, edm_dpm, flow_heun,  consistency};
 }
 
 scheduler_config parse_scheduler_config(std::string_view text, std::string const& source,
@@ -712,109 +841,19 @@ scheduler_config parse_scheduler_config(std::string_view text, std::string const
   c.class_name = name;
   c.lambda_min_clipped = -infinity;
   reader r(j, source, name);
-  c.num_train_timesteps = r.whole("num_train_timesteps", 1000, 2, most_timesteps);
-  if (name == flow) {
-    c.shift = r.number("shift", 1);
-    if (!(c.shift > 0 && std::isfinite(c.shift))) r.refuse("shift", "a finite one above 0");
-    c.use_dynamic_shifting = r.flag("use_dynamic_shifting", false);
-    c.shifts_by_exp =
-        r.choice("time_shift_type", "exponential", {"exponential", "linear"}) == "exponential";
-    c.shift_terminal = r.maybe("shift_terminal");
-    if (c.shift_terminal && !(*c.shift_terminal >= 0 && *c.shift_terminal < 1))
-      r.refuse("shift_terminal", "0 or more, below 1");
-    for (char const* key : {"base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len"})
-      r.pass(key);  // what a pipeline makes mu of
-    for (char const* key : {"invert_sigmas", "use_karras_sigmas", "use_exponential_sigmas",
-                            "use_beta_sigmas", "stochastic_sampling"})
-      r.off(key);
-    c.unread = r.unread();
-    return c;
-  }
-  bool const in_sigma = name != ddim && name != ddpm && name != lcm;
-  if (name == lcm) c.log_abar = read_betas(r, c, 0.00085, 0.012, "scaled_linear", 0);
-  else if (name == heun) {
-    c.log_abar = read_betas(r, c, 0.00085, 0.012, "linear", smallest_abar, false);
+  c.num_train_timesteps =
+      r.whole("num_train_timesteps", name == consistency ? 40 : 1000, 2, most_timesteps);
+  if (name == flow) read_flow(r, c);
+  else if (name == flow_heun) read_shift(r, c);
+  else if (name == ipndm) {
+    if (r.has("trained_betas")) r.refuse("trained_betas", "none: others are not followed");
+  } else if (c.has_edm_levels()) {
+    read_edm(r, c);
   } else {
-    c.log_abar = read_betas(r, c, 0.0001, 0.02, "linear", in_sigma ? smallest_abar : 0);
-  }
-  read_prediction(r, c, name != heun);
-  read_spacing(r, c, in_sigma ? "linspace" : "leading");
-  if (name == ddim) {
-    read_clip(r, c, "true");
-    c.ends_clean = r.flag("set_alpha_to_one", true);
-  } else if (name == ddpm) {
-    read_clip(r, c, "true");
-    c.variance_type =
-        r.choice("variance_type", "fixed_small", {"fixed_small", "fixed_small_log", "fixed_large"});
-  } else if (name == lcm) {
-    r.off("clip_sample");
-    r.pass("clip_sample_range");
-    r.off("thresholding");
-    r.pass("dynamic_thresholding_ratio");
-    r.pass("sample_max_value");
-    r.pass("set_alpha_to_one");  // its last step ends at the clean level in any case
-    c.original_inference_steps = r.whole("original_inference_steps", 50, 1, c.num_train_timesteps);
-    c.timestep_scaling = r.number("timestep_scaling", 10);
-  } else if (name == heun) {
-    bool const clips = r.flag("clip_sample", false);
-    double const range = r.number("clip_sample_range", 1);
-    if (clips) c.clip = range;
-    read_sigmas(r, c);
-    read_sigma_range(r, c, false);
-  } else if (name == euler) {
-    read_sigmas(r, c);
-    read_sigma_range(r, c);
-    read_final(r, c);
-    r.only("interpolation_type", "linear");
-    r.only("timestep_type", "discrete");
-  } else if (name == dpm || name == unipc) {
-    read_clip(r, c, nullptr);
-    read_sigmas(r, c);
-    read_sigma_range(r, c, name == unipc);
-    read_final(r, c);
-    c.solver_order = r.whole("solver_order", 2, 1, 3);
-    if (c.solver_order == 3 && name == unipc)
-      r.refuse("solver_order", "1 or 2: another one is not followed");
-    c.lower_order_final = r.flag("lower_order_final", true);
-    r.off("use_flow_sigmas");
-    r.pass("flow_shift");  // without use_flow_sigmas it is not read
-    r.off("use_dynamic_shifting");
-    r.pass("time_shift_type");
-    if (name == dpm) {
-      c.is_sde = r.choice("algorithm_type", "dpmsolver++", {"dpmsolver++", "sde-dpmsolver++"}) ==
-                 "sde-dpmsolver++";
-      if (c.is_sde && c.solver_order == 3)
-        r.refuse("solver_order", "1 or 2 with algorithm_type = \"sde-dpmsolver++\"");
-      // As diffusers: those of UniPC are taken for the usual one, and the other way round.
-      if (r.choice("solver_type", "midpoint", {"midpoint", "heun", "bh1", "bh2"}) == "heun")
-        c.solver_type = "heun";
-      else c.solver_type = "midpoint";
-      c.euler_at_final = r.flag("euler_at_final", false);
-      r.off("use_lu_lambdas");
-      if (r.has("variance_type")) {  // of the network; a fixed one changes nothing here
-        json const& given = r.at("variance_type");
-        if (given == "learned" || given == "learned_range" || !given.is_string())
-          r.refuse("variance_type", "none: a learned one is not followed");
-      }
-      if (r.has("lambda_min_clipped") && r.at("lambda_min_clipped") != json("-Infinity"))
-        c.lambda_min_clipped = r.number("lambda_min_clipped", 0);
-    } else {
-      if (r.choice("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun"}) == "bh1")
-        c.solver_type = "bh1";
-      else c.solver_type = "bh2";
-      r.only("predict_x0", true);
-      if (r.has("disable_corrector") &&
-          !(r.at("disable_corrector").is_array() && r.at("disable_corrector").empty()))
-        r.refuse("disable_corrector", "[]: another one is not followed");
-      if (r.has("solver_p")) r.refuse("solver_p", "none: another solver is not followed");
-      if (r.has("shift_terminal")) r.refuse("shift_terminal", "none");
-      if (!c.lower_order_final && c.ends_clean && c.solver_order > 1)
-        r.refuse(
-            "lower_order_final",
-            "true where final_sigmas_type is \"zero\": of order 2 the last step has no number");
-    }
-    c.rounds_timesteps =
-        name == unipc || !r.has("beta_schedule") || r.at("beta_schedule") != "squaredcos_cap_v2";
+    read_betas_of_class(r, c);
+    if (is_any_of(name, {ddim, ddim_inverse, ddpm, lcm, tcd, pndm})) read_of_abar(r, c);
+    else if (c.is_scaled()) read_of_rho(r, c);
+    else read_solver(r, c);
   }
   c.unread = r.unread();
   return c;
@@ -830,162 +869,49 @@ scheduler_grid grid_of(scheduler_config const& c, int steps, std::vector<double>
   if (!sigmas.empty() || mu)
     throw error(fmt::format("{} was given for {}; expected it for {} alone",
                             sigmas.empty() ? "mu" : "sigmas", c.class_name, flow));
-  bool const solver = c.class_name == dpm || c.class_name == unipc;
+  if (c.has_edm_levels()) return grid_of_edm(c, n);
+  if (c.class_name == ipndm) return grid_of_ipndm(n);
+  if (is_any_of(c.class_name, {ddim, ddim_inverse, pndm})) return grid_of_strides(c, n);
+  bool const solver = !c.is_scaled() && !is_any_of(c.class_name, {ddpm, lcm, tcd});
   scheduler_grid g;
-  g.at = c.class_name == lcm ? timesteps_of_lcm(c, n) : spaced(c, n, solver, !c.is_scaled());
-  if (c.class_name == ddim) check_chain(c, g.at, n);
-  if (c.class_name == ddpm && c.variance_type == "fixed_large" && g.at.back() > 0)
-    throw error(fmt::format(
-        "variance_type = \"fixed_large\" was given for {} with a last timestep of {}, after which "
-        "noise would be left in the sample; expected one of 0: steps_offset = 0",
-        c.class_name, g.at.back()));
+  if (is_any_of(c.class_name, {lcm, tcd})) g.at = timesteps_of_lcm(c, n);
+  else g.at = spaced(c, n, solver, !c.is_scaled());
+  if (c.class_name == dpm_inverse) {
+    std::ranges::reverse(g.at);  // the same ones but for the noisiest, in place of the cleanest
+    if (c.timestep_spacing != "trailing") g.at = spaced_from_clean(c, n);
+  }
+  double const T = c.num_train_timesteps;
   for (double const t : g.at) g.sigmas.push_back(rho_of(c, t));
-  if (c.karras || c.exponential) {
-    double const T = c.num_train_timesteps;
-    g.sigmas = solver ? converted(c, rho_of(c, T - 1), rho_of(c, 0), n)
-                      : converted(c, g.sigmas.front(), g.sigmas.back(), n);
+  if (c.log_linear) g.sigmas = log_spaced(rho_of(c, T - 1), rho_of(c, 0), n + 1);
+  if (c.karras || c.exponential || c.beta || c.lu) {
+    if (c.lu) g.sigmas = log_spaced(rho_of(c, T - 1), rho_of(c, 0), n);
+    else
+      g.sigmas = solver ? converted(c, rho_of(c, T - 1), rho_of(c, 0), n)
+                        : converted(c, g.sigmas.front(), g.sigmas.back(), n);
+    bool const rounds = (c.karras || c.lu) && c.rounds_timesteps;
     for (std::size_t i = 0; i < g.at.size(); ++i) {
       g.at[i] = timestep_of(c, g.sigmas[i]);
-      // Theirs are whole numbers in the end, of an exponential grid without rounding.
-      if (solver)
-        g.at[i] = c.karras && c.rounds_timesteps ? std::nearbyint(g.at[i]) : std::floor(g.at[i]);
+      if (rounds || (c.karras && is_any_of(c.class_name, {kdpm2, kdpm2_ancestral})))
+        g.at[i] = std::nearbyint(g.at[i]);
+      else if (solver) g.at[i] = std::floor(g.at[i]);  // theirs are whole numbers in the end
     }
   }
-  g.sigmas.push_back(c.ends_clean ? 0 : rho_of(c, 0));
-  if (g.sigmas.back() >= g.sigmas[g.sigmas.size() - 2] * (1 - 1e-9))
-    throw error(fmt::format(
-        "{} was given for {} and {} steps, whose last one would have no length; expected {}",
-        c.class_name == ddim ? "set_alpha_to_one = false" : "final_sigmas_type = \"sigma_min\"",
-        c.class_name, n, c.class_name == ddim ? "true, or steps_offset = 1" : "\"zero\""));
-  for (std::size_t i = 0; i < g.at.size(); ++i)
-    for (int k = 0; k < (i == 0 ? 1 : c.order()); ++k) g.timesteps.push_back(g.at[i]);
+  if (c.class_name == dpm_inverse) g.sigmas.push_back(rho_of(c, T - 1));
+  else if (g.sigmas.size() == g.at.size()) g.sigmas.push_back(c.ends_clean ? 0 : rho_of(c, 0));
+  for (double& one : g.sigmas) one = static_cast<float>(one);
+  repeat_timesteps(g, c.order());
+  if (is_any_of(c.class_name, {kdpm2, kdpm2_ancestral}))
+    for (std::size_t k = 0; k + 1 < g.at.size(); ++k) {
+      double const s = g.sigmas[k], to = g.sigmas[k + 1];
+      bool const draws = c.class_name == kdpm2_ancestral;
+      g.timesteps[2 * k + 1] =
+          timestep_of(c, draws ? between(s, ancestral_step(s, to).down) : between(to, s));
+    }
   if (c.is_scaled()) {
     double const most = g.sigmas.front();
     g.init_noise_sigma = c.timestep_spacing == "leading" ? std::hypot(most, 1) : most;
   }
   return g;
-}
-
-namespace {
-
-std::vector<level> levels_of(scheduler_config const& c, scheduler_grid const& g, bool scaled) {
-  std::vector<level> r;
-  for (std::size_t i = 0; i < g.sigmas.size(); ++i) {
-    double const s = g.sigmas[i], T = c.num_train_timesteps;
-    double const t = i < g.at.size() ? g.at[i] + 1 : c.ends_clean ? 0 : 1;
-    // Nothing here asks for a derivative: what did would get a plan refused.
-    if (c.is_flow()) r.push_back({s, 1 - s, s, -1, 1});
-    else if (scaled) r.push_back({t, 1, s, nan, nan, T});
-    else if (std::isinf(s)) r.push_back({t, 0, 1, nan, nan, T});
-    else r.push_back({t, 1 / std::hypot(1, s), s / std::hypot(1, s), nan, nan, T});
-  }
-  return r;
-}
-
-any_prediction prediction_of(scheduler_config const& c, bool scaled) {
-  auto const made = [&](auto p) {
-    if (c.class_name == lcm) return forget_prediction(boundary<decltype(p)>{p, c.timestep_scaling});
-    return forget_prediction(p);
-  };
-  if (c.is_flow()) return forget_prediction(predicts::velocity{});
-  if (c.prediction_type == "epsilon") return made(predicts::epsilon{});
-  if (c.prediction_type == "sample") return made(predicts::x0{});
-  if (scaled) return forget_prediction(v_scaled{});
-  return made(predicts::v{});
-}
-
-any_sampler sampler_of(scheduler_config const& c, scheduler_options const& o, int n,
-                       double last_but_one, double last_rho) {
-  namespace s = tweedie::samplers;
-  lower_at lower;
-  if (c.class_name == dpm && (c.euler_at_final || (c.lower_order_final && n < 15)))
-    lower.rho = last_rho;
-  if (c.class_name == unipc && c.lower_order_final) lower.rho = last_rho;
-  bool const second = c.solver_type == "heun";
-  if (c.class_name == dpm && c.solver_order == 3)
-    return forget_sampler(
-        dpmpp_3{second, lower, {c.lower_order_final && n < 15 ? last_but_one : -1}});
-  if (c.class_name == dpm)
-    return c.is_sde ? forget_sampler(sde_dpmpp{c.solver_order, second, lower})
-                    : forget_sampler(dpmpp{c.solver_order, second, lower});
-  if (c.class_name == unipc)
-    return forget_sampler(unipc_of{c.solver_order, c.solver_type == "bh1", lower});
-  if (c.class_name == ddpm)
-    return forget_sampler(s::ancestral{c.variance_type == "fixed_large" ? s::variance::beta
-                                                                        : s::variance::beta_tilde});
-  if (c.class_name == heun) return forget_sampler(s::heun_in_rho{});
-  if (c.class_name == lcm) return forget_sampler(s::consistency{0});
-  if (c.class_name == euler_ancestral) return forget_sampler(s::ddim_eta{1});
-  if (o.eta != 0) return forget_sampler(s::ddim_eta{o.eta});
-  return forget_sampler(s::ddim{});
-}
-
-any_threshold threshold_of(scheduler_config const& c, scheduler_options const& o) {
-  bool const keeps_eps = c.class_name == ddim && !o.rederives;
-  if (c.sample_max_value) {
-    if (keeps_eps)
-      return forget_threshold(dynamic_up_to<false>{c.thresholding_ratio, *c.sample_max_value});
-    return forget_threshold(dynamic_up_to<true>{c.thresholding_ratio, *c.sample_max_value});
-  }
-  if (!c.clip) return {};
-  if (keeps_eps) return forget_threshold(thresholds::clip_x0_only{*c.clip});
-  return forget_threshold(thresholds::clip{*c.clip});
-}
-
-/// What a plan says against its stages, in the words of a configuration.
-std::string in_its_words(std::string what, scheduler_config const& c, int steps) {
-  // The stages' own advice names other stages.
-  for (std::string_view const advice : {"; use ", ": use ", ", use "})
-    if (auto const at = what.find(advice); at != std::string::npos) what.erase(at);
-  std::string const type = fmt::format("prediction_type = \"{}\"", c.prediction_type);
-  for (auto const& [stage, key] : {std::pair<std::string, std::string>{"predicts::LCM", type},
-                                   {"predicts::epsilon", type},
-                                   {"predicts::x0", type},
-                                   {"predicts::v", type},
-                                   {"predicts::velocity", type},
-                                   {"samplers::heun_in_rho: ", ""}})
-    for (auto at = what.find(stage); at != std::string::npos; at = what.find(stage))
-      what.replace(at, stage.size(), key);
-  std::vector<std::string> expected{"another number of steps"};
-  if (c.class_name == ddim || c.class_name == ddpm || c.class_name == heun)
-    expected.push_back("clip_sample = true");
-  if (c.class_name == dpm || c.class_name == unipc) expected.push_back("thresholding = true");
-  if ((c.class_name == dpm || c.class_name == unipc || c.class_name == euler ||
-       c.class_name == heun) &&
-      !c.karras)
-    expected.push_back("use_karras_sigmas = true");
-  if (!c.is_flow() && c.prediction_type == "epsilon")
-    expected.push_back("a network of prediction_type = \"v_prediction\"");
-  return fmt::format("the configuration of {} in {} steps makes no plan: {}; expected {}",
-                     c.class_name, steps, what, fmt::join(expected, ", or "));
-}
-
-}  // namespace
-
-any_plan make_plan(scheduler_config const& c, scheduler_grid const& grid,
-                   scheduler_options const& o, any_network const& network) {
-  if (o.eta != 0 && c.class_name != ddim)
-    throw error(fmt::format("eta = {} was given for {}; expected it for {} alone", o.eta,
-                            c.class_name, ddim));
-  bool const scaled = o.scaled && c.is_scaled();
-  auto levels = levels_of(c, grid, scaled);
-  auto const n = static_cast<int>(levels.size()) - 1;
-  if (o.from_step >= levels.size() - 1)
-    throw error(fmt::format("a loop from step {} was asked for; expected 0 to {}", o.from_step,
-                            levels.size() - 2));
-  levels.erase(levels.begin(), levels.begin() + static_cast<std::ptrdiff_t>(o.from_step));
-  any_stages stages{
-      .predicts = prediction_of(c, scaled),
-      .guidance = forget_guidance(guidance::none{}),
-      .threshold = threshold_of(c, o),
-      .sampler = sampler_of(c, o, n, levels[levels.size() - 2].rho(), levels.back().rho())};
-  if (o.noise && std::ranges::any_of(stages.sampler.mentioned, &symbol_id::is_noise))
-    stages.noise = o.noise;
-  try {
-    return build_plan(stages, network, std::move(levels), {}, compiled_programs());
-  } catch (error const& e) {
-    throw error(in_its_words(e.what(), c, n));
-  }
 }
 
 }  // namespace tweedie::ready

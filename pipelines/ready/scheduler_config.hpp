@@ -6,6 +6,7 @@
 // tests/python.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,12 +23,12 @@ struct scheduler_config {
   std::string prediction_type = "epsilon";
   std::string timestep_spacing;
   int steps_offset = 0;
-  std::vector<double> log_abar;            ///< of timesteps 0 .. T - 1; empty for a flow
-  bool ends_clean = true;                  ///< the last level: the clean one, or that of timestep 0
-  std::optional<double> clip;              ///< x0 is clipped to [-clip, clip]
+  std::vector<double> log_abar;  ///< of timesteps 0 .. T - 1; empty where there are no betas
+  bool ends_clean = true;        ///< the last level: the clean one, or that of timestep 0
+  std::optional<double> clip;    ///< x0 is clipped to [-clip, clip]
   std::optional<double> sample_max_value;  ///< of dynamic thresholding, where that is above 1
   double thresholding_ratio = 0.995;
-  std::string variance_type;  ///< DDPM
+  std::string variance_type;  ///< of DDPM
   bool karras = false, exponential = false;
   std::optional<double> sigma_min, sigma_max;  ///< of those two grids
   bool rounds_timesteps = false;               ///< theirs
@@ -35,8 +36,17 @@ struct scheduler_config {
   bool is_sde = false;
   std::string solver_type;
   bool lower_order_final = true, euler_at_final = false;
-  double lambda_min_clipped = 0;  ///< -infinity: none
-  double shift = 1;               ///< of a flow
+  double lambda_min_clipped = 0;       ///< -infinity: none
+  std::string algorithm_type;          ///< as DPM-Solver's: what ends in ++ is of x0, else of eps
+  bool beta = false, lu = false;       ///< two more grids of sigmas
+  bool log_linear = false;             ///< Euler's interpolation_type
+  bool skips_runge_kutta = false;      ///< PNDM
+  std::vector<int> disable_corrector;  ///< UniPC
+  int predictor_order = 2, corrector_order = 2;      ///< SA-Solver
+  double edm_sigma_min = 0.002, edm_sigma_max = 80;  ///< of EDM's and the consistency models' grids
+  double sigma_data = 0.5, rho = 7, s_noise = 1;     ///< theirs
+  double shift = 1;                                  ///< of a flow
+  bool invert_sigmas = false;                        ///< from the clean end on
   bool use_dynamic_shifting = false;
   bool shifts_by_exp = true;  ///< exp(mu), or mu itself
   std::optional<double> shift_terminal;
@@ -47,7 +57,9 @@ struct scheduler_config {
   /// does.
   std::vector<std::string> unread;
 
-  bool is_flow() const { return log_abar.empty(); }
+  bool is_flow() const;
+  /// Whether alpha is 1, as in Karras et al. 2022: EDM's and the consistency models'.
+  bool has_edm_levels() const;
   /// Whether diffusers holds x as x0 + sigma eps, alpha = 1, and scales what the network sees.
   bool is_scaled() const;
   /// Evaluations of the network a step.
@@ -76,10 +88,12 @@ scheduler_grid grid_of(scheduler_config const& c, int steps, std::vector<double>
                        std::optional<double> mu = {});
 
 struct scheduler_options {
-  double eta = 0;             ///< DDIM
-  bool rederives = false;     ///< DDIM's use_clipped_model_output
-  bool scaled = false;        ///< x as diffusers holds it; else of unit variance
-  std::size_t from_step = 0;  ///< steps that are left out at the noisy end
+  std::optional<double> eta = {};  ///< DDIM, 0 if it is not given, and TCD, 0.3
+  bool rederives = false;          ///< DDIM's use_clipped_model_output
+  bool scaled = false;             ///< x as diffusers holds it; else of unit variance
+  std::size_t from_step = 0;       ///< steps that are left out at the noisy end
+  double s_churn = 0, s_tmin = 0, s_tmax = std::numeric_limits<double>::infinity(), s_noise = 1;
+  int order = 4;                                       ///< LMS
   shared_call<void(noise_request const&)> noise = {};  ///< empty: drawn by Philox
 };
 /// Throws as plans do.

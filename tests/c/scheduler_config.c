@@ -56,8 +56,8 @@ int main(void) {
   refused(NULL, 5, "a configuration's text, a null pointer, was given");
   refused("{", 5, "the configuration: ");
   refused("{\"_class_name\": \"DDIMScheduler\"}", 0, "0 steps were given for DDIMScheduler");
-  refused("{\"_class_name\": \"EulerDiscreteScheduler\", \"use_beta_sigmas\": true}", 5,
-          "use_beta_sigmas = true was given for EulerDiscreteScheduler; expected false");
+  refused("{\"_class_name\": \"EulerDiscreteScheduler\", \"timestep_type\": \"continuous\"}", 5,
+          "timestep_type = \"continuous\" was given for EulerDiscreteScheduler; expected");
   printf("%d wrong\n", failures);
   return failures != 0;
 }

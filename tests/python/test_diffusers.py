@@ -223,12 +223,18 @@ def test_a_pipeline_is_saved_as_that_of_the_scheduler_it_stands_for(tmp_path):
 
 
 def test_what_makes_no_plan_is_told_with_the_steps():
-    ours = TweedieScheduler.from_config({"_class_name": "HeunDiscreteScheduler"})
+    config = {"_class_name": "DDIMScheduler", "rescale_betas_zero_snr": True}
+    ours = TweedieScheduler.from_config({**config, "timestep_spacing": "trailing"})
     with pytest.raises(tweedie.Error) as caught:
-        ours.set_timesteps(2)
+        ours.set_timesteps(10)
     said = str(caught.value)
-    assert said.startswith("the configuration of HeunDiscreteScheduler in 2 steps makes no plan: a")
-    assert "use_karras_sigmas = true" in said and "::" not in said
+    assert said.startswith("the configuration of DDIMScheduler in 10 steps makes no plan: step 1")
+    assert 'prediction_type = "epsilon" gives no finite x0' in said and "::" not in said
+
+
+def test_a_class_that_it_does_not_stand_for():
+    with pytest.raises(tweedie.Error, match="PNDMScheduler was given; expected one of: DDIM"):
+        TweedieScheduler.from_config({"_class_name": "PNDMScheduler"})
 
 
 def test_what_a_loop_was_begun_with():

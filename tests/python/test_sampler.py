@@ -46,6 +46,39 @@ def test_what_is_asked_are_views_and_no_copies(sampler):
     assert numpy.shares_memory(x, again.x) and numpy.shares_memory(out, again.out)
 
 
+def test_a_preview_is_x0_and_changes_nothing(sampler):
+    network = gaussian(sampler)
+    loop, seen = sampler.loop((5, 2, 3), seed=7), []
+    for ask in loop:
+        ask.out[...] = network(ask.x, ask.time)
+        a, s = ask.alpha, ask.sigma
+        exact = MEAN + a * VARIANCE * (ask.x - a * MEAN) / (a * a * VARIANCE + s * s)
+        x0 = loop.x0
+        assert x0.shape == (5, 2, 3) and x0.dtype == numpy.float32
+        assert abs(x0 - exact).max() < 2e-6
+        seen.append((x0, x0.copy()))
+    assert numpy.array_equal(loop.samples, sampler.sample(network, (5, 2, 3), seed=7))
+    assert all(numpy.array_equal(a, b) for a, b in seen)  # each is the caller's own
+    assert numpy.array_equal(seen[-1][0], loop.samples)  # the last step ends at x0
+
+
+def test_a_preview_goes_through_guidance_and_threshold():
+    recipe = {
+        "sampler": "heun",
+        "steps": 4,
+        "guidance": {"name": "classifier_free", "w": 1.5},
+        "threshold": "clip",
+    }
+    sampler = tweedie.Sampler.from_recipe(recipe, "cosine", "x0")
+    loop = sampler.loop((3, 5), seed=1)
+    for ask in loop:
+        ask.out[0], ask.out[1] = 0.5, 0.4
+        assert abs(loop.x0 - 0.65).max() < 1e-6
+        ask.out[0] = 0.9
+        assert (loop.x0 == 1).all()
+    assert "A preview of x0 is 1 kernel more." in sampler.explain()
+
+
 def test_a_view_outlives_its_loop(sampler):
     x = next(sampler.loop((64, 4096), seed=1)).x
     assert numpy.isfinite(x.sum())

@@ -2,6 +2,7 @@
 // alone.
 #include <boost/test/unit_test.hpp>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -74,6 +75,22 @@ void check(std::vector<wanted> const& all) {
   }
 }
 
+// The same by a caller who brings the network's output.
+void check_driven(std::vector<wanted> const& all) {
+  continuous_batch batch(all[0].plan, shape);
+  std::map<std::uint64_t, std::vector<float>> done;
+  for (int now = 0; done.size() < all.size(); ++now) {
+    for (wanted const& w : all)
+      if (w.when == now) batch.join(w.plan, w.how);
+    auto const* ask = batch.next();
+    BOOST_REQUIRE(ask);
+    scrambled{}(*ask);
+    for (finished_sample const& f : batch.answer()) done[f.id] = f.sample.data;
+  }
+  BOOST_TEST(!batch.next());
+  for (wanted const& w : all) BOOST_TEST(equal_bits(done.at(w.how.id), alone(w)));
+}
+
 auto const vp = schedules::cosine{};
 
 auto guided(auto sampler, double w) {
@@ -92,6 +109,7 @@ BOOST_AUTO_TEST_CASE(steps_seeds_weights_and_labels_of_each_its_own) {
                    i % 3});
   }
   check(all);
+  check_driven(all);
 }
 
 BOOST_AUTO_TEST_CASE(histories_that_begin_at_different_times) {
@@ -101,6 +119,42 @@ BOOST_AUTO_TEST_CASE(histories_that_begin_at_different_times) {
                    {.id = static_cast<unsigned>(i)},
                    2 * i});
   check(all);
+  check_driven(all);
+}
+
+BOOST_AUTO_TEST_CASE(a_guidance_that_asks_another_network) {
+  std::vector<wanted> all;
+  for (int i = 0; i < 4; ++i)
+    all.push_back({shared((vp | predicts::v{} | guidance::classifier{0.5 + i, scrambled{}} |
+                           samplers::heun{} | scrambled{})
+                              .plan(2 + i)),
+                   {.id = static_cast<unsigned>(i), .given = labels{i}},
+                   i});
+  check(all);
+  check_driven(all);
+}
+
+BOOST_AUTO_TEST_CASE(mistakes_of_a_caller_who_drives_are_sentences) {
+  auto const plan = shared(guided(samplers::ddim{}, 1).plan(4));
+  continuous_batch batch(plan, shape);
+  batch.join(plan, {.id = 7});
+  batch.join(plan, {.id = 9});
+  common::says(sentence([&] { batch.answer(); }), {"a batch that has asked nothing"});
+  auto const* ask = batch.next();
+  char const* const expected = "between a question and its answer; expected answer() first";
+  common::says(sentence([&] { batch.next(); }), {"the next question was asked for", expected});
+  common::says(sentence([&] { batch.advance(); }), {"an evaluation was asked for", expected});
+  common::says(sentence([&] { batch.join(plan, {.id = 8}); }), {"a sample was given", expected});
+  common::says(sentence([&] { batch.cancel(7); }), {"a sample was cancelled", expected});
+  scrambled{}(*ask);
+  ask->out_of(3)[5] = std::numeric_limits<float>::quiet_NaN();
+  common::says(sentence([&] { batch.answer(); }),
+               {"is nan for sample 9 of branch 1 at t = 1000, in element 5"});
+  scrambled{}(*ask);
+  batch.answer();
+  while (!batch.empty())
+    for (finished_sample const& f : batch.advance())
+      BOOST_TEST(equal_bits(f.sample.data, alone({plan, {.id = f.id}, 0})));
 }
 
 BOOST_AUTO_TEST_CASE(several_evaluations_and_guidance_within) {

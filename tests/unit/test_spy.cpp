@@ -53,6 +53,22 @@ BOOST_AUTO_TEST_CASE(one_launch_for_each_evaluation) {
   BOOST_TEST(equal_bits(seen_of(base | samplers::heun{} | network, calls, 10), seen{19, 20}));
 }
 
+BOOST_AUTO_TEST_CASE(a_preview_is_one_launch) {
+  auto const plan = (schedules::cosine{} | predicts::v{} | guidance::classifier_free{2} |
+                     thresholds::clip{} | samplers::ddim{} | networks::inlined{tiny_mlp{}})
+                        .plan(3);
+  auto loop = plan.steps(plan.start({.shape = {3, 5, 7}}));
+  while (auto const* ask = loop.next()) {
+    for (std::size_t row = 0; row < ask->rows(); ++row)
+      for (float& a : ask->out_of(row)) a = 0;
+    spy::forget();
+    loop.x0_rows();
+    BOOST_TEST(spy::launches() == 1u);
+    loop.answer();
+    BOOST_TEST(spy::launches() == 2u);
+  }
+}
+
 // As a network that is called it would be a launch of its own.
 BOOST_AUTO_TEST_CASE(an_inlined_network_adds_no_launch) {
   auto const launches_of = [](auto const& p) {

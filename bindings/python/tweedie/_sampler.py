@@ -209,6 +209,15 @@ class Loop:
         return self._loop.samples
 
     @property
+    def x0(self) -> numpy.ndarray:
+        """A preview: x0 as the sampler is about to see it, through guidance and threshold.
+
+        After `ask.out` is filled and before the next turn or `answer`. One kernel more; the samples
+        get the same bits. The array is the caller's.
+        """
+        return self._loop.x0
+
+    @property
     def step(self) -> int:
         """Steps that are done."""
         return self._loop.step_index
@@ -324,7 +333,7 @@ class Sampler(_Planned):
         config: Union[Path, Mapping[str, Any]],
         steps: int = 50,
         class_name: Optional[str] = None,
-        eta: float = 0.0,
+        eta: Optional[float] = None,
         sigmas: Optional[Sequence[float]] = None,
         mu: Optional[float] = None,
     ) -> Sampler:

@@ -28,6 +28,13 @@ _INTEGER = (
     "UniPCMultistepScheduler",
     "LCMScheduler",
 )
+_FOLLOWED = (
+    *_INTEGER,
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+)
 _TABLE = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler")
 
 
@@ -51,10 +58,9 @@ class _FrozenConfig(dict):
 class TweedieScheduler:
     """A scheduler of diffusers by its configuration, whose step is one kernel.
 
-    It follows what `tweedie.scheduler_classes()` lists; a key that would change numbers and is not
-    followed is refused.
-    x is held as the named scheduler holds it, so that each `prev_sample` is the same to float32
-    rounding, and with the
+    It follows DDIM, DDPM, DPM-Solver multistep, UniPC, LCM, Euler, Euler ancestral, Heun and Euler
+    of flows; a key that would change numbers and is not followed is refused. x is held as the named
+    scheduler holds it, so that each `prev_sample` is the same to float32 rounding, and with the
     same generator also where noise is drawn. On the CPU; half precision is computed in float32.
     """
 
@@ -69,6 +75,11 @@ class TweedieScheduler:
             config, class_name = config.config, class_name or type(config).__name__
         text, source = _text_of_config(config)
         self._config = _parse_config(text, source, class_name)
+        if self._config.class_name not in _FOLLOWED:
+            raise Error(
+                f"{source}: {self._config.class_name} was given; expected one of: "
+                f"{', '.join(_FOLLOWED)}; tweedie.Sampler.from_config follows it"
+            )
         given = dict(config) if isinstance(config, Mapping) else json.loads(text)
         given["_class_name"] = self._config.class_name
         given.setdefault("num_train_timesteps", self._config.num_train_timesteps)

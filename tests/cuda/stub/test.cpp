@@ -10,6 +10,7 @@
 #include <tweedie/dsl/base/error.hpp>
 #include <tweedie/dsl/device/backends/cuda.hpp>
 #include <tweedie/pipelines/continuous_batch.hpp>
+#include <tweedie/pipelines/driven_loop.hpp>
 #include <tweedie/pipelines/pipeline.hpp>
 #include <tweedie/predicts/predicts.hpp>
 #include <tweedie/samplers/ddim.hpp>
@@ -94,6 +95,21 @@ bool has(std::string const& text, char const* part) {
 }
 
 }  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_loop_that_its_caller_drives_waits_for_nothing, machine) {
+  auto const plan = multistep(5);
+  auto loop = plan->steps(plan->start(asked, labels{3}, on(stream)));
+  stub::forget();
+  while (auto const* ask = loop.next()) {
+    BOOST_TEST((ask->on_device && ask->stream == stream));
+    BOOST_TEST(has(error_of([&] { loop.x0(); }),
+                   "x0 was asked of a loop on a device; expected one on the host"));
+    loop.answer();
+  }
+  BOOST_TEST(stub::now().kernels == 5u);
+  BOOST_TEST(stub::now().waits + stub::now().copies_out == 0u);
+  BOOST_TEST(network_calls::count == 0u);
+}
 
 BOOST_FIXTURE_TEST_CASE(one_kernel_for_each_evaluation, machine) {
   BOOST_TEST((loop_of(deterministic(10), stream) == loop{1, 10, 10}));

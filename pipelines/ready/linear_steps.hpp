@@ -1,0 +1,56 @@
+// A sampler as numbers: each step is known symbols with factors that were computed beforehand, for
+// methods that are given as data, such as a scheduler_config.json's.
+//
+//   linear x = sym::x::id, x0 = sym::x0::id;
+//   steps.push_back({{{sym::x::id, 0.9 * x + 0.1 * x0}}});
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <tweedie/pipelines/any_stages.hpp>
+
+namespace tweedie::ready {
+
+/// A sum of symbols with factors, each symbol once, whatever its factor is.
+class linear {
+ public:
+  linear() = default;
+  linear(symbol_id one) : terms_{{one, 1.0}} {}
+
+  linear& operator+=(linear const& other);
+  linear& operator*=(double factor);
+  std::vector<std::pair<symbol_id, double>> const& terms() const { return terms_; }
+
+  friend linear operator+(linear a, linear const& b) { return a += b; }
+  friend linear operator-(linear a, linear b) { return a += (b *= -1); }
+  friend linear operator*(double factor, linear a) { return a *= factor; }
+  friend linear operator/(linear a, double by) { return a *= 1 / by; }
+
+ private:
+  std::vector<std::pair<symbol_id, double>> terms_;
+};
+
+/// target = value, or value / over, a division of two floats, of which a sum that reads it is no
+/// part: over 1 rounds. The targets of an evaluation are written at once, from what was there
+/// before.
+struct linear_statement {
+  symbol_id target;
+  linear value;
+  std::optional<double> over = {};
+};
+struct linear_evaluation {
+  std::vector<linear_statement> statements;
+  std::optional<level> where = {};  ///< its level, if it is not that of the step
+};
+struct linear_step {
+  std::vector<linear_evaluation> evaluations;
+};
+
+/// The sampler whose step k is `steps[k]`. A plan of it has as many steps. `entering`: the
+/// deviation of the noise that is added to x before the step from the level of a sigma; empty: none.
+using noise_before = std::vector<std::pair<double, double>>;
+any_sampler forget_linear_steps(std::vector<linear_step> steps, noise_before entering = {});
+
+}  // namespace tweedie::ready
