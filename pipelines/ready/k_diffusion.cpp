@@ -313,4 +313,111 @@ any_plan make_plan(k_sampler const& sampler, std::vector<double> const& sigmas,
   return build_plan(stages, network, std::move(levels), {}, compiled_programs());
 }
 
+namespace {
+
+/// One step from one sigma to another: x by the higher order, keep<2> by the lower one.
+linear_step embedded(double from, double to, int order) {
+  double const h = std::log(from / to), e = std::expm1(h);
+  linear const x = kept(0), first = kept(1);
+  double const r1 = order == 2 ? 0.5 : 1 / 3.0, r2 = 2 / 3.0;
+  auto const there = [&](double r) { return at_sigma(from * std::exp(-r * h)); };
+  linear_evaluation begin{{{kept(0), x_now},
+                           {kept(1), epsilon},
+                           {sym::x::id, x_now - there(r1).sigma * std::expm1(r1 * h) * epsilon}},
+                          {}};
+  linear const slope = epsilon - first, of_1 = x - to * e * first;
+  linear const of_2 = of_1 - to / (2 * r1) * e * slope;
+  if (order == 2) {
+    begin.statements.push_back({kept(2), x_now - to * e * epsilon});
+    return {{begin, {{{sym::x::id, of_2}}, there(r1)}}};
+  }
+  double const e2 = std::expm1(r2 * h), s2 = there(r2).sigma;
+  return {{begin,
+           {{{kept(2), of_2},
+             {sym::x::id, x - s2 * e2 * first - s2 * r2 / r1 * (e2 / (r2 * h) - 1) * slope}},
+            there(r1)},
+           {{{sym::x::id, of_1 - to / r2 * (e / h - 1) * slope}}, there(r2)}}};
+}
+
+void check(k_adaptive const& o, double sigma_max, double sigma_min) {
+  auto const refuse = [](std::string const& given, std::string const& expected) {
+    throw error(
+        fmt::format("{} was given for the sampler dpm_adaptive; expected {}", given, expected));
+  };
+  if (o.order != 2 && o.order != 3) refuse(fmt::format("order = {}", o.order), "2 or 3");
+  for (auto const& [what, value] : {std::pair{"rtol", o.rtol},
+                                    {"atol", o.atol},
+                                    {"h_init", o.h_init},
+                                    {"accept_safety", o.accept_safety}})
+    if (!(value > 0 && std::isfinite(value)))
+      refuse(fmt::format("{} = {}", what, value), "a finite one above 0");
+  for (auto const& [what, value] :
+       {std::pair{"pcoeff", o.pcoeff}, {"icoeff", o.icoeff}, {"dcoeff", o.dcoeff}})
+    if (!std::isfinite(value)) refuse(fmt::format("{} = {}", what, value), "a finite one");
+  if (!(sigma_min > 0 && sigma_min < sigma_max && std::isfinite(sigma_max)))
+    refuse(fmt::format("sigma from {} to {}", sigma_max, sigma_min), "two that fall, above 0");
+}
+
+}  // namespace
+
+k_adaptive_result sample_dpm_adaptive(k_adaptive const& o, double sigma_max, double sigma_min,
+                                      any_network const& network, images x,
+                                      conditions const& given) {
+  check(o, sigma_max, sigma_min);
+  k_adaptive_result r{std::move(x)};
+  double h = o.h_init, errors[3] = {};
+  double const b1 = (o.pcoeff + o.icoeff + o.dcoeff) / o.order,
+               b2 = -(o.pcoeff + 2 * o.dcoeff) / o.order, b3 = o.dcoeff / o.order;
+  double const end = -std::log(sigma_min);
+  std::vector<float> before = r.samples.data;
+  for (double s = -std::log(sigma_max); s < end - 1e-5;) {
+    double const t = std::min(end, s + h);
+    level const from = at_sigma(std::exp(-s)), to = at_sigma(std::exp(-t));
+    any_stages stages{.predicts = forget_prediction(predicts::x0{}),
+                      .guidance = forget_guidance(guidance::none{}),
+                      .threshold = {},
+                      .sampler = forget_linear_steps({embedded(from.sigma, to.sigma, o.order)})};
+    stages.checks_share = false;
+    any_plan const plan = build_plan(stages, network, {from, to}, {}, compiled_programs());
+    state now = plan.start_at(r.samples, {}, given);
+    plan.advance(now);
+    r.evaluations += o.order;
+    images const high = take(now);
+    double squares = 0;
+    for (std::size_t i = 0; i < high.data.size(); ++i) {
+      float const low = now.keep[2].data()[i / now.elements * now.pitch + i % now.elements];
+      double const size = std::max(std::abs(double{low}), std::abs(double{before[i]}));
+      squares += squared((double{low} - high.data[i]) / std::max(o.atol, o.rtol * size));
+    }
+    double const error_of = std::sqrt(squares / static_cast<double>(high.data.size()));
+    if (!std::isfinite(error_of))
+      throw error(fmt::format(
+          "dpm_adaptive: at sigma = {} the network's values are not finite; expected finite ones",
+          from.sigma));
+    double const inverse = 1 / (error_of + 1e-8);
+    if (errors[0] == 0) errors[0] = errors[1] = errors[2] = inverse;
+    errors[0] = inverse;
+    double const factor =
+        std::pow(errors[0], b1) * std::pow(errors[1], b2) * std::pow(errors[2], b3);
+    double const limited = 1 + std::atan(factor - 1);
+    if (limited >= o.accept_safety) {
+      errors[2] = errors[1], errors[1] = errors[0];
+      for (std::size_t i = 0; i < high.data.size(); ++i)
+        before[i] = now.keep[2].data()[i / now.elements * now.pitch + i % now.elements];
+      r.samples = high;
+      s = t;
+      ++r.steps;
+    } else {
+      ++r.rejected;
+    }
+    h *= limited;
+    if (r.steps + r.rejected >= 10'000)
+      throw error(fmt::format(
+          "dpm_adaptive: after 10000 steps sigma is {}, expected to arrive at {}; use larger "
+          "rtol and atol",
+          std::exp(-s), sigma_min));
+  }
+  return r;
+}
+
 }  // namespace tweedie::ready

@@ -31,4 +31,23 @@ any_plan make_plan(k_sampler const& sampler, std::vector<double> const& sigmas,
                    any_network const& network, shared_call<void(noise_request const&)> noise = {},
                    int n = 0);
 
+/// sample_dpm_adaptive: DPM-Solver-12 or -23 (Lu et al. 2022, Algorithm 2 of appendix C) with steps
+/// of a length that an error decides, by a PID controller.
+struct k_adaptive {
+  int order = 3;                      ///< 2 or 3
+  double rtol = 0.05, atol = 0.0078;  ///< of a value: max(atol, rtol |x|)
+  double h_init = 0.05;               ///< the first step, in lambda
+  double pcoeff = 0, icoeff = 1, dcoeff = 0, accept_safety = 0.81;
+};
+struct k_adaptive_result {
+  images samples;
+  int steps = 0, rejected = 0, evaluations = 0;
+};
+/// From x at sigma_max to sigma_min. The error is one for all samples together, as theirs is: a
+/// sample depends on those beside it. Throws tweedie::error for what is out of range, and if 10,000
+/// steps do not arrive.
+k_adaptive_result sample_dpm_adaptive(k_adaptive const& o, double sigma_max, double sigma_min,
+                                      any_network const& network, images x,
+                                      conditions const& given = {});
+
 }  // namespace tweedie::ready

@@ -141,21 +141,37 @@ result run_of_k_diffusion(json const& one, json const& meta) {
   std::vector<double> const sigmas =
       ends ? std::vector{grid.at("sigma_max").get<double>(), grid.at("sigma_min").get<double>()}
            : one.at("sigmas").get<std::vector<double>>();
-  any_plan const plan =
-      make_plan(o, sigmas, {[](batch const&) {}, {}}, drawn_in_order(), get_or(args, "n", 0));
-  driven_loop loop(plan, plan.start_at(scaled_start(shape, one.at("start_scale")), {}));
-  while (batch const* ask = loop.next()) {
-    double const s = ask->levels[0].sigma;
+  int evaluations = 0;
+  auto const denoiser = [&](batch const& ask) {
+    ++evaluations;
+    double const s = ask.levels[0].sigma;
     auto const inner = static_cast<float>(1 / std::hypot(1, s)),
                outer = static_cast<float>(0.1 / (1 + s * s));
-    for (std::size_t r = 0; r < ask->samples; ++r)
-      for (std::size_t e = 0; e < ask->elements; ++e) {
-        float const x = ask->x[r * ask->pitch + e];
-        ask->out[r * ask->pitch + e] = 0.9f * std::tanh(x * inner) + outer * x;
+    for (std::size_t r = 0; r < ask.samples; ++r)
+      for (std::size_t e = 0; e < ask.elements; ++e) {
+        float const x = ask.x[r * ask.pitch + e];
+        ask.out[r * ask.pitch + e] = 0.9f * std::tanh(x * inner) + outer * x;
       }
-    loop.answer();
+  };
+  images const start = scaled_start(shape, one.at("start_scale"));
+  result r;
+  if (o.name == "sample_dpm_adaptive") {
+    k_adaptive const adaptive{.order = o.order,
+                              .rtol = args.at("rtol").get<double>(),
+                              .atol = args.at("atol").get<double>()};
+    auto const made = sample_dpm_adaptive(adaptive, sigmas[0], sigmas[1], {denoiser, {}}, start);
+    r = compared(made.samples.data, one, meta);
+    evaluations = made.evaluations;
+  } else {
+    any_plan const plan =
+        make_plan(o, sigmas, {denoiser, {}}, drawn_in_order(), get_or(args, "n", 0));
+    state s = plan.start_at(start, {});
+    for (std::size_t k = 0; k < plan.steps(); ++k) plan.advance(s);
+    r = compared(take(s).data, one, meta);
   }
-  return compared(loop.samples().data, one, meta);
+  if (int const theirs = one.at("evaluations").get<int>(); evaluations != theirs)
+    r.refused = fmt::format("{} evaluations, theirs has {}", evaluations, theirs);
+  return r;
 }
 
 struct tally {
