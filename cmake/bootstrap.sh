@@ -138,6 +138,14 @@ if [ "${1:-all}" = all ] && ! cmp -s cmake/python.txt .deps/python/requirements.
     { rm -rf .deps/python; echo "bootstrap: without them the Python package is left out" >&2; }
 fi
 
+# What draws the notebook's figures. The tests do without.
+if [ "${1:-all}" = all ] && [ -e .deps/python ] && ! cmp -s cmake/notebook.txt .deps/python/notebook.txt; then
+  echo "bootstrap: fetching matplotlib into .deps/python"
+  (.deps/python/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+     -r cmake/notebook.txt && cp cmake/notebook.txt .deps/python/notebook.txt) ||
+    echo "bootstrap: without matplotlib docs/notebook.ipynb is not run" >&2
+fi
+
 if [ "${1:-all}" = peers ] &&
    ! cmp -s bench/peers/requirements.txt .deps/peers/requirements.txt; then
   echo "bootstrap: fetching PyTorch and diffusers, 3 GB, into .deps/peers"

@@ -36,9 +36,18 @@ set_source_files_properties(${PROJECT_SOURCE_DIR}/bindings/python/module.cpp PRO
 set(TWEEDIE_PYTHON_PACKAGE ${PROJECT_BINARY_DIR}/python/tweedie)
 set_target_properties(tweedie_python PROPERTIES OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY ${TWEEDIE_PYTHON_PACKAGE})
 target_compile_definitions(tweedie_python PRIVATE TWEEDIE_VERSION="${PROJECT_VERSION}")
-target_link_libraries(tweedie_python PRIVATE tweedie_state_file tweedie_recipes tweedie::tweedie tweedie_warnings)
+target_link_libraries(tweedie_python PRIVATE tweedie_onnx tweedie_state_file tweedie_recipes tweedie::tweedie
+                      tweedie_warnings)
 target_link_options(tweedie_python PRIVATE -Wl,--exclude-libs,ALL)
 nanobind_add_stub(tweedie_python_stub MODULE _core PYTHON_PATH ${TWEEDIE_PYTHON_PACKAGE}
                   OUTPUT ${TWEEDIE_PYTHON_PACKAGE}/_core.pyi DEPENDS tweedie_python)
+if(TARGET tweedie_openvino)
+  # The engine goes into the wheel beside the module, which loads it before the first file is opened. It finds OpenVINO
+  # where it was built with it, if no wheel of PyPI brings the same version along.
+  target_compile_definitions(tweedie_python PRIVATE TWEEDIE_OPENVINO_VERSION="${OpenVINO_VERSION}")
+  add_custom_command(TARGET tweedie_python POST_BUILD COMMAND ${CMAKE_COMMAND} -E copy_if_different
+                     $<TARGET_FILE:tweedie_openvino> ${TWEEDIE_PYTHON_PACKAGE}/)
+  install(TARGETS tweedie_openvino LIBRARY DESTINATION tweedie COMPONENT python EXCLUDE_FROM_ALL)
+endif()
 install(TARGETS tweedie_python LIBRARY DESTINATION tweedie COMPONENT python EXCLUDE_FROM_ALL)
 install(FILES ${TWEEDIE_PYTHON_PACKAGE}/_core.pyi DESTINATION tweedie COMPONENT python EXCLUDE_FROM_ALL)

@@ -273,6 +273,7 @@ if(TARGET tweedie_recipes)
   add_library(tweedie_onnx STATIC ${PROJECT_SOURCE_DIR}/networks/file_network.cpp ${PROJECT_SOURCE_DIR}/networks/engines.cpp
               ${PROJECT_SOURCE_DIR}/networks/card.cpp)
   add_library(tweedie::onnx ALIAS tweedie_onnx)
+  set_target_properties(tweedie_onnx PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(tweedie_onnx PUBLIC tweedie_headers tweedie_recipes tweedie_io ${CMAKE_DL_LIBS}
                         PRIVATE $<BUILD_INTERFACE:tweedie_warnings>)
   if(OpenVINO_FOUND AND NOT TWEEDIE_STATIC)
@@ -285,6 +286,8 @@ if(TARGET tweedie_recipes)
     target_include_directories(tweedie_openvino PRIVATE ${TWEEDIE_INCLUDE})
     target_link_libraries(tweedie_openvino PRIVATE $<TARGET_FILE:openvino::runtime> ${TWEEDIE_FMT} tweedie_arithmetic
                           tweedie_warnings)
+    # Found by its name, where it was loaded before: the Python package does so.
+    target_link_options(tweedie_openvino PRIVATE -Wl,-soname,$<TARGET_FILE_NAME:tweedie_openvino>)
     add_dependencies(tweedie_onnx tweedie_openvino)
     target_compile_definitions(tweedie_onnx PRIVATE
       TWEEDIE_OPENVINO_FOLDER="$<TARGET_FILE_DIR:tweedie_openvino>"

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <new>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -177,6 +179,22 @@ static void take_arrays(state& s, conditions const& given) {
   }
 }
 
+namespace {
+
+/// Asks for x, the network's output, keys and labels in one piece, and gives it back. A system that
+/// lends more memory than it has refuses only what is larger than all of it: what is written row by
+/// row would end the program instead. Throws std::bad_alloc.
+void check_room(state const& s) {
+  constexpr std::size_t small = std::size_t{1} << 24;
+  std::size_t const of_one = 2 * s.pitch + (sizeof(sample_key) + sizeof(int)) / sizeof(float) + 1;
+  if (s.samples < small / of_one) return;
+  if (of_one > std::numeric_limits<std::size_t>::max() / sizeof(float) / s.samples)
+    throw std::bad_alloc();
+  release_floats(allocate_floats(s.samples * of_one), s.samples * of_one);
+}
+
+}  // namespace
+
 state make_samples(request const& r, conditions const& given, std::size_t expected) {
   if (r.shape.size() < 2)
     throw error(fmt::format(
@@ -200,6 +218,7 @@ state make_samples(request const& r, conditions const& given, std::size_t expect
   }
   s.elements /= s.samples;
   s.pitch = pitch_of(s.elements);
+  check_room(s);
   constexpr std::uint64_t ids = std::uint64_t{1} << 48;
   if (r.first_id > ids - s.samples)
     throw error(fmt::format("first_id = {} was given for {} samples, expected ids below 2^48",

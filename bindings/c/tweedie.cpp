@@ -58,6 +58,7 @@ void check_given(void const* p, char const* what) {
 struct plan_of_c {
   std::shared_ptr<tweedie::any_plan const> plan;
   std::vector<double> timesteps = {};  ///< of a scheduler_config.json
+  std::string unread = {};             ///< its keys that were left aside
 };
 
 struct loop_of_c {
@@ -278,8 +279,13 @@ tweedie_plan* tweedie_plan_from_scheduler_config(char const* json, size_t steps)
     auto const grid = ready::grid_of(config, static_cast<int>(std::min(steps, most)));
     auto plan = std::make_shared<any_plan const>(
         ready::make_plan(config, grid, {}, ready::network_of_caller()));
-    return plans().add(std::make_shared<plan_of_c>(plan_of_c{std::move(plan), grid.timesteps}));
+    return plans().add(std::make_shared<plan_of_c>(plan_of_c{
+        std::move(plan), grid.timesteps, fmt::format("{}", fmt::join(config.unread, ", "))}));
   });
+}
+
+char const* tweedie_plan_unread(tweedie_plan const* plan) {
+  return guarded<char const*>(nullptr, [&] { return plans().find(plan)->unread.c_str(); });
 }
 
 size_t tweedie_plan_steps(tweedie_plan const* plan) {

@@ -87,6 +87,10 @@ TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_recipe(char const* text, char con
  * question is its timestep then, counted from 0. A key that would change numbers and is not
  * followed is a failure. NULL on failure. */
 TWEEDIE_EXPORT tweedie_plan* tweedie_plan_from_scheduler_config(char const* json, size_t steps);
+/* The keys of its scheduler_config.json that its class does not have and that were left aside, as
+ * diffusers does, with ", " between them; "" if there are none. It lives as long as the plan. NULL
+ * on failure. */
+TWEEDIE_EXPORT char const* tweedie_plan_unread(tweedie_plan const* plan);
 /* 0 on failure. */
 TWEEDIE_EXPORT size_t tweedie_plan_steps(tweedie_plan const* plan);
 TWEEDIE_EXPORT size_t tweedie_plan_evaluations(tweedie_plan const* plan);

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -19,6 +21,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <tweedie/io/png.hpp>
+#include <tweedie/networks/onnx.hpp>
 #include <tweedie/pipelines/driven_loop.hpp>
 #include <tweedie/pipelines/explain.hpp>
 #include <tweedie/pipelines/ready/recipe.hpp>
@@ -159,6 +163,12 @@ void copy_rows(float const* from, std::size_t from_pitch, float* to, std::size_t
 /// steps a loop of its own.
 thread_local float const* given_noise = nullptr;
 
+struct lent_noise {
+  explicit lent_noise(float const* p) { given_noise = p; }
+  ~lent_noise() { given_noise = nullptr; }
+  lent_noise(lent_noise const&) = delete;
+};
+
 void take_given_noise(tweedie::noise_request const& asked) {
   if (!given_noise) throw error("a step without noise was asked for; expected it with noise");
   copy_rows(given_noise, asked.elements, asked.to, asked.pitch, asked.keys.size(), asked.elements);
@@ -168,6 +178,7 @@ struct plan {
   std::shared_ptr<tweedie::any_plan const> of;
   std::vector<double> times;  ///< what the network is told at each evaluation
   bool takes_noise = false;   ///< from the caller
+  std::string predicts = {};  ///< what its network is taken to predict
 };
 
 std::vector<double> times_of(tweedie::any_plan const& p) {
@@ -176,26 +187,29 @@ std::vector<double> times_of(tweedie::any_plan const& p) {
   return r;
 }
 
+void set_steps(tweedie::ready::recipe& r, std::optional<int> const& steps) {
+  if (!steps) return;
+  if (*steps < 1 || *steps > 1'000'000)
+    throw error(fmt::format("steps = {} was given; expected 1 to 1000000", *steps));
+  r.steps = *steps;
+}
+
 plan plan_of_recipe(std::string const& text, std::optional<std::string> const& schedule,
                     std::optional<std::string> const& prediction, std::optional<int> steps) {
   using namespace tweedie::ready;
   nb::gil_scoped_release const free;
   recipe r = parse_recipe_beside(text, schedule ? schedule->c_str() : nullptr,
                                  prediction ? prediction->c_str() : nullptr);
-  if (steps) {
-    if (*steps < 1 || *steps > 1'000'000)
-      throw error(fmt::format("steps = {} was given; expected 1 to 1000000", *steps));
-    r.steps = *steps;
-  }
+  set_steps(r, steps);
   auto of = std::make_shared<tweedie::any_plan const>(
       make_plan(r, *r.schedule, *r.predicts, network_of_caller()));
   auto times = times_of(*of);
-  return {std::move(of), std::move(times)};
+  return {std::move(of), std::move(times), false, name_in(predictions, *r.predicts)};
 }
 
 plan plan_of_config(tweedie::ready::scheduler_config const& c,
-                    tweedie::ready::scheduler_grid const& grid, double eta, bool rederives,
-                    bool scaled, std::size_t from_step, bool takes_noise) {
+                    tweedie::ready::scheduler_grid const& grid, std::optional<double> eta,
+                    bool rederives, bool scaled, std::size_t from_step, bool takes_noise) {
   using namespace tweedie::ready;
   nb::gil_scoped_release const free;
   scheduler_options o{.eta = eta, .rederives = rederives, .scaled = scaled, .from_step = from_step};
@@ -206,7 +220,80 @@ plan plan_of_config(tweedie::ready::scheduler_config const& c,
   std::size_t const n = of->network_evaluations();
   std::vector<double> times(grid.timesteps.end() - static_cast<std::ptrdiff_t>(n),
                             grid.timesteps.end());
-  return {std::move(of), std::move(times), takes_noise && draws};
+  std::string const predicts = c.is_flow()                           ? "velocity"
+                               : c.prediction_type == "sample"       ? "x0"
+                               : c.prediction_type == "v_prediction" ? "v"
+                                                                     : c.prediction_type;
+  return {std::move(of), std::move(times), takes_noise && draws, predicts};
+}
+
+// ---- networks in files
+
+/// A network in a file, with the stages that its card names.
+struct network {
+  tweedie::networks::onnx of;
+  tweedie::ready::recipe said;  ///< of which only the schedule and the prediction count
+
+  tweedie::networks::card const& card() const { return of.card(); }
+  tweedie::level level_at(double t) const {
+    return std::visit(
+        [&](auto const& s) {
+          if (!(t >= 0 && t <= s.end()))
+            throw error(fmt::format("t = {} was given; expected 0 to {}, a time of the schedule {}",
+                                    t, s.end(), card().schedule.name));
+          return s.at(t);
+        },
+        *said.schedule);
+  }
+};
+
+std::shared_ptr<network> open_network(std::string const& path, int threads,
+                                      std::string const& precision,
+                                      std::optional<std::string> const& card,
+                                      std::string const& source) {
+  using namespace tweedie;
+  nb::gil_scoped_release const free;
+  networks::onnx_options o{.threads = threads};
+  bool known = false;
+  for (auto const p :
+       {networks::precision::float32, networks::precision::bfloat16, networks::precision::float16})
+    if (precision == networks::name_of(p)) o.precision = p, known = true;
+  if (!known)
+    throw error(fmt::format(
+        "precision '{}' was given; {}", precision,
+        ready::expected_names(precision,
+                              std::vector<std::string_view>{"float32", "bfloat16", "float16"})));
+  if (card) o.card = networks::parse_card(*card, source);
+  networks::onnx opened(path, o);
+  // A schedule and a prediction are read as a recipe's: by name, each parameter in its range.
+  auto const& said = opened.card();
+  nlohmann::json schedule{{"name", said.schedule.name}};
+  for (auto const& [name, value] : said.schedule.parameters)
+    if (value == std::floor(value) && std::abs(value) < 1e15)
+      schedule[name] = static_cast<std::int64_t>(value);
+    else schedule[name] = value;
+  nlohmann::json const as_recipe{
+      {"sampler", "ddim"}, {"schedule", schedule}, {"predicts", said.predicts}};
+  return std::make_shared<network>(
+      network{opened, ready::parse_recipe(as_recipe.dump(), ready::recipe_format::json,
+                                          fmt::format("'{}', its card", path))});
+}
+
+/// A recipe that is taken at its word; what it does not say is the network's.
+plan plan_of_network(network const& n, std::string const& text, std::optional<int> steps,
+                     bool clips) {
+  using namespace tweedie::ready;
+  nb::gil_scoped_release const free;
+  bool const is_json = text.find_first_not_of(" \t\r\n") != std::string::npos &&
+                       text[text.find_first_not_of(" \t\r\n")] == '{';
+  recipe r = parse_recipe(text, is_json ? recipe_format::json : recipe_format::toml, "the recipe");
+  set_steps(r, steps);
+  if (auto const& range = n.card().range; clips && range && range->lo == -range->hi)
+    r.threshold = tweedie::thresholds::clip{range->hi};
+  auto of = std::make_shared<tweedie::any_plan const>(
+      make_plan(r, *n.said.schedule, *n.said.predicts, tweedie::forget_network(n.of)));
+  auto times = times_of(*of);
+  return {std::move(of), std::move(times), false, n.card().predicts};
 }
 
 // ---- loops
@@ -236,10 +323,30 @@ tweedie::labels labels_of(std::optional<std::vector<int>> const& given, std::siz
   return *given;
 }
 
+using named_objects = std::vector<std::pair<std::string, nb::object>>;
+
+/// Arrays with a row for each sample, or one for all.
+std::vector<std::pair<std::string, tweedie::images>> arrays_of(named_objects const& given,
+                                                               std::size_t samples) {
+  std::vector<std::pair<std::string, tweedie::images>> r;
+  for (auto const& [name, object] : given) {
+    std::string const what = fmt::format("the condition '{}'", name);
+    given_array const a(object, what.c_str());
+    shape_t const shape = a.shape();
+    if (shape.empty() || a.size() == 0 || (shape[0] != samples && shape[0] != 1))
+      throw error(fmt::format(
+          "{}: an array of shape {} was given for {} samples; expected a row for each, or one",
+          what, given_array::text_of(shape), samples));
+    r.emplace_back(name, tweedie::images{shape, {a.data(), a.data() + a.size()}});
+  }
+  return r;
+}
+
 std::shared_ptr<running> start(std::shared_ptr<plan const> p,
                                std::vector<std::int64_t> const& shape, std::uint64_t seed,
                                std::uint64_t first_id,
-                               std::optional<std::vector<int>> const& labels) {
+                               std::optional<std::vector<int>> const& labels,
+                               named_objects const& arrays) {
   tweedie::request r{.seed = seed, .first_id = first_id};
   for (std::int64_t const n : shape)
     if (n < 1)
@@ -252,14 +359,15 @@ std::shared_ptr<running> start(std::shared_ptr<plan const> p,
                     "extents of one, such as (16, 1, 28, 28)",
                     fmt::join(shape, ", ")));
   if (p->takes_noise) throw error("a start was asked of a plan that takes the caller's noise");
-  auto const given = labels_of(labels, r.shape[0]);
+  tweedie::conditions given(labels_of(labels, r.shape[0]));
+  given.arrays = arrays_of(arrays, r.shape[0]);
   nb::gil_scoped_release const free;
   return std::make_shared<running>(p, p->of->start(r, given));
 }
 
 std::shared_ptr<running> start_at(std::shared_ptr<plan const> p, nb::object sample,
-                                  std::uint64_t seed,
-                                  std::optional<std::vector<int>> const& labels) {
+                                  std::uint64_t seed, std::optional<std::vector<int>> const& labels,
+                                  named_objects const& arrays) {
   given_array const x(sample, "sample");
   if (x.shape().size() < 2)
     throw error(
@@ -269,7 +377,8 @@ std::shared_ptr<running> start_at(std::shared_ptr<plan const> p, nb::object samp
   if (x.size() == 0)
     throw error(fmt::format("sample: an array of shape {} was given; expected extents of 1 or more",
                             given_array::text_of(x.shape())));
-  auto const given = labels_of(labels, x.shape()[0]);
+  tweedie::conditions given(labels_of(labels, x.shape()[0]));
+  given.arrays = arrays_of(arrays, x.shape()[0]);
   nb::gil_scoped_release const free;
   tweedie::images const images{x.shape(), {x.data(), x.data() + x.size()}};
   return std::make_shared<running>(p, p->of->start_at(images, {.seed = seed}, given));
@@ -369,10 +478,122 @@ void step(running& r, nb::object model_output, nb::object sample, nb::object to,
   nb::gil_scoped_release const free;
   copy_rows(x.data(), b->elements, r.loop.x(), b->pitch, b->samples, b->elements);
   copy_rows(output.data(), b->elements, b->out, b->pitch, b->rows(), b->elements);
-  given_noise = fresh ? fresh->data() : nullptr;
+  lent_noise const lent(fresh ? fresh->data() : nullptr);
   r.answer(check);
-  given_noise = nullptr;
   copy_rows(r.loop.x(), s.pitch, result.data(), s.elements, s.samples, s.elements);
+}
+
+/// To the end, with the interpreter free. Between two evaluations Python is asked for signals;
+/// `progress` is told the steps that are done.
+void run(running& r, network const& n, nb::object progress) {
+  auto const& s = r.state();
+  if (r.of->predicts != n.card().predicts)
+    throw error(fmt::format(
+        "a network that predicts {} was given to a sampler that takes it for {}; expected a "
+        "sampler whose prediction is {}",
+        n.card().predicts, r.of->predicts, n.card().predicts));
+  shape_t shape{s.samples};
+  shape.insert(shape.end(), s.shape.begin(), s.shape.end());
+  n.of.check(shape, s.labels, static_cast<int>(s.branches));
+  n.of.check_arrays(s.arrays);
+  std::size_t done = r.loop.step();
+  auto const total = r.of->of->steps();
+  nb::gil_scoped_release const free;
+  while (auto const* const asked = r.ask()) {
+    n.of(*asked);  // which looks through what it writes
+    r.answer(false);
+    nb::gil_scoped_acquire const held;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    if (std::size_t const now = r.loop.step(); now > done) {
+      done = now;
+      if (!progress.is_none()) progress(done, total);
+    }
+  }
+}
+
+/// The network's own output, at times of its card's schedule: one for all samples, or one each.
+array answer_of(network const& n, nb::object given, std::vector<double> const& times,
+                std::optional<std::vector<int>> const& labels, named_objects const& arrays) {
+  given_array const x(given, "x");
+  shape_t const shape = x.shape();
+  if (shape.size() < 2 || x.size() == 0)
+    throw error(
+        fmt::format("x: an array of shape {} was given; expected the number of samples "
+                    "and the extents of one",
+                    given_array::text_of(shape)));
+  std::size_t const samples = shape[0], elements = x.size() / samples;
+  if (times.size() != 1 && times.size() != samples)
+    throw error(fmt::format("{} times were given for {} samples; expected one each, or one",
+                            times.size(), samples));
+  auto of_labels = labels_of(labels, samples);
+  of_labels.resize(samples, of_labels.front());
+  std::vector<tweedie::named_array> of_arrays;
+  for (auto& [name, values] : arrays_of(arrays, samples)) {
+    shape_t const of_one(values.shape.begin() + 1, values.shape.end());
+    std::size_t const size = values.data.size() / values.shape[0];
+    if (values.shape[0] == 1)
+      for (std::size_t i = 1; i < samples; ++i)
+        values.data.insert(values.data.end(), values.data.begin(),
+                           values.data.begin() + static_cast<std::ptrdiff_t>(size));
+    of_arrays.push_back({name, of_one, size, std::move(values.data)});
+  }
+  std::vector<tweedie::level> levels;
+  for (std::size_t i = 0; i < samples; ++i)
+    levels.push_back(n.level_at(times[times.size() == 1 ? 0 : i]));
+  n.of.check(shape, of_labels, 1);
+  n.of.check_arrays(of_arrays);
+  auto* const all = new float[x.size()];
+  nb::capsule const owner(all, [](void* p) noexcept { delete[] static_cast<float*>(p); });
+  tweedie::batch b;
+  shape_t const of_one(shape.begin() + 1, shape.end());
+  b.samples = samples;
+  b.shape = of_one;
+  b.elements = b.pitch = elements;
+  b.x = x.data();
+  b.out = all;
+  b.levels = levels.data();
+  b.labels = of_labels.data();
+  b.arrays = of_arrays;
+  {
+    nb::gil_scoped_release const free;
+    n.of(b);
+  }
+  return array(all, shape.size(), shape.data(), owner);
+}
+
+/// The same of addresses whose arrays were looked at by the caller: dense, of the loop's shape,
+/// float32 on the host. `noise` is 0 where none is drawn.
+void step_at(running& r, std::uintptr_t model_output, std::uintptr_t sample, std::uintptr_t to,
+             std::uintptr_t noise) {
+  auto const* const b = r.ask();
+  if (!b) throw error("a step was asked of a loop that is at its end; expected one more loop");
+  if (!model_output || !sample || !to || (r.of->takes_noise && !noise))
+    throw error("a tensor without memory was given; expected one on the CPU that has some");
+  auto const& s = r.state();
+  nb::gil_scoped_release const free;
+  copy_rows(reinterpret_cast<float const*>(sample), b->elements, r.loop.x(), b->pitch, b->samples,
+            b->elements);
+  copy_rows(reinterpret_cast<float const*>(model_output), b->elements, b->out, b->pitch, b->rows(),
+            b->elements);
+  lent_noise const lent(reinterpret_cast<float const*>(noise));
+  r.answer(true);
+  copy_rows(r.loop.x(), s.pitch, reinterpret_cast<float*>(to), s.elements, s.samples, s.elements);
+}
+
+void write_png(std::string const& path, nb::object pictures, std::size_t columns) {
+  given_array const a(pictures, "pictures");
+  shape_t const shape = a.shape();
+  bool const has_channels = shape.size() == 4;
+  if ((!has_channels && shape.size() != 3) || a.size() == 0)
+    throw error(
+        fmt::format("pictures: an array of shape {} was given; expected (pictures, height, "
+                    "width) or (pictures, channels, height, width)",
+                    given_array::text_of(shape)));
+  nb::gil_scoped_release const free;
+  tweedie::io::picture_shape of{
+      .count = shape[0], .height = shape[shape.size() - 2], .width = shape[shape.size() - 1]};
+  if (has_channels) of.channels = shape[1];
+  tweedie::io::write_png(path, {a.data(), a.size()}, of, {.columns = columns});
 }
 
 }  // namespace
@@ -393,6 +614,20 @@ NB_MODULE(_core, m) {
     for (auto const one : tweedie::ready::names(tweedie::ready::schedules)) r.emplace_back(one);
     return r;
   });
+  m.def("samplers", [] {
+    std::vector<std::string> r;
+    for (auto const one : tweedie::ready::names(tweedie::ready::samplers)) r.emplace_back(one);
+    return r;
+  });
+  m.def("predictions", [] {
+    std::vector<std::string> r;
+    for (auto const one : tweedie::ready::names(tweedie::ready::predictions)) r.emplace_back(one);
+    return r;
+  });
+  m.def("nearest", [](std::string const& given, std::vector<std::string> const& there) {
+    std::vector<std::string_view> const names(there.begin(), there.end());
+    return tweedie::ready::expected_names(given, names);
+  });
   m.def("scheduler_classes", [] {
     std::vector<std::string> r;
     for (auto const one : tweedie::ready::scheduler_classes()) r.emplace_back(one);
@@ -405,6 +640,7 @@ NB_MODULE(_core, m) {
       .def_prop_ro("is_deterministic", [](plan const& p) { return p.of->is_deterministic(); })
       .def_prop_ro("branches", [](plan const& p) { return p.of->layout().branches; })
       .def_prop_ro("takes_noise", [](plan const& p) { return p.takes_noise; })
+      .def_ro("predicts", &plan::predicts)
       .def_prop_ro("times", [](plan const& p) { return p.times; })
       .def_prop_ro("alphas",
                    [](plan const& p) {
@@ -449,9 +685,9 @@ NB_MODULE(_core, m) {
         return tweedie::ready::parse_scheduler_config(text, source, class_name);
       },
       nb::arg("text"), nb::arg("source"), nb::arg("class_name") = "");
-  m.def("plan_of_config", &plan_of_config, nb::arg("config"), nb::arg("grid"), nb::arg("eta") = 0.0,
-        nb::arg("rederives") = false, nb::arg("scaled") = false, nb::arg("from_step") = 0,
-        nb::arg("takes_noise") = false);
+  m.def("plan_of_config", &plan_of_config, nb::arg("config"), nb::arg("grid"),
+        nb::arg("eta").none() = nb::none(), nb::arg("rederives") = false, nb::arg("scaled") = false,
+        nb::arg("from_step") = 0, nb::arg("takes_noise") = false);
 
   nb::class_<question>(m, "Question",
                        "What the network is asked in one evaluation. It holds until the loop's "
@@ -499,6 +735,8 @@ NB_MODULE(_core, m) {
           nb::arg("check") = true)
       .def("step", &step, nb::arg("model_output").none(), nb::arg("sample").none(),
            nb::arg("to").none(), nb::arg("noise").none() = nb::none(), nb::arg("check") = true)
+      .def("step_at", &step_at, nb::arg("model_output"), nb::arg("sample"), nb::arg("to"),
+           nb::arg("noise"))
       .def_prop_ro("evaluation", &running::evaluation)
       .def_prop_ro("is_finished", [](running const& r) { return r.of->of->finished(r.state()); })
       .def_prop_ro("step_index", [](running const& r) { return r.loop.step(); })
@@ -536,11 +774,62 @@ NB_MODULE(_core, m) {
         save_state(path, *r.of->of, r.state());
       });
   m.def("start", &start, nb::arg("plan"), nb::arg("shape"), nb::arg("seed"), nb::arg("first_id"),
-        nb::arg("labels").none());
+        nb::arg("labels").none(), nb::arg("arrays") = named_objects{});
   m.def("start_at", &start_at, nb::arg("plan"), nb::arg("sample").none(), nb::arg("seed"),
-        nb::arg("labels").none());
+        nb::arg("labels").none(), nb::arg("arrays") = named_objects{});
   m.def("load", [](std::shared_ptr<plan const> p, std::string const& path) {
     nb::gil_scoped_release const free;
     return std::make_shared<running>(p, tweedie::load_state(path, *p->of));
   });
+
+  nb::class_<network>(m, "NetworkFile")
+      .def_prop_ro("card", [](network const& n) { return to_toml(n.card()); })
+      .def_prop_ro("predicts", [](network const& n) { return n.card().predicts; })
+      .def_prop_ro("schedule", [](network const& n) { return n.card().schedule.name; })
+      .def_prop_ro("shape", [](network const& n) { return n.of.shape(); })
+      .def_prop_ro("engine", [](network const& n) { return n.of.engine_name(); })
+      .def_prop_ro("count",
+                   [](network const& n) -> std::optional<std::size_t> {
+                     if (!n.card().labels) return {};
+                     return n.card().labels->count;
+                   })
+      .def_prop_ro("names",
+                   [](network const& n) {
+                     return n.card().labels ? n.card().labels->names : std::vector<std::string>{};
+                   })
+      .def_prop_ro("has_null",
+                   [](network const& n) { return n.card().labels && n.card().labels->null; })
+      .def_prop_ro("conditions",
+                   [](network const& n) {
+                     std::vector<std::string> r;
+                     for (auto const& c : n.card().conditions) r.push_back(c.name);
+                     return r;
+                   })
+      .def_prop_ro("negatives",
+                   [](network const& n) {
+                     std::vector<std::string> r;
+                     for (auto const& c : n.card().conditions)
+                       if (!c.negative.empty()) r.push_back(c.negative);
+                     return r;
+                   })
+      .def_prop_ro("without_null",
+                   [](network const& n) {
+                     std::vector<std::string> r;
+                     for (auto const& c : n.card().conditions)
+                       if (!c.null && c.negative.empty()) r.push_back(c.name);
+                     return r;
+                   })
+      .def("__call__", &answer_of, nb::arg("x").none(), nb::arg("times"), nb::arg("labels").none(),
+           nb::arg("arrays"));
+#if defined(TWEEDIE_OPENVINO_VERSION)
+  m.attr("openvino_version") = TWEEDIE_OPENVINO_VERSION;
+#else
+  m.attr("openvino_version") = "";  // built without
+#endif
+  m.def("open_network", &open_network, nb::arg("path"), nb::arg("threads"), nb::arg("precision"),
+        nb::arg("card").none(), nb::arg("source"));
+  m.def("plan_of_network", &plan_of_network, nb::arg("network"), nb::arg("text"),
+        nb::arg("steps").none(), nb::arg("clips"));
+  m.def("write_png", &write_png, nb::arg("path"), nb::arg("pictures").none(), nb::arg("columns"));
+  m.def("run", &run, nb::arg("loop"), nb::arg("network"), nb::arg("progress").none());
 }

@@ -232,6 +232,11 @@ class walk {
   bool scaled;
   std::vector<linear_step> all;
 
+  /// The outputs that a multistep method has at step k: a loop that begins midway has none before.
+  std::size_t outputs_at(std::size_t k) const {
+    return k + 1 - (k < o.from_step ? 0 : o.from_step);
+  }
+
   double eta() const { return o.eta.value_or(c.class_name == tcd ? 0.3 : 0); }
   void add(std::vector<linear_statement> statements) { all.push_back({{{std::move(statements)}}}); }
   void add(linear to) { add({{sym::x::id, std::move(to)}}); }
@@ -582,7 +587,7 @@ class walk {
     for (std::size_t k = 0; k < n; ++k) {
       bool const is_short = c.lower_order_final && n < 15;
       bool const lowest = k + 1 == n && (c.euler_at_final || is_short || sigma(n) == 0);
-      int order = std::min(c.solver_order, static_cast<int>(k) + 1);
+      int order = std::min(c.solver_order, static_cast<int>(outputs_at(k)));
       if (lowest) order = 1;
       else if (k + 2 == n && is_short) order = std::min(order, 2);
       linear d1, d2;
@@ -703,15 +708,15 @@ class walk {
       };
       linear corrected = x_now;
       bool const corrects =
-          k > 0 && std::ranges::find(c.disable_corrector, static_cast<int>(k) - 1) ==
-                       c.disable_corrector.end();
+          outputs_at(k) > 1 && std::ranges::find(c.disable_corrector, static_cast<int>(k) - 1) ==
+                                   c.disable_corrector.end();
       linear const now = model(0);
       if (corrects)
         corrected =
             unified(k - 1, k, linear(kept(0)), model(1), others(k - 1, 1, order_before), &now);
       std::size_t order = static_cast<std::size_t>(c.solver_order);
       if (c.lower_order_final) order = std::min(order, n - k);
-      order = std::min(order, k + 1);
+      order = std::min(order, outputs_at(k));
       std::vector<linear_statement> s;
       if (k + 1 < n) s.push_back({kept(0), corrected});
       s.push_back({sym::x::id, unified(k, k + 1, corrected, now, others(k, 0, order), nullptr)});
@@ -807,6 +812,22 @@ any_threshold threshold_of(scheduler_config const& c, scheduler_options const& o
 
 }  // namespace
 
+/// What a plan says against its stages, in the words of a configuration.
+static std::string in_its_words(std::string what, scheduler_config const& c, std::size_t steps) {
+  // The stages' own advice names other stages.
+  for (std::string_view const advice : {"; use ", ": use ", ", use "})
+    if (auto const at = what.find(advice); at != std::string::npos) what.erase(at);
+  std::string const type = fmt::format("prediction_type = \"{}\"", c.prediction_type);
+  for (std::string const stage :
+       {"predicts::LCM", "predicts::epsilon", "predicts::x0", "predicts::velocity", "predicts::v"})
+    for (auto at = what.find(stage); at != std::string::npos; at = what.find(stage))
+      what.replace(at, stage.size(), type);
+  return fmt::format(
+      "the configuration of {} in {} steps makes no plan: {}; expected another number of steps, "
+      "another prediction_type, or a schedule that begins with less noise",
+      c.class_name, steps, what);
+}
+
 any_plan make_plan(scheduler_config const& c, scheduler_grid const& grid,
                    scheduler_options const& o, any_network const& network) {
   check_options(c, o);
@@ -828,7 +849,12 @@ any_plan make_plan(scheduler_config const& c, scheduler_grid const& grid,
   stages.checks_share = false;  // theirs may divide by an alpha of 5e-5, and are followed
   if (o.noise && std::ranges::any_of(stages.sampler.mentioned, &symbol_id::is_noise))
     stages.noise = o.noise;
-  return build_plan(stages, network, std::move(levels), {}, compiled_programs());
+  std::size_t const n = levels.size() - 1;
+  try {
+    return build_plan(stages, network, std::move(levels), {}, compiled_programs());
+  } catch (error const& e) {
+    throw error(in_its_words(e.what(), c, n));
+  }
 }
 
 }  // namespace tweedie::ready

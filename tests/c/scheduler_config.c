@@ -22,6 +22,7 @@ int main(void) {
       " \"timestep_spacing\": \"leading\", \"steps_offset\": 1}",
       20);
   expect(plan && tweedie_plan_steps(plan) == 20 && tweedie_plan_evaluations(plan) == 39, "a plan");
+  expect(plan && !strcmp(tweedie_plan_unread(plan), ""), "no key is left aside");
   const size_t shape[] = {2000, 2};
   static float samples[2000 * 2];
   tweedie_loop* loop = tweedie_loop_start(plan, shape, 2, 7, NULL);
@@ -45,11 +46,18 @@ int main(void) {
   tweedie_loop_release(loop);
   tweedie_plan_release(plan);
 
+  plan = tweedie_plan_from_scheduler_config(
+      "{\"_class_name\": \"DDIMScheduler\", \"skip_prk_steps\": true, \"solver_order\": 2}", 5);
+  expect(plan && !strcmp(tweedie_plan_unread(plan), "skip_prk_steps, solver_order"),
+         "keys left aside");
+  tweedie_plan_release(plan);
+  expect(!tweedie_plan_unread(NULL) && strstr(tweedie_error(), "a null pointer"), "of no plan");
+
   refused(NULL, 5, "a configuration's text, a null pointer, was given");
   refused("{", 5, "the configuration: ");
   refused("{\"_class_name\": \"DDIMScheduler\"}", 0, "0 steps were given for DDIMScheduler");
-  refused("{\"_class_name\": \"EulerDiscreteScheduler\", \"use_beta_sigmas\": true}", 5,
-          "use_beta_sigmas = true was given for EulerDiscreteScheduler; expected false");
+  refused("{\"_class_name\": \"EulerDiscreteScheduler\", \"timestep_type\": \"continuous\"}", 5,
+          "timestep_type = \"continuous\" was given for EulerDiscreteScheduler; expected");
   printf("%d wrong\n", failures);
   return failures != 0;
 }

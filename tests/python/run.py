@@ -60,7 +60,9 @@ def main():
     (wheel,) = folder.glob("*.whl")
     site = folder / "site"
     run(*pip, "install", "--no-deps", "--no-index", "--target", site, wheel)
-    for name in ("py.typed", "_core.pyi", "__init__.py", "diffusers.py"):
+    engine = "libtweedie_openvino.so"
+    has_engine = (pathlib.Path(given.module) / engine).exists()
+    for name in ("py.typed", "_core.pyi", "__init__.py", "diffusers.py", *[engine] * has_engine):
         if not (site / "tweedie" / name).exists():
             sys.exit(f"the wheel lacks tweedie/{name}")
 
@@ -75,16 +77,15 @@ def main():
         site / "tweedie/diffusers.py",
     ]
     run(given.python, "-B", "-c", TESTED, site, *flags, *doctests, *documented, cwd=folder)
+    if has_engine:  # it names a shipped model
+        page = SOURCE / "docs/networks_from_files.md"
+        run(given.python, "-B", "-c", TESTED, site, *flags, doctests[0], page, cwd=SOURCE)
+    smoke = {"PYTHONPATH": str(site), "TWEEDIE_SMOKE": "1", "PATH": ""}
     for example in sorted((SOURCE / "examples/python").glob("*.py")):
         if example.name == "ctypes_loop.py":  # over libtweedie.so: a test of its own
             continue
-        run(
-            given.python,
-            "-B",
-            example,
-            cwd=folder,
-            env={"PYTHONPATH": str(site), "TWEEDIE_SMOKE": "1", "PATH": ""},
-        )
+        run(given.python, "-B", example, cwd=folder, env=smoke)
+    run(given.python, "-B", HERE / "notebook.py", cwd=folder, env=smoke)
     if given.peers and pathlib.Path(given.peers).exists():
         run(
             given.peers,
@@ -95,6 +96,7 @@ def main():
             *flags,
             HERE / "test_torch.py",
             HERE / "test_diffusers.py",
+            HERE / "test_diffusers_suite.py",
             cwd=folder,
         )
     else:

@@ -41,7 +41,8 @@ def test_the_last_sample_is_that_of_diffusers(recorded):
     assert abs(loop.samples / there - last).max() < 5e-5 * abs(last).max()
 
 
-@pytest.mark.parametrize("name", tweedie.scheduler_classes())
+# The first nine; the others are held to diffusers' numbers by tests/replay.
+@pytest.mark.parametrize("name", tweedie.scheduler_classes()[:9])
 def test_samples_have_the_moments_of_the_data(name):
     config = {"_class_name": name}
     flow = name == "FlowMatchEulerDiscreteScheduler"

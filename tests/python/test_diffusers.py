@@ -61,6 +61,9 @@ def test_each_step_is_that_of_diffusers(case):
     assert torch.allclose(ours.timesteps.double(), theirs.timesteps.double(), rtol=5e-5, atol=2e-3)
     sigma = float(getattr(theirs, "init_noise_sigma", 1.0))
     assert float(ours.init_noise_sigma) == pytest.approx(sigma, rel=1e-5)
+    if hasattr(theirs, "sigmas"):
+        assert ours.sigmas.shape == theirs.sigmas.shape
+        assert torch.allclose(ours.sigmas, theirs.sigmas.float(), rtol=2e-4, atol=1e-6)
     x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * sigma
     # Of the same timesteps: a network far from linear shows their last digit.
     walked = zip(
@@ -167,9 +170,9 @@ def test_sentences():
     assert "eta = 0.5 was given for EulerDiscreteScheduler" in said(euler.step, x, 999, x, eta=0.5)
 
 
-def test_a_pipeline_draws_the_same_pictures():
+def small_unet():
     torch.manual_seed(0)
-    unet = diffusers.UNet2DModel(
+    return diffusers.UNet2DModel(
         sample_size=16,
         in_channels=1,
         out_channels=1,
@@ -179,7 +182,13 @@ def test_a_pipeline_draws_the_same_pictures():
         down_block_types=("DownBlock2D", "AttnDownBlock2D"),
         up_block_types=("AttnUpBlock2D", "UpBlock2D"),
     ).eval()
-    for theirs in (diffusers.DDPMScheduler(), diffusers.DDIMScheduler()):
+
+
+def test_a_pipeline_draws_the_same_pictures():
+    unet = small_unet()
+    # Of v: a network of epsilon makes 1e-4 of the last digit of its first noise.
+    v = {"prediction_type": "v_prediction"}
+    for theirs in (diffusers.DDPMScheduler(**v), diffusers.DDIMScheduler(**v)):
         kind = diffusers.DDPMPipeline if "DDPM" in type(theirs).__name__ else diffusers.DDIMPipeline
         pictures = []
         for scheduler in (theirs, TweedieScheduler.from_config(theirs)):
@@ -191,7 +200,82 @@ def test_a_pipeline_draws_the_same_pictures():
                 batch_size=2, generator=generator, num_inference_steps=6, output_type="np"
             ).images
             pictures.append(torch.from_numpy(drawn))
-        assert close(pictures[1], pictures[0], 1e-4)
+        assert float((pictures[1] - pictures[0]).abs().max()) < 1e-5  # of pixels from 0 to 1
+
+
+def test_a_pipeline_is_saved_as_that_of_the_scheduler_it_stands_for(tmp_path):
+    theirs = diffusers.DDIMScheduler(beta_schedule="squaredcos_cap_v2", clip_sample=False)
+    pipe = diffusers.DDIMPipeline(unet=small_unet(), scheduler=theirs)
+    pipe.scheduler = TweedieScheduler.from_config(theirs)
+    pipe.save_pretrained(tmp_path)
+    assert isinstance(pipe.scheduler, TweedieScheduler)
+    again = diffusers.DDIMPipeline.from_pretrained(tmp_path)
+    assert type(again.scheduler) is diffusers.DDIMScheduler
+    assert again.scheduler.config.beta_schedule == "squaredcos_cap_v2"
+    drawn = []
+    again.scheduler, own = TweedieScheduler.from_config(again.scheduler), again.scheduler
+    for one in (pipe, again):
+        one.set_progress_bar_config(disable=True)
+        generator = torch.Generator().manual_seed(4)
+        drawn.append(one(generator=generator, num_inference_steps=3, output_type="np").images)
+    assert abs(drawn[0] - drawn[1]).max() < 1e-5
+    assert own.config.clip_sample is False
+
+
+def test_what_makes_no_plan_is_told_with_the_steps():
+    config = {"_class_name": "DDIMScheduler", "rescale_betas_zero_snr": True}
+    ours = TweedieScheduler.from_config({**config, "timestep_spacing": "trailing"})
+    with pytest.raises(tweedie.Error) as caught:
+        ours.set_timesteps(10)
+    said = str(caught.value)
+    assert said.startswith("the configuration of DDIMScheduler in 10 steps makes no plan: step 1")
+    assert 'prediction_type = "epsilon" gives no finite x0' in said and "::" not in said
+
+
+def test_a_class_that_it_does_not_stand_for():
+    with pytest.raises(tweedie.Error, match="PNDMScheduler was given; expected one of: DDIM"):
+        TweedieScheduler.from_config({"_class_name": "PNDMScheduler"})
+
+
+def test_what_a_loop_was_begun_with():
+    ours = TweedieScheduler.from_config({"_class_name": "DDIMScheduler", "clip_sample": False})
+    ours.set_timesteps(4)
+    x = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    noise = torch.zeros(2, 3)
+    first = ours.step(x, 750, x, eta=0.5, variance_noise=noise).prev_sample
+    with pytest.raises(tweedie.Error, match="eta = 0, .* was given after eta = 0.5"):
+        ours.step(x, 500, x)
+    ours.step(x, 500, x, eta=0.5, variance_noise=noise)
+    assert not torch.equal(ours.step(x, 750, x).prev_sample, first)  # begun anew
+    assert torch.equal(ours.step(x, 750, x, eta=0.5, variance_noise=noise).prev_sample, first)
+    # After a step that failed at the begin another shape may come.
+    ours.set_timesteps(4)
+    with pytest.raises(tweedie.Error, match="is nan"):
+        ours.step(torch.full((2, 3), float("nan")), 750, x)
+    assert ours.step(x[:1], 750, x[:1]).prev_sample.shape == (1, 3)
+    with pytest.raises(tweedie.Error, match=r"shape \(2, 3\) was given; expected shape \(1, 3\)"):
+        ours.step(x, 500, x)
+    with pytest.raises(tweedie.Error, match="model_output: a list was given; expected a tensor"):
+        ours.step([1.0], 500, x[:1])
+
+
+def test_tensors_that_are_not_as_they_mostly_are():
+    def last(of, of_sample=None):
+        ours = TweedieScheduler.from_config({"_class_name": "DPMSolverMultistepScheduler"})
+        ours.set_timesteps(6)
+        x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+        for t in ours.timesteps:
+            x = ours.step(of(network(x, t)), t, (of_sample or of)(x)).prev_sample
+        return x
+
+    usual = last(lambda a: a)
+    same, last_channels = lambda a: a, lambda a: a.to(memory_format=torch.channels_last)
+    assert torch.equal(last(last_channels, same), usual)
+    assert torch.equal(last(same, last_channels), usual)
+    assert torch.equal(last(lambda a: a.clone().requires_grad_()), usual)
+    assert torch.equal(last(lambda a: a.transpose(2, 3).contiguous().transpose(2, 3)), usual)
+    assert torch.equal(last(lambda a: torch.nn.Parameter(a)), usual)
+    assert close(last(lambda a: a.double()).float(), usual)
 
 
 def test_a_scheduler_pickles_between_loops():

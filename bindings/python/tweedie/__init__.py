@@ -9,14 +9,18 @@
 
 from ._core import Error, Question
 from ._core import version as __version__
-from ._sampler import Loop, Sampler, scheduler_classes, shipped_recipes
+from ._network import Network, Pipeline
+from ._sampler import Loop, Sampler, scheduler_classes, shipped_recipes, write_png
 
 __all__ = [
     "Error",
     "Loop",
+    "Network",
+    "Pipeline",
     "Question",
     "Sampler",
     "__version__",
     "scheduler_classes",
     "shipped_recipes",
+    "write_png",
 ]

@@ -29,6 +29,36 @@ def scheduler_classes() -> list[str]:
     return list(_core.scheduler_classes())
 
 
+def _shown(given: Any) -> str:
+    """As sentences show it: in quotes, of 100 characters at most, none that moves a cursor."""
+    text = repr(given)
+    return text if len(text) <= 100 else text[:100] + "..."
+
+
+def _path(path: Any) -> str:
+    """A file's name, none that a sentence cannot show."""
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise Error(f"a {type(path).__name__} was given; expected the name of a file") from None
+    if len(name) > 4096 or not name.isprintable():
+        raise Error(
+            f"the file {_shown(name)} was given; expected a name of 4096 letters at most, none "
+            "that cannot be printed"
+        )
+    return name
+
+
+def _name(what: str, given: Optional[str], there: list[str]) -> Optional[str]:
+    if given is not None and given not in there:
+        raise Error(f"{what} {_shown(given)} was given; {_nearest(given, there)}")
+    return given
+
+
+def _nearest(given: Any, there: list[str]) -> str:
+    return _core.nearest(given if isinstance(given, str) and len(given) < 100 else "", there)
+
+
 def _text_of_recipe(recipe: Union[Path, Mapping[str, Any]]) -> str:
     if isinstance(recipe, Mapping):
         return _json_of(recipe, "a recipe")
@@ -37,12 +67,14 @@ def _text_of_recipe(recipe: Union[Path, Mapping[str, Any]]) -> str:
     if "=" in recipe or "{" in recipe:
         return recipe
     there = shipped_recipes()
-    if recipe not in there:
-        raise Error(
-            f"the recipe '{recipe}' was given; expected a text with 'sampler = ...', a file's name "
-            f"that ends in .toml or .json, or one of: {', '.join(there)}"
-        )
-    return there[recipe]
+    if recipe in there:
+        return there[recipe]
+    if recipe in _core.samplers():
+        return f'sampler = "{recipe}"'
+    raise Error(
+        f"the recipe {_shown(recipe)} was given; {_nearest(recipe, [*there, *_core.samplers()])}; "
+        "or a text with 'sampler = ...', or a file's name that ends in .toml or .json"
+    )
 
 
 def _json_of(given: Mapping[str, Any], what: str) -> str:
@@ -57,18 +89,21 @@ def _json_of(given: Mapping[str, Any], what: str) -> str:
 
 
 def _read(path: Path) -> str:
+    name = _path(path)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(name, encoding="utf-8") as file:
             return file.read(1 << 21)
-    except (OSError, UnicodeDecodeError) as e:
-        raise Error(f"'{os.fspath(path)}': {e}; expected a text that can be read") from None
+    except OSError as e:
+        raise Error(f"'{name}': {e.strerror}; expected a text that can be read") from None
+    except UnicodeDecodeError as e:
+        raise Error(f"'{name}': {e}; expected a text that can be read") from None
 
 
 def _text_of_config(config: Union[Path, Mapping[str, Any]]) -> tuple[str, str]:
     """The text of a configuration, and what sentences call it."""
     if isinstance(config, Mapping):
         return _json_of(config, "a scheduler's configuration"), "the configuration"
-    path = os.fspath(config)
+    path = _path(config)
     if os.path.isdir(path):
         path = os.path.join(path, "scheduler_config.json")
     return _read(path), f"'{path}'"
@@ -116,6 +151,26 @@ def _labels(labels: Any) -> Optional[list[int]]:
         raise Error(f"labels = {labels!r} was given; expected whole numbers")
     several = getattr(labels, "ndim", 1) > 0 and hasattr(labels, "__iter__")
     return [_whole("a label", one, -1, (1 << 31) - 1) for one in (labels if several else [labels])]
+
+
+def _arrays(conditions: Any) -> list[tuple[str, Any]]:
+    """Conditions that are no labels, by their names."""
+    if conditions is None:
+        return []
+    if not isinstance(conditions, Mapping) or not all(isinstance(k, str) for k in conditions):
+        raise Error(
+            f"conditions: a {type(conditions).__name__} was given; expected a dict of arrays by "
+            "their names, such as {'text': array}"
+        )
+    return list(conditions.items())
+
+
+def write_png(path: Path, pictures: Any, *, columns: int = 0) -> None:
+    """Pictures as one PNG, beside each other: float32 of (pictures, 1 or 3 channels, height, width)
+    or (pictures, height, width), where -1 is black and 1 is white. `columns` 0: as square as
+    possible. The file is there whole or not at all.
+    """
+    _core.write_png(_path(path), pictures, _whole("columns", columns, 0, 1 << 20))
 
 
 class Loop:
@@ -175,7 +230,7 @@ class Loop:
         """Writes what `Sampler.load_state` goes on from: safetensors, beside the target and then
         renamed.
         """
-        self._loop.save(os.fspath(path))
+        self._loop.save(_path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
         with tempfile.TemporaryDirectory() as folder:
@@ -193,7 +248,50 @@ def _loop_again(sampler: Sampler, state: bytes, check: bool) -> Loop:
         return sampler.load_state(path, check=check)
 
 
-class Sampler:
+class _Planned:
+    """What a sampler and a pipeline have in common: a plan for each number of steps."""
+
+    _plan: _core.Plan
+
+    @property
+    def steps(self) -> int:
+        return self._plan.steps
+
+    @property
+    def evaluations(self) -> int:
+        """How often the network is called."""
+        return self._plan.evaluations
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether no noise is drawn after the start."""
+        return self._plan.is_deterministic
+
+    @property
+    def branches(self) -> int:
+        """How often a guidance asks the network in one evaluation."""
+        return self._plan.branches
+
+    @property
+    def times(self) -> numpy.ndarray:
+        """What the network is told at each evaluation."""
+        return numpy.array(self._plan.times)
+
+    @property
+    def alphas(self) -> numpy.ndarray:
+        """Of each level, from noisy to clean: x = alpha x0 + sigma eps."""
+        return numpy.array(self._plan.alphas)
+
+    @property
+    def sigmas(self) -> numpy.ndarray:
+        return numpy.array(self._plan.sigmas)
+
+    def explain(self) -> str:
+        """What became of the formulas: kernels, and what each reads and writes."""
+        return self._plan.explain()
+
+
+class Sampler(_Planned):
     """A pipeline without its network: `from_recipe` or `from_config` makes one.
 
     It may be shared by threads, but for `step`, which remembers a loop.
@@ -204,6 +302,7 @@ class Sampler:
         self._definition = dict(definition)
         self._plans: dict[Optional[int], _core.Plan] = {}
         self._stepped: Optional[_core.Loop] = None
+        self._told: tuple[int, Optional[list[int]]] = (0, None)
         if "config" in self._definition:
             d = self._definition
             self._config = _parse_config(d["config"], d["source"], d["class_name"])
@@ -223,6 +322,8 @@ class Sampler:
         none.
         """
         text = _text_of_recipe(recipe)
+        _name("schedule", schedule, _core.schedules())
+        _name("prediction", prediction, _core.predictions())
         return Sampler(
             {"recipe": text, "schedule": schedule, "prediction": prediction, "steps": steps}
         )
@@ -232,7 +333,7 @@ class Sampler:
         config: Union[Path, Mapping[str, Any]],
         steps: int = 50,
         class_name: Optional[str] = None,
-        eta: float = 0.0,
+        eta: Optional[float] = None,
         sigmas: Optional[Sequence[float]] = None,
         mu: Optional[float] = None,
     ) -> Sampler:
@@ -275,43 +376,6 @@ class Sampler:
         self._plans[steps] = plan
         return plan
 
-    @property
-    def steps(self) -> int:
-        return self._plan.steps
-
-    @property
-    def evaluations(self) -> int:
-        """How often the network is called."""
-        return self._plan.evaluations
-
-    @property
-    def is_deterministic(self) -> bool:
-        """Whether no noise is drawn after the start."""
-        return self._plan.is_deterministic
-
-    @property
-    def branches(self) -> int:
-        """How often a guidance asks the network in one evaluation."""
-        return self._plan.branches
-
-    @property
-    def times(self) -> numpy.ndarray:
-        """What the network is told at each evaluation."""
-        return numpy.array(self._plan.times)
-
-    @property
-    def alphas(self) -> numpy.ndarray:
-        """Of each level, from noisy to clean: x = alpha x0 + sigma eps."""
-        return numpy.array(self._plan.alphas)
-
-    @property
-    def sigmas(self) -> numpy.ndarray:
-        return numpy.array(self._plan.sigmas)
-
-    def explain(self) -> str:
-        """What became of the formulas: kernels, and what each reads and writes."""
-        return self._plan.explain()
-
     def loop(
         self,
         shape: Sequence[int],
@@ -353,7 +417,7 @@ class Sampler:
 
     def load_state(self, path: Path, *, steps: Optional[int] = None, check: bool = True) -> Loop:
         """Goes on with a loop of `Loop.save_state`, to the same bits."""
-        return Loop(self, _core.load(self._plan_of(steps), os.fspath(path)), check)
+        return Loop(self, _core.load(self._plan_of(steps), _path(path)), check)
 
     def sample(
         self,
@@ -365,13 +429,34 @@ class Sampler:
         labels: Any = None,
         first_id: int = 0,
         progress: Optional[Callable[[int, int], None]] = None,
+        conditions: Optional[Mapping[str, Any]] = None,
     ) -> numpy.ndarray:
         """Samples of `network(x, t, labels)`, float32 of the given shape.
 
         x is a view of the noisy samples, labels are int32, one a sample, -1 for none. With a
-        guidance the network is
-        called once for each branch. It returns a float32 array or tensor of x's shape.
+        guidance the network is called once for each branch. It returns a float32 array or tensor of
+        x's shape. A `tweedie.Network` is called in C++, and `conditions` are for such a one.
         """
+        file = getattr(network, "_file", None)
+        if isinstance(file, _core.NetworkFile):
+            plan = self._plan_of(steps)
+            network._check_branches(plan.branches)  # type: ignore[attr-defined]
+            given = network._given(conditions)  # type: ignore[attr-defined]
+            started = _core.start(
+                plan,
+                _shape(shape),
+                _seed(seed),
+                _whole("first_id", first_id, 0),
+                _labels(labels),
+                given,
+            )
+            _core.run(started, file, progress)
+            return started.samples.copy()
+        if conditions is not None:
+            raise Error(
+                "conditions were given for a network in Python; expected them in it: a "
+                "tweedie.Network is told"
+            )
         if not callable(network):
             raise Error(
                 f"network: a {type(network).__name__} was given; expected what can be called"
@@ -394,14 +479,20 @@ class Sampler:
         return loop.samples.copy()
 
     def step(
-        self, model_output: Any, t: float, sample: Any, *, seed: int = 0, labels: Any = None
+        self,
+        model_output: Any,
+        t: float,
+        sample: Any,
+        *,
+        seed: Optional[int] = None,
+        labels: Any = None,
     ) -> Any:
         """One evaluation, as a scheduler of diffusers has it; the result is written into `sample`,
         and returned.
 
         `t` is the time that the network was told, which has to be the next of `times`; the first
-        begins a loop. With a
-        guidance `model_output` has its branches in front, the conditioned one first.
+        begins a loop, and is told the seed (0 without) and the labels. With a guidance
+        `model_output` has its branches in front, the conditioned one first.
         """
         loop, times = self._stepped, self._times
         if loop is None or loop.is_finished or loop.evaluation == 0 or times[loop.evaluation] != t:
@@ -411,9 +502,25 @@ class Sampler:
                     f"t = {float(t):g} was given to step; expected {times[at]:g}, the next of times"
                     + ("" if at == 0 else f", or {times[0]:g} to begin again")
                 )
-            loop = self._stepped = _core.start_at(self._plan, sample, _seed(seed), _labels(labels))
+            of = _seed(0 if seed is None else seed), _labels(labels)
+            loop = self._stepped = _core.start_at(self._plan, sample, *of)
+            self._told = of
+        elif seed is not None or labels is not None:
+            self._check_told(seed, labels)
         loop.step(model_output, sample, sample)
         return sample
+
+    def _check_told(self, seed: Any, labels: Any) -> None:
+        """Inside of a loop the seed and the labels are those of its begin."""
+        for name, given, told in (
+            ("seed", None if seed is None else _seed(seed), self._told[0]),
+            ("labels", _labels(labels), self._told[1]),
+        ):
+            if given is not None and given != told:
+                raise Error(
+                    f"{name} = {given} was given in the middle of a loop that began with {told}; "
+                    "expected the same, or none"
+                )
 
     @property
     def _times(self) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
@@ -27,7 +28,17 @@ _INTEGER = (
     "UniPCMultistepScheduler",
     "LCMScheduler",
 )
+_FOLLOWED = (
+    *_INTEGER,
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+)
 _TABLE = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler")
+
+
+_Tensor, _FLOAT32, _address = torch.Tensor, torch.float32, torch.Tensor.data_ptr
 
 
 class SchedulerOutput(NamedTuple):
@@ -47,10 +58,9 @@ class _FrozenConfig(dict):
 class TweedieScheduler:
     """A scheduler of diffusers by its configuration, whose step is one kernel.
 
-    It follows what `tweedie.scheduler_classes()` lists; a key that would change numbers and is not
-    followed is refused.
-    x is held as the named scheduler holds it, so that each `prev_sample` is the same to float32
-    rounding, and with the
+    It follows DDIM, DDPM, DPM-Solver multistep, UniPC, LCM, Euler, Euler ancestral, Heun and Euler
+    of flows; a key that would change numbers and is not followed is refused. x is held as the named
+    scheduler holds it, so that each `prev_sample` is the same to float32 rounding, and with the
     same generator also where noise is drawn. On the CPU; half precision is computed in float32.
     """
 
@@ -65,10 +75,16 @@ class TweedieScheduler:
             config, class_name = config.config, class_name or type(config).__name__
         text, source = _text_of_config(config)
         self._config = _parse_config(text, source, class_name)
+        if self._config.class_name not in _FOLLOWED:
+            raise Error(
+                f"{source}: {self._config.class_name} was given; expected one of: "
+                f"{', '.join(_FOLLOWED)}; tweedie.Sampler.from_config follows it"
+            )
         given = dict(config) if isinstance(config, Mapping) else json.loads(text)
         given["_class_name"] = self._config.class_name
         given.setdefault("num_train_timesteps", self._config.num_train_timesteps)
         self.config = _FrozenConfig(given)
+        self.__module__ = "diffusers"  # asked with __class__
         self.order = self._config.order
         self.num_inference_steps: Optional[int] = None
         self._grid: Optional[_core.SchedulerGrid] = None
@@ -78,7 +94,17 @@ class TweedieScheduler:
         self.timesteps = torch.arange(n - 1, -1, -1, dtype=dtype)
         self._begin: Optional[int] = None
         self._chosen: Optional[tuple[int, list[float], Optional[float]]] = None
+        self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
         self._forget()
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        """What a pipeline asks when it is saved: the scheduler that this stands for, so that
+        diffusers loads it without Tweedie.
+        """
+        name = self.__dict__.get("config", {}).get("_class_name", "")
+        theirs = getattr(sys.modules.get("diffusers"), name, None)
+        return TweedieScheduler if theirs is None else theirs
 
     @classmethod
     def from_config(
@@ -126,17 +152,23 @@ class TweedieScheduler:
                 f"num_inference_steps = {n} was given beside {len(given)} sigmas; expected one of "
                 "the two"
             )
-        self._grid = self._config.grid(n, given, mu)
+        chosen = (n, given, mu)
+        grid = self._grid
+        if grid is None or chosen != self._chosen:
+            grid = self._config.grid(n, given, mu)
+            # What makes no plan is told before the network is asked, and nothing has changed.
+            plans = {(0.0, False, 0): _core.plan_of_config(self._config, grid, takes_noise=True,
+                                                           scaled=True)}  # fmt: skip
+            self._grid, self._plans, self._chosen = grid, plans, chosen
         self.num_inference_steps = n
         whole = self._config.class_name in _INTEGER
-        self._times = self._grid.timesteps
+        self._times = grid.timesteps
         self.timesteps = torch.tensor(
             self._times, dtype=torch.int64 if whole else torch.float32, device=device
         )
         if not whole:
             self._times = self.timesteps.tolist()  # as a pipeline gives them back
         self._begin = None
-        self._chosen = (n, given, mu)
         self._forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -148,9 +180,11 @@ class TweedieScheduler:
         return _again, (dict(self.config), self._chosen, self._begin)
 
     def _forget(self) -> None:
-        self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
         self._loop: Optional[_core.Loop] = None
-        self._first = 0
+        self._first = self._at = 0
+        self._shape: Optional[torch.Size] = None
+        self._takes_noise = False
+        self._eta, self._rederives = 0.0, False
 
     def _set(self) -> _core.SchedulerGrid:
         if self._grid is None:
@@ -166,8 +200,11 @@ class TweedieScheduler:
 
     @property
     def sigmas(self) -> torch.Tensor:
-        """sigma / alpha of each level, and of a flow sigma; the last is the end."""
-        return torch.tensor(self._set().sigmas, dtype=torch.float32)
+        """sigma / alpha of each evaluation's level, and of a flow sigma; the last is the end."""
+        sigmas = self._set().sigmas
+        if self.order == 2:  # both evaluations of a step have one, as diffusers lists them
+            sigmas = [sigmas[self._level(i)] for i in range(len(self._times))] + sigmas[-1:]
+        return torch.tensor(sigmas, dtype=torch.float32)
 
     @property
     def alphas_cumprod(self) -> torch.Tensor:
@@ -272,53 +309,92 @@ class TweedieScheduler:
         which is not
         followed, the other three of the Euler schedulers change nothing.
         """
-        for name, given in (("model_output", model_output), ("sample", sample)):
-            if not isinstance(given, torch.Tensor):
-                raise Error(
-                    f"{name}: a {type(given).__name__} was given; expected a tensor, such as the "
-                    ".sample of what a network of diffusers returns"
-                )
         if s_churn != 0:
             raise Error(f"s_churn = {s_churn} was given; expected 0: another one is not followed")
-        grid = self._set()
-        at = self._next(timestep)
-        loop = self._loop
-        asked = (float(eta), bool(use_clipped_model_output))
-        if loop is None:
-            loop = self._start(grid, at, sample, *asked)
-            self._asked = asked
-        elif asked != self._asked:
-            raise Error(
-                f"eta = {asked[0]:g}, use_clipped_model_output = {asked[1]} was given after "
-                f"eta = {self._asked[0]:g}, {self._asked[1]} in one loop; expected the same"
-            )
-        plan = self._plan
+        t = float(timestep)
+        if eta != self._eta or (not use_clipped_model_output) is self._rederives:
+            self._take(eta, use_clipped_model_output, t)
+        loop, at = self._loop, self._at
+        if loop is None or at == self._first or at >= len(self._times) or self._times[at] != t:
+            _check_tensors(model_output, sample)
+            loop, at = self._begin_loop(t, sample)
+        shape = self._shape
+        # A tensor as it mostly is: by its address, at a third of what asking it for an array costs.
+        if (
+            type(model_output) is _Tensor
+            and type(sample) is _Tensor
+            and model_output.dtype is _FLOAT32
+            and sample.dtype is _FLOAT32
+            and model_output.shape == shape
+            and sample.shape == shape
+            and model_output.is_cpu
+            and sample.is_cpu
+            and model_output.is_contiguous()
+            and sample.is_contiguous()
+            and not self._takes_noise
+        ):
+            to = torch.empty_like(sample)
+            loop.step_at(_address(model_output), _address(sample), _address(to), 0)
+        else:
+            to = self._step_of_any(loop, at, model_output, sample, generator, variance_noise)
+        self._at = at + 1
+        return SchedulerOutput(to) if return_dict else (to,)
+
+    def _step_of_any(
+        self,
+        loop: _core.Loop,
+        at: int,
+        model_output: torch.Tensor,
+        sample: torch.Tensor,
+        generator: Any,
+        variance_noise: Optional[torch.Tensor],
+    ) -> torch.Tensor:
+        _check_tensors(model_output, sample)
         dtype = model_output.dtype
         output, x = _float32(model_output), _float32(sample)
         to = torch.empty(x.shape, dtype=torch.float32)
         noise = None
-        if plan.takes_noise:
+        if self._takes_noise:
             noise = (
                 _float32(variance_noise)
                 if variance_noise is not None
                 else self._noise(at, output, generator)
             )
         loop.step(output, x, to, noise)
-        if dtype != torch.float32:
-            to = to.to(dtype)
-        return SchedulerOutput(to) if return_dict else (to,)
+        return to if dtype is torch.float32 else to.to(dtype)
 
-    def _start(
-        self, grid: _core.SchedulerGrid, at: int, sample: torch.Tensor, eta: float, rederives: bool
-    ) -> _core.Loop:
-        key = (eta, rederives, at)
+    def _take(self, eta: float, rederives: bool, t: float) -> None:
+        """What a loop is begun with, and may not change in it."""
+        asked = float(eta), bool(rederives)
+        begins = self._loop is None or self._at in (self._first, len(self._times))
+        if not begins and t != self._times[0]:
+            raise Error(
+                f"eta = {asked[0]:g}, use_clipped_model_output = {asked[1]} was given after "
+                f"eta = {self._eta:g}, {self._rederives} in one loop; expected the same"
+            )
+        self._eta, self._rederives = asked
+        self._loop = None
+
+    def _begin_loop(self, t: float, sample: torch.Tensor) -> tuple[_core.Loop, int]:
+        grid = self._set()
+        at = self._next(t)
+        loop = self._loop
+        return (loop, at) if loop is not None else (self._start(grid, at, sample), at)
+
+    def _plan_from(self, grid: _core.SchedulerGrid, at: int) -> _core.Plan:
+        key = (self._eta, self._rederives, at)
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = _core.plan_of_config(
-                self._config, grid, eta, rederives, True, self._level(at), True
+                self._config, grid, self._eta, self._rederives, True, self._level(at), True
             )
+        return plan
+
+    def _start(self, grid: _core.SchedulerGrid, at: int, sample: torch.Tensor) -> _core.Loop:
+        plan = self._plan_from(grid, at)
         self._loop = _core.start_at(plan, _float32(sample), 0, None)
-        self._plan, self._first = plan, at
+        self._first = self._at = at
+        self._shape, self._takes_noise = sample.shape, plan.takes_noise
         return self._loop
 
     def _noise(self, at: int, like: torch.Tensor, generator: Any) -> torch.Tensor:
@@ -394,6 +470,15 @@ def _again(config: dict[str, Any], chosen: Any, begin: Optional[int]) -> Tweedie
         made.set_timesteps(n, sigmas=sigmas or None, mu=mu)
         made._begin = begin
     return made
+
+
+def _check_tensors(model_output: Any, sample: Any) -> None:
+    for name, given in (("model_output", model_output), ("sample", sample)):
+        if not isinstance(given, torch.Tensor):
+            raise Error(
+                f"{name}: a {type(given).__name__} was given; expected a tensor, such as the "
+                ".sample of what a network of diffusers returns"
+            )
 
 
 def _float32(tensor: torch.Tensor) -> torch.Tensor:
