@@ -31,9 +31,9 @@ class torch_normals {
 
 namespace noises {
 
-/// A stage: the noise that diffusers' pipelines draw on the CPU by torch.manual_seed(seed). One draw
-/// for all samples of a batch each time: unlike Philox a sample's noise depends on those beside it.
-/// The start begins at the seed again. Its copies share one generator.
+/// A stage: the noise that diffusers' pipelines draw on the CPU by torch.manual_seed(seed). One
+/// draw for all samples of a batch each time: unlike Philox a sample's noise depends on those
+/// beside it. The start begins at the seed again. Its copies share one generator.
 struct torch_cpu {
   using kind = kinds::noise;
   std::uint64_t seed;

@@ -26,6 +26,7 @@
 #include <tweedie/pipelines/driven_loop.hpp>
 #include <tweedie/pipelines/explain.hpp>
 #include <tweedie/pipelines/ready/recipe.hpp>
+#include <tweedie/pipelines/ready/schedule_of.hpp>
 #include <tweedie/pipelines/ready/scheduler_config.hpp>
 #include <tweedie/pipelines/state_file.hpp>
 
@@ -265,18 +266,12 @@ std::shared_ptr<network> open_network(std::string const& path, int threads,
                               std::vector<std::string_view>{"float32", "bfloat16", "float16"})));
   if (card) o.card = networks::parse_card(*card, source);
   networks::onnx opened(path, o);
-  // A schedule and a prediction are read as a recipe's: by name, each parameter in its range.
-  auto const& said = opened.card();
-  nlohmann::json schedule{{"name", said.schedule.name}};
-  for (auto const& [name, value] : said.schedule.parameters)
-    if (value == std::floor(value) && std::abs(value) < 1e15)
-      schedule[name] = static_cast<std::int64_t>(value);
-    else schedule[name] = value;
-  nlohmann::json const as_recipe{
-      {"sampler", "ddim"}, {"schedule", schedule}, {"predicts", said.predicts}};
-  return std::make_shared<network>(
-      network{opened, ready::parse_recipe(as_recipe.dump(), ready::recipe_format::json,
-                                          fmt::format("'{}', its card", path))});
+  // A prediction is read as a recipe's, by name.
+  nlohmann::json const as_recipe{{"sampler", "ddim"}, {"predicts", opened.card().predicts}};
+  std::string const said = fmt::format("'{}', its card", path);
+  ready::recipe r = ready::parse_recipe(as_recipe.dump(), ready::recipe_format::json, said);
+  r.schedule = ready::schedule_of(opened.card().schedule, said, false);
+  return std::make_shared<network>(network{opened, std::move(r)});
 }
 
 /// A recipe that is taken at its word; what it does not say is the network's.

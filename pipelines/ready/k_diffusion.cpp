@@ -97,8 +97,8 @@ class walk {
   linear noise_of(double deviation) const { return o.s_noise * deviation * fresh; }
   double t(std::size_t k) const { return -std::log(s[k]); }
 
-  // Karras et al. 2022, Algorithm 2; `euler` is its first half, `dpm_2` has its second evaluation in
-  // the geometric middle.
+  // Karras et al. 2022, Algorithm 2; `euler` is its first half, `dpm_2` has its second evaluation
+  // in the geometric middle.
   void euler(std::size_t k) {
     double const from = churned(k);
     add(x_now + (s[k + 1] - from) * epsilon, at_sigma(from));
@@ -296,8 +296,8 @@ any_plan make_plan(k_sampler const& sampler, std::vector<double> const& sigmas,
   std::vector<level> levels;
   for (double const s : name == "dpm_fast" ? of.grid_of_fast() : sigmas)
     levels.push_back(at_sigma(s));
-  // The noise before a step, which takes x to a higher level, is drawn as the step before ends; theirs
-  // is drawn also where it is then not added.
+  // The noise before a step, which takes x to a higher level, is drawn as the step before ends;
+  // theirs is drawn also where it is then not added.
   noise_before churns;
   if (sampler.s_churn > 0)
     for (std::size_t k = 0; k + 1 < sigmas.size(); ++k)

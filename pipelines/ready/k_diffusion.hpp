@@ -1,6 +1,6 @@
-// The samplers of k-diffusion (Karras et al. 2022 and what grew around it), by the names that it and
-// the programs built on it have for them, run to that library's numbers. What it computes was read
-// in version 0.1.1's sampling.py; held to its numbers by tests/replay.
+// The samplers of k-diffusion (Karras et al. 2022 and what grew around it), by the names that it
+// and the programs built on it have for them, run to that library's numbers. What it computes was
+// read in version 0.1.1's sampling.py; held to its numbers by tests/replay.
 #pragma once
 
 #include <limits>

@@ -49,7 +49,8 @@ struct linear_step {
 };
 
 /// The sampler whose step k is `steps[k]`. A plan of it has as many steps. `entering`: the
-/// deviation of the noise that is added to x before the step from the level of a sigma; empty: none.
+/// deviation of the noise that is added to x before the step from the level of a sigma; empty:
+/// none.
 using noise_before = std::vector<std::pair<double, double>>;
 any_sampler forget_linear_steps(std::vector<linear_step> steps, noise_before entering = {});
 

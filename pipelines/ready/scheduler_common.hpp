@@ -28,8 +28,8 @@ inline double between(double from, double to) {
   return std::exp(b - (b - a) * 0.5f);
 }
 
-/// The integral from a to b of a smooth function: Gauss and Legendre's rule with 8 points, exact for
-/// polynomials to degree 15.
+/// The integral from a to b of a smooth function: Gauss and Legendre's rule with 8 points, exact
+/// for polynomials to degree 15.
 template <class F> double integral(double a, double b, F f) {
   constexpr std::array<std::array<double, 2>, 4> rule{{{0.1834346424956498, 0.3626837833783620},
                                                        {0.5255324099163290, 0.3137066458778873},

@@ -239,8 +239,8 @@ std::vector<float> float_linspace(double first, double last, int n) {
 }
 
 /// ln abar of timesteps 0 .. T - 1, from float32 as theirs: at the clean end sigma differs by some
-/// 1e-4 of itself from that of the betas in double. `least`: abar of the last one under rescale_betas_zero_snr (Lin
-/// et al. 2023, Algorithm 1), which the solvers in sigma keep above 0.
+/// 1e-4 of itself from that of the betas in double. `least`: abar of the last one under
+/// rescale_betas_zero_snr (Lin et al. 2023, Algorithm 1), which the solvers in sigma keep above 0.
 std::vector<double> read_betas(reader& r, scheduler_config& c, double first, double last,
                                char const* usual, double least, bool rescales = true) {
   int const T = c.num_train_timesteps;

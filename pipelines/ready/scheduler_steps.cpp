@@ -129,6 +129,9 @@ void check_options(scheduler_config const& c, scheduler_options const& o) {
   if (!(o.s_noise >= 0 && std::isfinite(o.s_noise)))
     refuse(fmt::format("s_noise = {}", o.s_noise), "a finite one, 0 or more");
   if (!(o.order >= 1 && o.order <= 20)) refuse(fmt::format("order = {}", o.order), "1 to 20");
+  if (o.from_step > 0 && c.class_name == pndm)
+    refuse(fmt::format("a loop from step {}", o.from_step),
+           "one from the first step: its Runge-Kutta steps are the first ones");
   if (o.order != 4 && c.class_name != lms)
     refuse(fmt::format("order = {}", o.order), fmt::format("it for {} alone", lms));
 }
@@ -413,10 +416,10 @@ class walk {
                                       {23 / 12.0, -16 / 12.0, 5 / 12.0},
                                       {55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0}};
     for (std::size_t k = 0; k < n; ++k) {
-      auto const& w = weights[std::min<std::size_t>(k, 3)];
+      int const past = static_cast<int>(std::min<std::size_t>(outputs_at(k) - 1, 3));
+      auto const& w = weights[past];
       linear e = w[0] * epsilon;
-      for (int i = 1; i <= static_cast<int>(std::min<std::size_t>(k, 3)); ++i)
-        e += w[i] * linear(symbol_id{sym::word::past_eps, i});
+      for (int i = 1; i <= past; ++i) e += w[i] * linear(symbol_id{sym::word::past_eps, i});
       double const a = alpha(k);
       linear const x0 = a > 0 ? (x_now - sigma(k) * e) / a : linear();
       add(alpha(k + 1) * x0 + sigma(k + 1) * e);
@@ -484,8 +487,8 @@ class walk {
                       {{to(linear(kept(0)) + dt / 2 * slope, k + 1)}, levels[k + 1]}}});
     }
   }
-  /// from + dt (x - x0) / s, rounded to float32 after each operation as theirs is: where x is 20,000
-  /// times x0 the next one is what rounding leaves.
+  /// from + dt (x - x0) / s, rounded to float32 after each operation as theirs is: where x is
+  /// 20,000 times x0 the next one is what rounding leaves.
   static std::vector<linear_statement> along(linear const& from, double dt, linear const& x,
                                              double s) {
     auto const let = [](int i) { return symbol_id{sym::word::let, i}; };
@@ -496,8 +499,8 @@ class walk {
             {let(4), from + linear(let(3)), 1},
             {sym::x::id, let(4)}};
   }
-  /// Karras et al. 2022, Algorithm 2 with the second evaluation in the geometric middle (DPM-Solver-2
-  /// in rho: Lu et al. 2022, Algorithm 1).
+  /// Karras et al. 2022, Algorithm 2 with the second evaluation in the geometric middle (DPM-
+  /// Solver-2 in rho: Lu et al. 2022, Algorithm 1).
   void kdpm2_steps() {
     bool const draws = c.class_name == kdpm2_ancestral;
     for (std::size_t k = 0; k < n; ++k) {
@@ -527,7 +530,8 @@ class walk {
       std::vector<double> at;
       for (std::size_t i = 0; i < order; ++i) at.push_back(rho(k - i));
       linear to = held(levels[k]);
-      for (std::size_t i = 0; i < order; ++i)
+      // Begun midway, theirs has the weights of the whole order for the slopes that are there.
+      for (std::size_t i = 0; i < std::min(order, outputs_at(k)); ++i)
         to += integral(rho(k), rho(k + 1), [&](double s) { return lagrange(at, i, s); }) *
               past(sym::word::past_eps, epsilon, i);
       add({x_from(to, levels[k + 1])});
@@ -616,7 +620,7 @@ class walk {
   void dpm_singlestep_steps() {
     auto const orders = orders_of_singlesteps();
     for (std::size_t k = 0; k < n; ++k) {
-      auto const order = static_cast<std::size_t>(orders[k]);
+      auto const order = std::min(static_cast<std::size_t>(orders[k]), outputs_at(k));
       std::size_t const from = k + 1 - order;
       linear const x = order == 1 ? x_now : linear(kept(0));
       linear d1, d2;
@@ -642,7 +646,7 @@ class walk {
   void deis_steps() {
     for (std::size_t k = 0; k < n; ++k) {
       bool const is_short = c.lower_order_final && n < 15;
-      std::size_t order = std::min<std::size_t>(static_cast<std::size_t>(c.solver_order), k + 1);
+      std::size_t order = std::min(static_cast<std::size_t>(c.solver_order), outputs_at(k));
       if (k + 1 == n && is_short) order = 1;
       else if (k + 2 == n && is_short) order = std::min<std::size_t>(order, 2);
       std::vector<double> at;
@@ -756,13 +760,13 @@ class walk {
     std::size_t corrector = 0;
     for (std::size_t k = 0; k < n; ++k) {
       linear corrected = x_now;
-      if (k > 0) {
+      if (outputs_at(k) > 1) {
         std::vector<std::size_t> at;
         std::vector<linear> values;
         for (std::size_t i = 0; i < corrector; ++i) at.push_back(k - i), values.push_back(model(i));
         corrected = adams(k - 1, k, linear(kept(0)), at, values, tau(k - 1), linear(kept(1)), true);
       }
-      std::size_t const seen = std::min(k, std::max(p, q - 1));
+      std::size_t const seen = std::min(outputs_at(k) - 1, std::max(p, q - 1));
       std::size_t order = p;
       corrector = q;
       if (c.lower_order_final) order = std::min(p, n - k), corrector = std::min(q, n - k + 1);

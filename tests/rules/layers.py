@@ -45,6 +45,7 @@ def layer_of(path):
 # What is not the language's own: the files that may include it, as the beginnings of their paths.
 OTHERS = {
     r"boost/hana/": ["pipelines/compiled.hpp", "pipelines/ready/product.hpp"],
+    r"boost/math/": ["pipelines/ready/scheduler_config.cpp"],
     r"boost/(?!hana/)": [],
     r"thrust/|cub/|cuda/": ["dsl/device/backends/thrust.cpp", "dsl/device/on_device.hpp"],
     r"cuda_runtime": ["dsl/device/backends/cuda.hpp"],
