@@ -46,7 +46,7 @@ def layer_of(path):
 OTHERS = {
     r"boost/hana/": ["pipelines/compiled.hpp", "pipelines/ready/product.hpp"],
     r"boost/math/": ["pipelines/ready/scheduler_config.cpp"],
-    r"boost/(?!hana/)": [],
+    r"boost/(?!hana/|math/)": [],
     r"thrust/|cub/|cuda/": ["dsl/device/backends/thrust.cpp", "dsl/device/on_device.hpp"],
     r"cuda_runtime": ["dsl/device/backends/cuda.hpp"],
     r"omp\.h|tbb/": ["dsl/device/backends/thrust.cpp"],
