@@ -26,8 +26,10 @@ struct named_unit {
 // In the order of the enumeration.
 constexpr named_unit units[] = {
     {"t", time_unit::t, [](level const& l) { return l.t; }},
-    {"t - 1", time_unit::t_minus_1, [](level const& l) { return l.t - 1; }},
+    // At the clean level, which no network was trained at, it is asked as at t = 1.
+    {"t - 1", time_unit::t_minus_1, [](level const& l) { return std::max(l.t - 1, 0.0); }},
     {"1000 t", time_unit::thousand_t, [](level const& l) { return 1000 * l.t; }},
+    {"t / T", time_unit::t_by_steps, [](level const& l) { return l.t / l.steps; }},
     {"1 - t", time_unit::one_minus_t, [](level const& l) { return 1 - l.t; }},
     {"rho", time_unit::rho, [](level const& l) { return l.rho(); }},
     {"ln(rho)", time_unit::log_rho, [](level const& l) { return std::log(l.rho()); }},

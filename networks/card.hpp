@@ -52,8 +52,9 @@ namespace tweedie::networks {
 /// How a network counts time, of the level that is asked for.
 enum class time_unit {
   t,              ///< "t": the schedule's own, from 1 on a table
-  t_minus_1,      ///< "t - 1": the index in a table that counts from 0
+  t_minus_1,      ///< "t - 1": the index in a table that counts from 0; 0 at the clean level too
   thousand_t,     ///< "1000 t"
+  t_by_steps,     ///< "t / T": of a table of T steps
   one_minus_t,    ///< "1 - t": flows whose data are at 1
   rho,            ///< "rho": sigma / alpha, the sigma of Karras et al. 2022
   log_rho,        ///< "ln(rho)"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -40,6 +41,32 @@ void check_threads(int threads, std::string const& source) {
 }
 
 bool is_time(port const& p) { return p.shape.size() <= 2 && p.type != "boolean"; }
+
+/// What an input is by its name, where that is one of the usual ones.
+bool is_called(port const& p, std::initializer_list<std::string_view> names) {
+  std::string lower;
+  for (char const c : p.name) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return std::ranges::find(names, lower) != names.end();
+}
+bool is_called_time(port const& p) {
+  return is_called(p, {"t", "time", "times", "timestep", "timesteps", "time_step", "sigma",
+                       "sigmas", "noise_level", "noise_labels", "c_noise", "log_snr"});
+}
+bool is_called_labels(port const& p) {
+  return is_called(p, {"y", "label", "labels", "class", "classes", "class_label", "class_labels"});
+}
+
+/// Which units of time a schedule has: a table counts steps, a continuous one goes from 0 to 1, and
+/// of the others t is sigma.
+std::vector<time_unit> units_of(std::string const& schedule) {
+  using enum time_unit;
+  std::vector<time_unit> r{t,      rho,     log_rho,   quarter_log,
+                           lambda, log_snr, alpha_bar, sqrt_alpha_bar};
+  if (has_table(schedule)) r.insert(r.end(), {t_minus_1, t_by_steps});
+  else if (schedule != "edm" && schedule != "variance_exploding")
+    r.insert(r.end(), {thousand_t, one_minus_t});
+  return r;
+}
 
 /// Where an input or output stands that a card names.
 std::size_t place_of(std::string const& name, char const* key, std::vector<port> const& ports,
@@ -207,12 +234,26 @@ struct file_network::file {
       has_labels = true;
       needed.clear();
     }
+    // Two that are left are told apart by usual names, if both have one.
+    if (!has_time && card.labels && !has_labels && meant.size() == 2)
+      for (std::size_t const i : {0u, 1u})
+        if (is_called_time(in[meant[i]]) && is_called_labels(in[meant[1 - i]])) {
+          time = meant[i], labels = meant[1 - i];
+          has_time = has_labels = true;
+          needed.clear();
+          break;
+        }
     left = needed;
-    if (card.labels && !has_labels)
+    if (card.labels && !has_labels) {
+      std::vector<std::string_view> names;
+      for (std::size_t const i : meant) names.push_back(in[i].name);
       throw error(
           fmt::format("'{}': which input takes the labels is not clear; expected "
-                      "inputs.labels in its card, one of: {}",
-                      source, fmt::join(names_of(in), ", ")));
+                      "inputs.labels in its card{}",
+                      source,
+                      names.empty() ? ", and the file has none for them"
+                                    : fmt::format(", one of: {}", fmt::join(names, ", "))));
+    }
     if (!left.empty()) {
       std::vector<std::string> names;
       for (std::size_t i : left) names.push_back(fmt::format("'{}'", in[i].name));
@@ -322,17 +363,30 @@ struct file_network::file {
         contradict(fmt::format("{}, '{}', is {}; expected one number for each sample", what, p.name,
                                in_words(p)));
     };
+    auto const fitting = units_of(card.schedule.name);
+    auto const listed = [&](auto const& some) {
+      std::vector<std::string> names;
+      for (time_unit const one : some) names.push_back(fmt::format("\"{}\"", name_of(one)));
+      return fmt::format("{}", fmt::join(names, ", "));
+    };
+    if (has_time && std::ranges::find(fitting, card.time) == fitting.end())
+      contradict(
+          fmt::format("time = \"{}\" was given, which times of the schedule {} are not told "
+                      "in; expected one of: {}",
+                      name_of(card.time), card.schedule.name, listed(fitting)));
     auto const of_times = [&](std::size_t at, char const* what) {
       of_rows(at, what);
       port const& p = engine->inputs[at];
       bool const counts = card.time == time_unit::t || card.time == time_unit::t_minus_1;
       bool const whole =
           (counts && has_table(card.schedule.name)) || card.time == time_unit::thousand_t;
+      std::vector<time_unit> wholes{time_unit::thousand_t};
+      if (has_table(card.schedule.name)) wholes = {time_unit::t, time_unit::t_minus_1};
       if (p.type != "f32" && !whole)
-        contradict(
-            fmt::format("{}, '{}', is {} and takes whole numbers, which time = \"{}\" of "
-                        "the schedule {} is not; expected time = \"1000 t\", or floats",
-                        what, p.name, in_words(p), name_of(card.time), card.schedule.name));
+        contradict(fmt::format(
+            "{}, '{}', is {} and takes whole numbers, which time = \"{}\" of "
+            "the schedule {} is not; expected {}, or an input of floats",
+            what, p.name, in_words(p), name_of(card.time), card.schedule.name, listed(wholes)));
       one_time = one_time || is_one_number(at);
     };
     if (has_time) of_times(time, "the time");
@@ -750,9 +804,10 @@ void file_network::vjp_of(batch const& b, float const* probe, float* result) con
 
 std::string card_to_fill_in(engine const& opened) {
   std::string text =
-      "predicts = \"epsilon\"   # or x0, v, velocity, score, edm\n"
-      "schedule = \"linear\"    # what it was trained on: linear, cosine, scaled_linear, edm, ...\n"
-      "time = \"t - 1\"         # or t, 1000 t, 1 - t, rho, ln(rho), ln(rho) / 4, lambda\n"
+      "# predicts = \"epsilon\"   # or x0, v, velocity, score, edm\n"
+      "# schedule = \"linear\"    # what it was trained on: linear, cosine, scaled_linear, edm, "
+      "...\n"
+      "# time = \"t - 1\"         # or t, 1000 t, t / T, 1 - t, rho, ln(rho), ln(rho) / 4, lambda\n"
       "range = [-1.0, 1.0]    # of the data; leave it out where they are not bounded\n";
   auto const rank = [](port const& p) { return p.any_shape ? 99 : p.shape.size(); };
   auto const most = std::ranges::max_element(opened.inputs, {}, rank);  // the first of them
@@ -764,25 +819,42 @@ std::string card_to_fill_in(engine const& opened) {
                       !(most->shape[1] > 0 && most->shape[1] <= 4);
     if (last) text += "layout = \"channels_last\"\n";
     text += fmt::format("\n[inputs]\nx = \"{}\"\n", most->name);
-    char const* const meant[] = {"time", "labels"};
-    std::size_t next = 0;
+    // Those of one number a row: by their names, else the only one is the time.
+    std::vector<std::size_t> numbers;
     std::string others;
     for (std::size_t i = 0; i < opened.inputs.size(); ++i) {
       port const& p = opened.inputs[i];
       bool const is_one_number = p.shape.size() <= 1 || (p.shape.size() == 2 && p.shape[1] == 1);
       if (i == x) continue;
-      if (is_one_number && next < 2) {
-        text += fmt::format("{} = \"{}\"   # {}\n", meant[next], p.name, in_words(p));
-        if (p.type.empty())
-          text += fmt::format("{}_type = \"{}\"   # or f32, i32, i64\n", meant[next],
-                              next == 0 ? "f32" : "i64");
-        ++next;
-      } else
+      if (is_one_number && numbers.size() < 2) numbers.push_back(i);
+      else
         others +=
             fmt::format("\n[conditions.\"{}\"]   # given by this name\ninput = \"{}\"   # {}\n",
                         p.name, p.name, in_words(p));
     }
-    if (next == 2)
+    auto const said = [&](char const* what, port const& p, char const* type) {
+      text += fmt::format("{} = \"{}\"   # {}\n", what, p.name, in_words(p));
+      if (p.type.empty())
+        text += fmt::format("{}_type = \"{}\"   # or f32, i32, i64\n", what, type);
+    };
+    bool has_labels = numbers.size() == 2;
+    if (numbers.size() == 1) {
+      port const& p = opened.inputs[numbers[0]];
+      has_labels = is_called_labels(p);
+      said(has_labels ? "labels" : "time", p, has_labels ? "i64" : "f32");
+    } else if (numbers.size() == 2) {
+      port const &a = opened.inputs[numbers[0]], &b = opened.inputs[numbers[1]];
+      bool const is_usual = is_called_time(a) || is_called_labels(b);
+      bool const is_turned = is_called_time(b) || is_called_labels(a);
+      if (is_usual != is_turned) {
+        said("time", is_usual ? a : b, "f32");
+        said("labels", is_usual ? b : a, "i64");
+      } else {  // nothing tells them apart
+        for (port const* one : {&a, &b})
+          text += fmt::format("# time or labels = \"{}\"   # {}\n", one->name, in_words(*one));
+      }
+    }
+    if (has_labels)
       text +=
           "\n[labels]\n# count = 10   # how many there are, or names = [...]\n"
           "# null = 10    # how \"no label\" is told; without it there is no guidance\n";

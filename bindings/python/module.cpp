@@ -302,6 +302,11 @@ struct running {
 
   tweedie::state const& state() const { return loop.now(); }
   std::size_t evaluation() const { return state().evaluated; }
+  /// Whether the kernel after the next evaluation reads noise that the caller gives.
+  bool asks_for_noise() const {
+    return of->takes_noise && evaluation() < of->of->network_evaluations() &&
+           of->of->asks_for_noise(evaluation());
+  }
   /// The question that waits, or the next one.
   tweedie::question const* ask() { return loop.asked() ? loop.asked() : loop.next(); }
   void answer(bool check) {
@@ -465,7 +470,7 @@ void step(running& r, nb::object model_output, nb::object sample, nb::object to,
   x.check_shape(b->samples, s.shape);
   result.check_shape(b->samples, s.shape);
   std::optional<given_array> fresh;
-  if (r.of->takes_noise) {
+  if (r.asks_for_noise()) {
     if (noise.is_none()) throw error("a step without noise was asked for; expected it with noise");
     fresh.emplace(noise, "noise");
     fresh->check_shape(b->samples, s.shape);
@@ -562,7 +567,7 @@ void step_at(running& r, std::uintptr_t model_output, std::uintptr_t sample, std
              std::uintptr_t noise) {
   auto const* const b = r.ask();
   if (!b) throw error("a step was asked of a loop that is at its end; expected one more loop");
-  if (!model_output || !sample || !to || (r.of->takes_noise && !noise))
+  if (!model_output || !sample || !to || (r.asks_for_noise() && !noise))
     throw error("a tensor without memory was given; expected one on the CPU that has some");
   auto const& s = r.state();
   nb::gil_scoped_release const free;
@@ -659,6 +664,7 @@ NB_MODULE(_core, m) {
   nb::class_<scheduler_grid>(m, "SchedulerGrid")
       .def_ro("timesteps", &scheduler_grid::timesteps)
       .def_ro("sigmas", &scheduler_grid::sigmas)
+      .def_ro("middles", &scheduler_grid::middles)
       .def_ro("init_noise_sigma", &scheduler_grid::init_noise_sigma);
   nb::class_<scheduler_config>(m, "SchedulerConfig")
       .def_ro("class_name", &scheduler_config::class_name)
@@ -667,6 +673,8 @@ NB_MODULE(_core, m) {
       .def_ro("log_abar", &scheduler_config::log_abar)
       .def_prop_ro("is_flow", &scheduler_config::is_flow)
       .def_prop_ro("is_scaled", &scheduler_config::is_scaled)
+      .def_prop_ro("has_edm_levels", &scheduler_config::has_edm_levels)
+      .def_ro("sigma_data", &scheduler_config::sigma_data)
       .def_prop_ro("order", &scheduler_config::order)
       .def_prop_ro("draws_noise", &scheduler_config::draws_noise)
       .def(
@@ -733,6 +741,7 @@ NB_MODULE(_core, m) {
       .def("step_at", &step_at, nb::arg("model_output"), nb::arg("sample"), nb::arg("to"),
            nb::arg("noise"))
       .def_prop_ro("evaluation", &running::evaluation)
+      .def_prop_ro("asks_for_noise", &running::asks_for_noise)
       .def_prop_ro("is_finished", [](running const& r) { return r.of->of->finished(r.state()); })
       .def_prop_ro("step_index", [](running const& r) { return r.loop.step(); })
       .def_prop_ro(

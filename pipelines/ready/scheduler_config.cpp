@@ -904,8 +904,8 @@ scheduler_grid grid_of(scheduler_config const& c, int steps, std::vector<double>
     for (std::size_t k = 0; k + 1 < g.at.size(); ++k) {
       double const s = g.sigmas[k], to = g.sigmas[k + 1];
       bool const draws = c.class_name == kdpm2_ancestral;
-      g.timesteps[2 * k + 1] =
-          timestep_of(c, draws ? between(s, ancestral_step(s, to).down) : between(to, s));
+      g.middles.push_back(draws ? between(s, ancestral_step(s, to).down) : between(to, s));
+      g.timesteps[2 * k + 1] = timestep_of(c, g.middles.back());
     }
   if (c.is_scaled()) {
     double const most = g.sigmas.front();

@@ -81,6 +81,7 @@ struct scheduler_grid {
   std::vector<double> timesteps;  ///< of each evaluation of the network
   std::vector<double> sigmas;     ///< of each level: sigma / alpha, and of a flow sigma
   std::vector<double> at;         ///< the timesteps of the levels before the last
+  std::vector<double> middles;    ///< of KDPM2: the sigmas of a step's second evaluation
   double init_noise_sigma = 1;
 };
 /// `sigmas` are given for a flow instead of even ones, `mu` is that of dynamic shifting.

@@ -139,6 +139,74 @@ CONFIGURATIONS = [
     *_of(
         "LCM", ({}, 4, {}), ({"timestep_scaling": 0.01, "prediction_type": "v_prediction"}, 8, {})
     ),
+    *_of(
+        "TCD",
+        ({}, 5, {}),
+        ({**BETAS[0], "prediction_type": "v_prediction"}, 4, {"eta": 0.0}),
+        ({**BETAS[1], "prediction_type": "sample"}, 4, {"eta": 1.0}),
+    ),
+    *_of(
+        "PNDM",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "skip_prk_steps": True}, 12, {}),
+        ({**BETAS[1], "prediction_type": "v_prediction", "set_alpha_to_one": True}, 7, {}),
+        ({"timestep_spacing": "trailing", "skip_prk_steps": True}, 1, {}),
+    ),
+    *_of("IPNDM", ({}, 10, {}), ({}, 2, {})),
+    *_of(
+        "LMSDiscrete",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "use_karras_sigmas": True}, 8, {}),
+        ({**BETAS[0], "prediction_type": "v_prediction", "timestep_spacing": "trailing"}, 9, {}),
+    ),
+    *_of(
+        "KDPM2Discrete",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "use_karras_sigmas": True}, 8, {}),
+        ({**BETAS[0], "prediction_type": "v_prediction", "timestep_spacing": "leading"}, 9, {}),
+    ),
+    *_of(
+        "KDPM2AncestralDiscrete",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "use_karras_sigmas": True}, 8, {}),
+        ({**BETAS[0], "prediction_type": "v_prediction", "timestep_spacing": "leading"}, 9, {}),
+    ),
+    *_of(
+        "DEISMultistep",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "solver_order": 3, "timestep_spacing": "trailing"}, 16, {}),
+        ({**BETAS[0], "solver_order": 1, "prediction_type": "v_prediction"}, 9, {}),
+    ),
+    *_of(
+        "SASolver",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "predictor_order": 3, "corrector_order": 3}, 12, {}),
+        ({**BETAS[0], "predictor_order": 1, "prediction_type": "v_prediction"}, 9, {}),
+    ),
+    *_of(
+        "DPMSolverSinglestep",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "solver_order": 3, "lower_order_final": True}, 12, {}),
+        ({**BETAS[0], "solver_type": "heun", "use_karras_sigmas": True}, 11, {}),
+    ),
+    *_of(
+        "DPMSolverMultistepInverse",
+        ({}, 10, {}),
+        ({**STABLE_DIFFUSION, "solver_order": 3}, 16, {}),
+    ),
+    *_of("DDIMInverse", ({"clip_sample": False}, 10, {}), ({**STABLE_DIFFUSION}, 12, {})),
+    *_of(
+        "EDMEuler",
+        ({}, 10, {}),
+        ({"sigma_schedule": "exponential", "prediction_type": "v_prediction"}, 8, {}),
+    ),
+    *_of(
+        "EDMDPMSolverMultistep",
+        ({}, 10, {}),
+        ({"sigma_schedule": "exponential", "solver_order": 3, "sigma_max": 20.0}, 16, {}),
+    ),
+    *_of("FlowMatchHeunDiscrete", ({}, 10, {}), ({"shift": 3.0}, 2, {})),
+    *_of("CMStochasticIterative", ({}, 4, {}), ({"clip_denoised": False}, 2, {}), ({}, 1, {})),
 ]
 
 

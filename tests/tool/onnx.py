@@ -120,7 +120,12 @@ refused("has no card", "sample", "--model", "bare.onnx", "--out", "n.npy", cwd=f
 done = run("inspect", "bare.onnx", cwd=folder)
 assert "'bare.toml', to be filled in" in done.stdout, done.stdout
 draft = done.stdout.split("to be filled in:\n\n")[1]
-write("bare.toml", draft)  # as it is printed, its labels are not filled in
+write("bare.toml", draft)  # as it is printed, nothing is guessed
+refused("the key 'predicts' is missing", "sample", "--model", "bare.onnx", "--out", "n.npy",
+        cwd=folder)
+for key in ("predicts", "schedule", "time"):
+    draft = draft.replace(f"# {key} =", f"{key} =")
+write("bare.toml", draft)
 refused("neither count nor names was given", "sample", "--model", "bare.onnx", "--out", "n.npy",
         cwd=folder)
 draft = draft.replace("# count", "count").replace("# null", "null")
@@ -134,6 +139,8 @@ for change, word in [
     (("schedule = \"linear\"", "schedule = \"lineal\""), "did you mean linear?"),
     (("time = \"t - 1\"", "time = \"t-1\""), "did you mean t - 1?"),
     (("x = \"x\"", "x = \"z\""), "there is none of that name"),
+    (("time = \"t - 1\"", "time = \"1000 t\""), "times of the schedule linear are not told in"),
+    (("schedule = \"linear\"", "schedule = \"rectified_flow\""), "time = \"t - 1\" was given"),
     (("null = 10", "nul = 10"), "did you mean null?"),
     (("null = 10", "null = 9"), "which is how label 9 is told"),
     (("predicts =", "predict ="), "did you mean predicts?"),

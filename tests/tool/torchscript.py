@@ -117,7 +117,9 @@ refused("has no card", "sample", "--model", "bare.pt", "--out", "n.npy", cwd=fol
 done = run("inspect", "bare.pt", cwd=folder)
 assert "input y: numbers of any type and shape" in done.stdout, done.stdout
 draft = done.stdout.split("to be filled in:\n\n")[1]
-for a, b in [("epsilon", "x0"), ("\"linear\"", "\"edm\""), ("\"t - 1\"", "\"rho\""),
+for a, b in [("# predicts = \"epsilon", "predicts = \"x0"),
+             ("# schedule = \"linear\"", "schedule = \"edm\""),
+             ("# time = \"t - 1\"", "time = \"rho\""),
              ("[1, 64, 64]", "[1, 4, 4]"), ("# count = 10", "count = 3"),
              ("# null = 10", "null = 3")]:
     assert a in draft, (a, draft)

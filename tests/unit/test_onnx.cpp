@@ -576,7 +576,7 @@ BOOST_AUTO_TEST_CASE(a_card_as_text_comes_back) {
 }
 
 BOOST_AUTO_TEST_CASE(times_as_networks_count_them) {
-  level const l{.t = 0.5, .alpha = 0.6, .sigma = 0.8};
+  level const l{.t = 1.5, .alpha = 0.6, .sigma = 0.8, .steps = 3};
   auto const of = [&](char const* name) {
     auto const card = networks::parse_card(
         std::string("predicts = \"v\"\nschedule = \"cosine\"\ntime = \"") + name + "\"", "card");
@@ -584,10 +584,11 @@ BOOST_AUTO_TEST_CASE(times_as_networks_count_them) {
     return networks::time_of(card.time, l);
   };
   auto const near = boost::test_tools::tolerance(1e-12);
-  BOOST_TEST(of("t") == 0.5, near);
-  BOOST_TEST(of("t - 1") == -0.5, near);
-  BOOST_TEST(of("1000 t") == 500, near);
-  BOOST_TEST(of("1 - t") == 0.5, near);
+  BOOST_TEST(of("t") == 1.5, near);
+  BOOST_TEST(of("t - 1") == 0.5, near);
+  BOOST_TEST(of("1000 t") == 1500, near);
+  BOOST_TEST(of("t / T") == 0.5, near);
+  BOOST_TEST(of("1 - t") == -0.5, near);
   BOOST_TEST(of("rho") == 4.0 / 3, near);
   BOOST_TEST(of("ln(rho)") == std::log(4.0 / 3), near);
   BOOST_TEST(of("ln(rho) / 4") == std::log(4.0 / 3) / 4, near);
@@ -595,6 +596,54 @@ BOOST_AUTO_TEST_CASE(times_as_networks_count_them) {
   BOOST_TEST(of("ln(snr)") == std::log(9.0 / 16), near);
   BOOST_TEST(of("alpha_bar") == 0.36, near);
   BOOST_TEST(of("alpha") == 0.6, near);
+  // No network has an index below 0: encoding begins at the clean level.
+  BOOST_TEST(networks::time_of(networks::time_unit::t_minus_1, {.t = 0, .alpha = 1}) == 0);
+}
+
+// An index on a flow, or a thousand times an index, is a number that no such network has seen.
+BOOST_AUTO_TEST_CASE(times_that_a_schedule_does_not_have) {
+  onnx_file::builder b;
+  b.input("x", onnx_file::f32, {-1, 2}).input("t", onnx_file::f32, {-1});
+  b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  for (auto const& [schedule, time] : {std::pair{"linear", "1000 t"},
+                                       {"linear", "1 - t"},
+                                       {"rectified_flow", "t - 1"},
+                                       {"rectified_flow", "t / T"},
+                                       {"edm", "1 - t"}}) {
+    std::string const card =
+        fmt::format("predicts = \"v\"\nschedule = \"{}\"\ntime = \"{}\"\n", schedule, time);
+    std::string const said = sentence([&] { written(in("u.onnx"), b, card.c_str()); });
+    BOOST_TEST(contains(said, fmt::format("time = \"{}\" was given, which times of the schedule {} "
+                                          "are not told in; expected one of: \"t\"",
+                                          time, schedule)),
+               said);
+  }
+  written(in("u.onnx"), b, "predicts = \"v\"\nschedule = \"linear\"\ntime = \"t / T\"\n");
+}
+
+// Of two inputs of one number a row the usual names tell which is which.
+BOOST_AUTO_TEST_CASE(inputs_by_their_usual_names) {
+  onnx_file::builder b;
+  b.input("x", onnx_file::f32, {-1, 2}).input("labels", onnx_file::i64, {-1});
+  b.input("timestep", onnx_file::i64, {-1});
+  b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  written(in("n.onnx"), b, "predicts = \"v\"\nschedule = \"linear\"\n[labels]\ncount = 3\n");
+  std::string const draft = networks::card_to_fill_in(*networks::open_onnx(in("n.onnx")));
+  BOOST_TEST(contains(draft, "\ntime = \"timestep\""), draft);
+  BOOST_TEST(contains(draft, "\nlabels = \"labels\""), draft);
+  onnx_file::builder other;
+  other.input("x", onnx_file::f32, {-1, 2}).input("a", onnx_file::i64, {-1});
+  other.input("b", onnx_file::i64, {-1});
+  other.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  std::string const said = sentence([&] {
+    written(in("o.onnx"), other, "predicts = \"v\"\nschedule = \"linear\"\n[labels]\ncount = 3\n");
+  });
+  BOOST_TEST(contains(said,
+                      "which input takes the labels is not clear; expected inputs.labels in "
+                      "its card, one of: a, b"),
+             said);
+  BOOST_TEST(contains(networks::card_to_fill_in(*networks::open_onnx(in("o.onnx"))),
+                      "# time or labels = \"a\""));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

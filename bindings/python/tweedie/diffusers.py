@@ -21,21 +21,23 @@ from ._sampler import Path, _parse_config, _text_of_config, _whole
 
 __all__ = ["SchedulerOutput", "TweedieScheduler"]
 
-_INTEGER = (
+_TABLE = (
     "DDIMScheduler",
+    "DDIMInverseScheduler",
     "DDPMScheduler",
-    "DPMSolverMultistepScheduler",
-    "UniPCMultistepScheduler",
     "LCMScheduler",
+    "TCDScheduler",
+    "PNDMScheduler",
 )
-_FOLLOWED = (
-    *_INTEGER,
-    "EulerDiscreteScheduler",
-    "EulerAncestralDiscreteScheduler",
-    "HeunDiscreteScheduler",
-    "FlowMatchEulerDiscreteScheduler",
+_INTEGER = (
+    *_TABLE,
+    "DPMSolverMultistepScheduler",
+    "DPMSolverMultistepInverseScheduler",
+    "DPMSolverSinglestepScheduler",
+    "UniPCMultistepScheduler",
+    "DEISMultistepScheduler",
+    "SASolverScheduler",
 )
-_TABLE = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler")
 
 
 _Tensor, _FLOAT32, _address = torch.Tensor, torch.float32, torch.Tensor.data_ptr
@@ -58,8 +60,8 @@ class _FrozenConfig(dict):
 class TweedieScheduler:
     """A scheduler of diffusers by its configuration, whose step is one kernel.
 
-    It follows DDIM, DDPM, DPM-Solver multistep, UniPC, LCM, Euler, Euler ancestral, Heun and Euler
-    of flows; a key that would change numbers and is not followed is refused. x is held as the named
+    It follows the classes of `tweedie.scheduler_classes()`; a key that would change numbers and is
+    not followed is refused. x is held as the named
     scheduler holds it, so that each `prev_sample` is the same to float32 rounding, and with the
     same generator also where noise is drawn. On the CPU; half precision is computed in float32.
     """
@@ -75,11 +77,6 @@ class TweedieScheduler:
             config, class_name = config.config, class_name or type(config).__name__
         text, source = _text_of_config(config)
         self._config = _parse_config(text, source, class_name)
-        if self._config.class_name not in _FOLLOWED:
-            raise Error(
-                f"{source}: {self._config.class_name} was given; expected one of: "
-                f"{', '.join(_FOLLOWED)}; tweedie.Sampler.from_config follows it"
-            )
         given = dict(config) if isinstance(config, Mapping) else json.loads(text)
         given["_class_name"] = self._config.class_name
         given.setdefault("num_train_timesteps", self._config.num_train_timesteps)
@@ -94,7 +91,7 @@ class TweedieScheduler:
         self.timesteps = torch.arange(n - 1, -1, -1, dtype=dtype)
         self._begin: Optional[int] = None
         self._chosen: Optional[tuple[int, list[float], Optional[float]]] = None
-        self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
+        self._plans: dict[tuple[Optional[float], bool, int], _core.Plan] = {}
         self._forget()
 
     @property
@@ -157,7 +154,7 @@ class TweedieScheduler:
         if grid is None or chosen != self._chosen:
             grid = self._config.grid(n, given, mu)
             # What makes no plan is told before the network is asked, and nothing has changed.
-            plans = {(0.0, False, 0): _core.plan_of_config(self._config, grid, takes_noise=True,
+            plans = {(None, False, 0): _core.plan_of_config(self._config, grid, takes_noise=True,
                                                            scaled=True)}  # fmt: skip
             self._grid, self._plans, self._chosen = grid, plans, chosen
         self.num_inference_steps = n
@@ -184,7 +181,8 @@ class TweedieScheduler:
         self._first = self._at = 0
         self._shape: Optional[torch.Size] = None
         self._takes_noise = False
-        self._eta, self._rederives = 0.0, False
+        self._eta: Optional[float] = None
+        self._rederives = False
 
     def _set(self) -> _core.SchedulerGrid:
         if self._grid is None:
@@ -276,23 +274,30 @@ class TweedieScheduler:
     def _level(self, evaluation: int) -> int:
         return (evaluation + 1) // 2 if self.order == 2 else evaluation
 
+    def _sigma_of(self, evaluation: int) -> float:
+        grid = self._set()
+        if grid.middles and evaluation % 2 == 1:
+            return grid.middles[evaluation // 2]
+        return grid.sigmas[self._level(evaluation)]
+
     # ---- the loop
 
     def scale_model_input(self, sample: torch.Tensor, timestep: Any = None) -> torch.Tensor:
         """What the network sees: x / sqrt(sigma^2 + 1) of the schedulers that hold x0 + sigma eps,
-        else x itself.
+        of EDM's and the consistency models' with sigma_data^2 in place of 1, else x itself.
         """
         if not self._config.is_scaled:
             return sample
-        sigma = self._set().sigmas[self._level(self._next(timestep))]
-        return sample / (sigma * sigma + 1) ** 0.5
+        sigma = self._sigma_of(self._next(timestep))
+        data = self._config.sigma_data if self._config.has_edm_levels else 1
+        return sample / (sigma * sigma + data * data) ** 0.5
 
     def step(
         self,
         model_output: torch.Tensor,
         timestep: Any,
         sample: torch.Tensor,
-        eta: float = 0.0,
+        eta: Optional[float] = None,
         use_clipped_model_output: bool = False,
         generator: Any = None,
         variance_noise: Optional[torch.Tensor] = None,
@@ -303,7 +308,8 @@ class TweedieScheduler:
         s_tmax: float = float("inf"),
         s_noise: float = 1.0,
     ) -> Union[SchedulerOutput, tuple[torch.Tensor]]:
-        """The sample after the evaluation at `timestep`: one kernel. `eta` is DDIMScheduler's.
+        """The sample after the evaluation at `timestep`: one kernel. `eta` is DDIMScheduler's, 0
+        if it is not given, and TCDScheduler's, 0.3.
 
         Noise is drawn by `generator`, one or one a sample, as diffusers draws it. Without s_churn,
         which is not
@@ -336,14 +342,13 @@ class TweedieScheduler:
             to = torch.empty_like(sample)
             loop.step_at(_address(model_output), _address(sample), _address(to), 0)
         else:
-            to = self._step_of_any(loop, at, model_output, sample, generator, variance_noise)
+            to = self._step_of_any(loop, model_output, sample, generator, variance_noise)
         self._at = at + 1
         return SchedulerOutput(to) if return_dict else (to,)
 
     def _step_of_any(
         self,
         loop: _core.Loop,
-        at: int,
         model_output: torch.Tensor,
         sample: torch.Tensor,
         generator: Any,
@@ -354,23 +359,23 @@ class TweedieScheduler:
         output, x = _float32(model_output), _float32(sample)
         to = torch.empty(x.shape, dtype=torch.float32)
         noise = None
-        if self._takes_noise:
+        if loop.asks_for_noise:
             noise = (
                 _float32(variance_noise)
                 if variance_noise is not None
-                else self._noise(at, output, generator)
+                else self._noise(output, generator)
             )
         loop.step(output, x, to, noise)
         return to if dtype is torch.float32 else to.to(dtype)
 
-    def _take(self, eta: float, rederives: bool, t: float) -> None:
+    def _take(self, eta: Optional[float], rederives: bool, t: float) -> None:
         """What a loop is begun with, and may not change in it."""
-        asked = float(eta), bool(rederives)
+        asked = None if eta is None else float(eta), bool(rederives)
         begins = self._loop is None or self._at in (self._first, len(self._times))
         if not begins and t != self._times[0]:
             raise Error(
-                f"eta = {asked[0]:g}, use_clipped_model_output = {asked[1]} was given after "
-                f"eta = {self._eta:g}, {self._rederives} in one loop; expected the same"
+                f"eta = {asked[0]}, use_clipped_model_output = {asked[1]} was given after "
+                f"eta = {self._eta}, {self._rederives} in one loop; expected the same"
             )
         self._eta, self._rederives = asked
         self._loop = None
@@ -397,10 +402,8 @@ class TweedieScheduler:
         self._shape, self._takes_noise = sample.shape, plan.takes_noise
         return self._loop
 
-    def _noise(self, at: int, like: torch.Tensor, generator: Any) -> torch.Tensor:
-        name, last = self._config.class_name, at + 1 == len(self._times)
-        if (name == "DDPMScheduler" and self._times[at] == 0) or (name == "LCMScheduler" and last):
-            return torch.zeros_like(like)  # and the generator is not asked
+    @staticmethod
+    def _noise(like: torch.Tensor, generator: Any) -> torch.Tensor:
         if isinstance(generator, (list, tuple)):
             if len(generator) != like.shape[0]:
                 raise Error(
@@ -419,7 +422,7 @@ class TweedieScheduler:
         x = original_samples
         if self._config.is_flow:
             raise Error(
-                "add_noise was asked of FlowMatchEulerDiscreteScheduler; expected scale_noise"
+                f"add_noise was asked of {self._config.class_name}; expected scale_noise"
             )
         if self._config.class_name in _TABLE:
             abar = self.alphas_cumprod.to(x.device)[timesteps.to(x.device).long()]
