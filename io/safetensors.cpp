@@ -178,6 +178,16 @@ void check_finite(tensor const& given, std::string const& source) {
 
 constexpr std::size_t prefix_size = 8;  // the header's length
 
+/// What a file is by its first bytes, where it is often taken for one of ours.
+std::string beginning_of(std::span<std::byte const> content) {
+  std::string_view const first(reinterpret_cast<char const*>(content.data()), prefix_size);
+  if (first.starts_with("\x89PNG")) return "as a PNG does";
+  if (first.starts_with("\xff\xd8\xff")) return "as a JPEG does";
+  if (first.starts_with("\x93NUMPY")) return "as an .npy does";
+  if (first.starts_with("PK")) return "as a zip does, which a file of PyTorch is";
+  return "with other bytes";
+}
+
 /// The header's length of a file of `size` bytes, by its first ones.
 std::size_t header_length(std::span<std::byte const> content, std::uint64_t size,
                           std::string const& source) {
@@ -186,8 +196,9 @@ std::size_t header_length(std::span<std::byte const> content, std::uint64_t size
          "it has " + std::to_string(size) + " bytes; expected 8 for the length of its header");
   auto const length = little_endian(content.first(prefix_size));
   if (length > max_safetensors_header)
-    fail(source, "its header is said to have " + std::to_string(length) +
-                     " bytes; expected at most " + std::to_string(max_safetensors_header));
+    throw error("'" + source + "' is no safetensors file: it begins " + beginning_of(content) +
+                "; expected one, which begins with the length of its header, at most " +
+                std::to_string(max_safetensors_header) + " bytes");
   if (length > size - prefix_size)
     fail(source, "its header is said to have " + std::to_string(length) + " bytes, but only " +
                      std::to_string(size - prefix_size) + " follow");

@@ -111,6 +111,12 @@ std::string part_of(std::string const& out) {
   return fs::path(out).replace_extension(".part.npy").string();
 }
 
+/// The settings of the command that left a part, beside it.
+std::string record_of(std::string const& part) { return part + ".json"; }
+
+/// Of a record: which file it is the record of.
+constexpr char const* pictures_key = "pictures of the part";
+
 }  // namespace
 
 void check_room(std::string const& out, std::size_t count, sample_shape const& c,
@@ -206,13 +212,63 @@ void add_loop_options(CLI::App& app, loop_options& o) {
                  "makes the rest");
 }
 
-images read_finished(loop_options const& o, std::size_t count, sample_shape const& c) {
+settings settings_of(char const* command, loaded_model const& m, ready::recipe const& recipe,
+                     std::vector<int> const& labels, loop_options const& o) {
+  settings s{{"command", command},
+             {"model", hash_of_file(m.path)},
+             {"predicts", m.predicts},
+             {"schedule", networks::to_json(m.schedule)},
+             {"precision", o.engine.precision}};
+  if (m.is_onnx()) {
+    hash card;
+    card.add(std::string_view(networks::to_toml(m.of_onnx.card)));
+    s.emplace_back("card of the model", '#' + card.text());
+  }
+  std::string const text = to_toml(recipe);
+  for (std::size_t begin = 0, end; begin < text.size(); begin = end + 1) {
+    end = text.find('\n', begin);
+    auto const line = text.substr(begin, end - begin);
+    auto const equals = line.find(" = ");
+    auto const key = line.substr(0, equals);
+    // The model's are there already, and a title changes nothing.
+    if (key == "title" || key == "predicts" || key == "schedule") continue;
+    s.emplace_back(key, line.substr(equals + 3));
+  }
+  auto const list = fmt::format("{}", fmt::join(labels, ","));
+  hash of_list;
+  of_list.add(std::string_view(list));
+  s.emplace_back("label", labels == std::vector{no_label} ? "none"
+                          : list.size() < 200             ? list
+                                                          : '#' + of_list.text());
+  return s;
+}
+
+images read_finished(loop_options const& o, std::size_t count, sample_shape const& c,
+                     settings const& given) {
   if (o.finished.empty()) return {};
   auto finished = read_latents("--continue", o.finished, c);
   if (finished.count() >= count)
     throw error(
         fmt::format("--continue '{}' was given, which has {} pictures of {}; expected fewer",
                     o.finished, finished.count(), count));
+  auto const record = record_of(o.finished);
+  std::error_code ignored;
+  if (!fs::exists(record, ignored))
+    throw error(fmt::format(
+        "--continue '{}' was given, and there is no '{}', which an interrupted command leaves "
+        "beside it: which pictures they are is not known; expected both",
+        o.finished, record));
+  auto there = read_settings(record);
+  auto const pictures = std::ranges::find(there, pictures_key, &settings::value_type::first);
+  if (pictures == there.end() || pictures->second != hash_of(finished.data))
+    throw error(fmt::format(
+        "--continue '{}' was given, whose pictures are not those of its record '{}'; expected the "
+        "two as an interrupted command left them",
+        o.finished, record));
+  there.erase(pictures);
+  if (auto const differ = differences(there, given, "here"); !differ.empty())
+    throw error(fmt::format("--continue '{}' is of another command: {}; expected the same again",
+                            o.finished, differ));
   return finished;
 }
 
@@ -288,18 +344,42 @@ images picture_of(char const* option, std::string const& path, std::size_t chann
   return r;
 }
 
-images array_of(io::npy_array const& array) {
+/// An array as samples of the shape `c`: as it is; one of them without the count; pictures of one
+/// channel without that; bytes with the channels last, as train takes them. Any other keeps its
+/// shape, which is no samples'.
+images array_of(io::npy_array const& array, sample_shape const& c) {
   images r{{array.shape.begin(), array.shape.end()}, array.floats()};
-  if (r.shape.size() == 2) r.shape.insert(r.shape.begin(), 1);
-  if (r.shape.size() == 3) r.shape.insert(r.shape.begin(), 1);
+  auto const are = [&](std::vector<std::size_t> const& one, std::size_t from) {
+    return r.shape.size() == from + one.size() &&
+           std::equal(one.begin(), one.end(), r.shape.begin() + static_cast<std::ptrdiff_t>(from));
+  };
+  if (are(c, 1)) return r;
+  if (are(c, 0)) {
+    r.shape.insert(r.shape.begin(), 1);
+  } else if (c.size() == 3 && c[0] == 1 && are({c[1], c[2]}, 0)) {
+    r.shape = {1, 1, c[1], c[2]};
+  } else if (c.size() == 3 && c[0] == 1 && are({c[1], c[2]}, 1)) {
+    r.shape = {r.shape[0], 1, c[1], c[2]};
+  } else if (c.size() == 3 && are({c[1], c[2], c[0]}, 1) &&
+             std::holds_alternative<std::vector<std::uint8_t>>(array.data)) {
+    std::vector<float> const last = std::move(r.data);
+    r.shape = {r.shape[0], c[0], c[1], c[2]};
+    r.data.clear();
+    r.data.reserve(last.size());
+    std::size_t const pixels = c[1] * c[2];
+    for (std::size_t i = 0; i < r.shape[0]; ++i)
+      for (std::size_t channel = 0; channel < c[0]; ++channel)
+        for (std::size_t k = 0; k < pixels; ++k)
+          r.data.push_back(last[(i * pixels + k) * c[0] + channel]);
+  }
   return r;
 }
 
 /// Bytes are those of a PNG, 0 to 255, told as -1 to 1; floats are in the range of the data.
-images pictures_of_npy(char const* option, std::string const& path,
+images pictures_of_npy(char const* option, std::string const& path, sample_shape const& c,
                        std::optional<std::pair<double, double>> range, bool& are_shades) {
   auto const array = io::read_npy(path);
-  images r = array_of(array);
+  images r = array_of(array, c);
   are_shades = false;
   if (std::holds_alternative<std::vector<io::truth>>(array.data)) {
     are_shades = true;
@@ -326,9 +406,9 @@ void check_pictures(char const* option, std::string const& text, images const& g
   auto const& shape = given.shape;
   if (shape.size() != c.size() + 1 || shape[0] == 0 ||
       !std::equal(c.begin(), c.end(), shape.begin() + 1))
-    throw error(
-        fmt::format("{} '{}' has pictures of shape {{{}}}; expected {{count, {}}}, the network's",
-                    option, text, fmt::join(shape, ", "), fmt::join(c, ", ")));
+    throw error(fmt::format("{} '{}' has {} of shape {{{}}}; expected {{count, {}}}, the network's",
+                            option, text, c.size() == 3 ? "pictures" : "samples",
+                            fmt::join(shape, ", "), fmt::join(c, ", ")));
   auto const bad = std::ranges::find_if(given.data, [](float v) { return !std::isfinite(v); });
   if (bad != given.data.end())
     throw error(fmt::format("{} '{}': value {} is {}; expected finite ones", option, text,
@@ -376,7 +456,7 @@ images read_pictures(char const* option, std::string const& text, sample_shape c
   if (text.rfind("test:", 0) == 0) {
     r = test_pictures(option, text.substr(5));
   } else if (ending == ".npy") {
-    r = pictures_of_npy(option, text, range, are_shades);
+    r = pictures_of_npy(option, text, c, range, are_shades);
   } else if (ending == ".png" || is_jpeg_name(ending)) {
     r = picture_of(option, text, c[0]);
   } else {
@@ -404,7 +484,7 @@ images read_latents(char const* option, std::string const& path, sample_shape co
       !std::holds_alternative<std::vector<double>>(array.data))
     throw error(fmt::format("{} '{}' holds bytes; expected floats as they were written here",
                             option, path));
-  images const r = array_of(array);
+  images const r = array_of(array, c);
   check_pictures(option, path, r, c);
   return r;
 }
@@ -451,6 +531,9 @@ void keep(images const& finished, loop const& o) {
   }
   auto const part = part_of(o.out);
   write_pictures(part, finished, 0);
+  settings record = o.given;
+  record.emplace_back(pictures_key, hash_of(finished.data));
+  write_settings(record_of(part), record);
   say("{}: '{}' has them, the same command with --continue '{}' makes the rest\n", counts, part,
       part);
 }

@@ -9,6 +9,7 @@
 
 #include "loaded_model.hpp"
 #include "pipeline_options.hpp"
+#include "settings.hpp"
 
 namespace tweedie::tool {
 
@@ -69,10 +70,17 @@ struct loop {
   std::vector<std::pair<std::string, images>> arrays = {};  ///< other conditions, by their names
   std::string out = {};  ///< beside which finished pictures are kept; empty: they are not
   images finished = {};  ///< these come first
+  settings given = {};   ///< kept with them
 };
 
-/// The pictures of --continue; none without it. Throws unless they are some of `count`.
-images read_finished(loop_options const& o, std::size_t count, sample_shape const& c);
+/// What the bits of a command's pictures depend on, beside what it adds itself.
+settings settings_of(char const* command, loaded_model const& m, ready::recipe const& recipe,
+                     std::vector<int> const& labels, loop_options const& o);
+
+/// The pictures of --continue; none without it. Throws unless they are some of `count`, and of a
+/// command with the same settings: what differs is named.
+images read_finished(loop_options const& o, std::size_t count, sample_shape const& c,
+                     settings const& given);
 
 /// What a batch starts from: the request has its shape, seed and first id.
 using start_function =

@@ -81,13 +81,16 @@ struct both_ways {
                            std::string const& out = "") {
     auto const& config = m.shape;
     double seconds = 0;
+    auto settings = settings_of(what, m, recipe, given, o.loop);
+    settings.emplace_back("start", hash_of(from.data));
     return run_plan(
         what, plan, config,
         {.count = from.count(),
          .batch = static_cast<std::size_t>(o.loop.batch),
          .labels = given,
          .out = out,
-         .finished = out.empty() ? images{} : read_finished(o.loop, from.count(), config)},
+         .finished = out.empty() ? images{} : read_finished(o.loop, from.count(), config, settings),
+         .given = settings},
         [&](any_plan const& p, request r, std::size_t begin, conditions const& one) {
           return p.start_at(slice(from, begin, r.shape[0]), r, one);
         },

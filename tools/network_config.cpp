@@ -1,6 +1,7 @@
 #include "network_config.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,6 +20,18 @@ namespace {
 constexpr int most = 65536;
 constexpr int widest = 4096;  // channels: beyond, a convolution alone takes more than 0.6 GB
 
+/// A value as a file of settings has it.
+std::string as_given(io::setting_value const& value) {
+  if (auto const* text = std::get_if<std::string>(&value)) return '"' + io::shown(*text) + '"';
+  if (auto const* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
+  if (auto const* number = std::get_if<double>(&value)) return fmt::format("{}", *number);
+  auto const& list = std::get<std::vector<double>>(value);
+  auto const shown = std::min<std::size_t>(16, list.size());
+  return fmt::format(
+      "[{}{}]", fmt::join(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+      shown < list.size() ? ", ..." : "");
+}
+
 asked_network read_toml(std::string const& path) {
   auto const bytes = io::read_file(path, std::uint64_t{1} << 16);
   auto const settings =
@@ -29,12 +42,14 @@ asked_network read_toml(std::string const& path) {
                                        "scale_shift", "dropout",     "groups", "channels",
                                        "size",        "classes"};
   for (auto const& [key, value] : settings) {
-    auto const refuse = [&, &name = key](std::string const& expected) {
-      throw error(fmt::format("'{}': {} is something else; expected {}", path, name, expected));
+    auto const refuse = [&, &name = key, &given = value](std::string const& expected) {
+      throw error(fmt::format("'{}': {} = {} was given; expected {}", path, name, as_given(given),
+                              expected));
     };
+    bool const is_list = std::holds_alternative<std::vector<double>>(value);
     auto const whole = [&](double number) {
       if (!(number >= 0 && number <= most && number == std::floor(number)))
-        refuse(fmt::format("whole numbers from 0 to {}", most));
+        refuse(fmt::format("{} from 0 to {}", is_list ? "whole numbers" : "a whole number", most));
       return static_cast<int>(number);
     };
     auto const number = [&, &given = value] {
@@ -134,6 +149,17 @@ networks::unet_config network_for(asked_network const& asked, std::string const&
         c.attention.push_back(here);
   }
   return c;
+}
+
+networks::unet make_network(networks::unet_config const& c, std::string const& config,
+                            std::uint64_t seed) {
+  try {
+    return networks::unet(c, seed);
+  } catch (error const& e) {
+    std::string_view const why = e.what(), own = "unet: ";
+    if (config.empty() || !why.starts_with(own)) throw;
+    throw error(fmt::format("'{}': {}", config, why.substr(own.size())));
+  }
 }
 
 }  // namespace tweedie::tool

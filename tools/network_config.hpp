@@ -28,4 +28,9 @@ asked_network read_network(std::string const& config);
 networks::unet_config network_for(asked_network const& asked, std::string const& config,
                                   int channels, int size, int classes);
 
+/// The network with its first weights. Throws a sentence with the name of --config, where it is
+/// given, if its numbers do not fit together.
+networks::unet make_network(networks::unet_config const& c, std::string const& config,
+                            std::uint64_t seed = 0);
+
 }  // namespace tweedie::tool

@@ -122,13 +122,25 @@ int run(options o) {
   std::size_t columns = static_cast<std::size_t>(o.columns.value_or(0));
   if (columns == 0 && rows > 1 && count % rows == 0) columns = count / rows;
   check_room(o.out, count, config, columns);
+  auto asked = settings_of("sample", m, recipe, chosen_labels, o.loop);
+  asked.emplace_back("count", std::to_string(count));
+  asked.emplace_back("seed", std::to_string(o.seed));
+  if (decoding) asked.emplace_back("--from", hash_of(latents.data));
+  if (inpainting) {
+    asked.emplace_back("--known", hash_of(known.pictures.data));
+    asked.emplace_back("--inpaint", hash_of(known.mask.data));
+    asked.emplace_back("resamplings", std::to_string(o.resamplings));
+  }
+  for (auto const& [name, array] : arrays)
+    asked.emplace_back("--condition " + name, hash_of(array.data));
   loop const all{.count = count,
                  .batch = static_cast<std::size_t>(o.loop.batch),
                  .seed = o.seed,
                  .labels = spread(o.label, chosen_labels, count),
                  .arrays = std::move(arrays),
                  .out = o.out,
-                 .finished = read_finished(o.loop, count, config)};
+                 .finished = read_finished(o.loop, count, config, asked),
+                 .given = asked};
   auto const drawn =
       static_cast<double>(count - (o.loop.finished.empty() ? 0 : all.finished.count()));
   double seconds = 0;  // in the loop, the network's share of it in network.seconds
@@ -167,19 +179,22 @@ action add_sample(CLI::App& app, std::string const&) {
   app.add_option("--model", o->model, model_help)->required();
   add_pipeline_options(app, o->pipeline, "1; of --from: 0",
                        fmt::format("with a label: {}; of --from: 0", usual_guidance));
-  app.add_option("--label", o->label,
-                 "all, none, or classes by number or name with commas between: rows of the "
-                 "picture (all; of --from: none)");
+  app.add_option(
+      "--label", o->label,
+      "all, none, or classes by number or name with commas between: rows of the "
+      "picture (all; of --from: none). They are shared out in order: a,b on six pictures "
+      "is a,a,a,b,b,b");
   auto* count = add_whole(app, "--count", o->count, 1, 10'000'000,
                           "pictures, shared out evenly among the labels");
   auto* seed = add_seed(app, o->seed, "of the noise; picture i has its own, whatever the batch");
   add_loop_options(app, o->loop);
   add_whole(app, "--columns", o->columns, 1, 10'000,
             "of a PNG (one row per label, else about square)");
-  app.add_option(
-      "--condition", o->conditions,
-      "NAME=x.npy, a row for each picture or one for all: what a file with a card takes besides "
-      "labels, by the names of its card");
+  app.add_option("--condition", o->conditions,
+                 "a row for each picture or one for all: what a file with a card takes besides "
+                 "labels, by the "
+                 "names of its card; one at a time, --condition a=x.npy --condition b=y.npy")
+      ->option_text("NAME=x.npy");
   auto* inpaint = app.add_option(
       "--inpaint", o->inpaint,
       "mask.png or .npy: white where --known is kept, black where it is drawn anew, by RePaint");

@@ -27,6 +27,7 @@
 #include "network_config.hpp"
 #include "progress.hpp"
 #include "say.hpp"
+#include "settings.hpp"
 #include "tool.hpp"
 #include "training_data.hpp"
 
@@ -42,8 +43,9 @@ constexpr std::uint32_t flip_stream = first_reserved_stream + 0x13;
 
 /// The options, as they are typed.
 struct options {
-  std::string data = "fashion-mnist", schedule = "cosine", decay = "none";
-  std::string predicts, weight, times, config;  // empty: what suits the schedule, or --from
+  std::string data = "fashion-mnist", decay = "none";
+  // Empty: those of --from, or what suits the schedule.
+  std::string schedule, predicts, weight, times, config;
   long long epochs = 0, steps = 0, batch = 128, warmup = 0, threads = 1, limit = 0;
   long long checkpoint_every = 1000;
   std::optional<long long> size, preview_every;
@@ -81,7 +83,7 @@ struct setup {
   any_times times;
   decay down;
   networks::unet_config config;
-  std::shared_ptr<networks::unet> from;  // whose weights it begins with, or null
+  networks::model from;  // whose weights it begins with; without a network where there is none
   training_data data;
 };
 
@@ -123,9 +125,6 @@ struct state {
   std::size_t steps() const { return losses.size(); }
 };
 
-/// What a checkpoint must agree on with the command that continues it.
-using settings = std::vector<std::pair<std::string, std::string>>;
-
 /// 1 had no checksum.
 std::string const checkpoint_format = "tweedie checkpoint 2";
 
@@ -134,9 +133,6 @@ std::string const& value_of(settings const& chosen, std::string_view name) {
 }
 
 constexpr char const* memory_name = "times.memory";
-
-/// A setting in a sentence; an option that was not given is empty.
-std::string in_words(std::string const& value) { return value.empty() ? "none" : value; }
 
 void write_checkpoint(fs::path const& path, state const& s, settings const& chosen) {
   io::tensor_file file;
@@ -177,12 +173,6 @@ void check_steps(fs::path const& path, std::size_t done, std::string const& ther
 
 void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
   io::safetensors_file const opened(path);  // its header alone, until it is known to be the one
-  auto const refuse = [&](std::string const& why) {
-    throw error(fmt::format(
-        "'{}' is a checkpoint of another training: {}; give the settings it was begun with, or "
-        "another --checkpoint",
-        path.string(), why));
-  };
   auto const text_of = [&](std::string const& key) {
     auto const found = opened.metadata().find(key);
     return found == opened.metadata().end() ? std::string() : found->second;
@@ -192,9 +182,14 @@ void read_checkpoint(fs::path const& path, state& s, settings const& chosen) {
         fmt::format("'{}' has the format {}; expected a checkpoint of this release's train, "
                     "'{}'",
                     path.string(), io::in_quotes(text_of("format")), checkpoint_format));
+  settings there;
   for (auto const& [name, value] : chosen)
-    if (auto const there = text_of("setting " + name); there != value && name != "steps")
-      refuse(fmt::format("its {} is {}, but {} was given", name, in_words(there), in_words(value)));
+    there.emplace_back(name, name == "steps" ? value : text_of("setting " + name));
+  if (auto const differ = differences(there, chosen, "here"); !differ.empty())
+    throw error(fmt::format(
+        "'{}' is a checkpoint of another training: {}; give the settings it was begun with, or "
+        "another --checkpoint",
+        path.string(), differ));
 
   std::vector<std::string> names{"losses"};
   auto* const by_loss = s.times.by_loss();
@@ -347,17 +342,17 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
                         {"seed", std::to_string(o.seed)}};
 
   networks::unet::set_threads(static_cast<int>(o.threads));
-  networks::unet fresh(with.config, o.seed);
+  networks::unet fresh = make_network(with.config, o.config, o.seed);
   std::size_t const parameters = fresh.parameters().size(), elements = fresh.elements();
-  if (with.from)
-    std::copy_n(std::as_const(*with.from).parameters().data(), parameters,
+  if (with.from.network)
+    std::copy_n(std::as_const(*with.from.network).parameters().data(), parameters,
                 fresh.parameters().data());
   state s{std::move(fresh), buffer(parameters), {}, with.times};
   std::copy_n(s.network.parameters().data(), parameters, s.average.data());
   if (fs::exists(o.checkpoint)) {
     read_checkpoint(o.checkpoint, s, chosen);
     say("continuing after step {} of {} from '{}'\n", s.steps(), steps, o.checkpoint);
-  } else if (with.from) say("begun with the weights of '{}'\n", o.from);
+  } else if (with.from.network) say("begun with the weights of '{}'\n", o.from);
   keep(data, o.cache);  // nothing is refused from here on
   say("training {} on {} pictures: {} parameters, {} steps of {}, {} thread{}\n", o.predicts,
       data.count, parameters, steps, batch, o.threads, o.threads == 1 ? "" : "s");
@@ -443,7 +438,7 @@ template <class Predicts> int train(options const& o, Predicts predicted, setup 
                           (o.flip ? ", flipped at random" : "")},
              {"loss", fmt::format("{:.6g}, mean of the last {} steps",
                                   running_mean(s.losses, steps), mean_over)}};
-  if (with.from) m.notes["from"] = o.from;
+  if (with.from.network) m.notes["from"] = o.from;
   networks::save_model(o.out, m);
   plot_losses(o.loss);
   fmt::print("'{}': {} steps, loss {:.4f}, {}\n", o.out, steps, running_mean(s.losses, steps),
@@ -496,8 +491,108 @@ data_options data_options_of(options const& o, asked_network const* asked,
         "expected pictures in colour",
         from ? fmt::format("--from '{}'", o.from) : fmt::format("--config '{}'", o.config),
         o.data));
-  if (wanted == 3) d.channels = 3;
+  if (from && wanted == 3) d.channels = 3;  // gray ones too: red, green and blue alike
   return d;
+}
+
+/// What was given goes before the file of --config, and that before --from.
+float dropout_of(options const& o, asked_network const& asked, networks::unet const* from) {
+  if (o.dropout_given) return static_cast<float>(o.dropout);
+  if (asked.has_dropout) return asked.config.dropout;
+  return from ? from->config().dropout : static_cast<float>(o.dropout);
+}
+
+/// Says where what is asked for is not what the weights of --from have learned.
+void say_contradictions(options const& o, setup const& with, asked_network const& asked) {
+  auto const contradicts = [&](std::string const& given, std::string const& there) {
+    say("{} was given, but '{}' was trained with {}: its weights begin at that\n", given, o.from,
+        there);
+  };
+  auto const schedule = describe(o.schedule, with.schedule);
+  if (o.predicts != with.from.predicts) contradicts("--predicts " + o.predicts, with.from.predicts);
+  if (networks::to_json(schedule) != networks::to_json(with.from.schedule))
+    contradicts("--schedule " + o.schedule, with.from.schedule.name == schedule.name
+                                                ? networks::to_json(with.from.schedule)
+                                                : with.from.schedule.name);
+  float const dropout = dropout_of(o, asked, with.from.network.get()),
+              there = with.from.network->config().dropout;
+  if (dropout != there)
+    contradicts(fmt::format("{}dropout {}",
+                            o.dropout_given ? "--" : fmt::format("'{}': ", o.config), dropout),
+                fmt::format("{}", there));
+}
+
+/// Throws where the network of --config cannot be: before all pictures are read, which say what is
+/// still open. Of an array the size is not known yet.
+void check_network(options const& o, asked_network const& asked, data_options const& d) {
+  std::error_code ignored;
+  std::string const name = o.config.empty() ? "small" : o.config;
+  int const size = d.size                              ? static_cast<int>(d.size)
+                   : is_fashion_mnist(o.data)          ? 28
+                   : fs::is_directory(o.data, ignored) ? static_cast<int>(usual_size)
+                                                       : 0;
+  if (size == 0) return;
+  make_network(
+      network_for(asked, name, asked.channels.value_or(1), size, asked.classes.value_or(0)),
+      o.config);
+}
+
+/// Throws where a file would lie among the pictures: the next training would read its plot and its
+/// previews as data.
+void check_apart(options const& o) {
+  std::error_code ignored;
+  if (is_fashion_mnist(o.data) || !fs::is_directory(o.data, ignored)) return;
+  std::vector<fs::path> folders{fs::canonical(o.data, ignored)};
+  for (fs::directory_iterator at(o.data, ignored), end; !ignored && at != end;
+       at.increment(ignored)) {
+    std::error_code none;
+    if (at->is_symlink(none) && at->is_directory(none))  // a class that lies elsewhere
+      folders.push_back(fs::canonical(at->path(), none));
+  }
+  for (auto const& [option, file] :
+       {std::pair{"--out", &o.out}, {"--checkpoint", &o.checkpoint}, {"--loss", &o.loss}}) {
+    auto const path = fs::weakly_canonical(fs::absolute(*file));
+    for (auto const& folder : folders)
+      if (std::ranges::mismatch(folder, path).in1 == folder.end())
+        throw error(fmt::format(
+            "{} '{}' lies inside --data '{}', where the plot of the loss and the previews would be "
+            "among the pictures of the next training; expected a file in another folder",
+            option, *file, o.data));
+  }
+}
+
+/// Throws where `tweedie sample` would not take the model by its name.
+void check_name(std::string const& out) {
+  if (fs::path(out).extension() != ".safetensors")
+    throw error(fmt::format(
+        "--out '{}' was given; expected a name that ends in .safetensors{}", out,
+        fs::path(out).extension() == ".onnx" ? ": tweedie export makes an ONNX file of such a model"
+                                             : ""));
+}
+
+/// What --from names. Throws where it is no model of tweedie train, by its name already.
+networks::model load_from(std::string const& from) {
+  auto const ending = fs::path(from).extension();
+  if (ending == ".onnx" || ending == ".pt" || ending == ".pth" || ending == ".ckpt")
+    throw error(
+        fmt::format("--from '{}' was given, {}; expected a .safetensors of tweedie train, with "
+                    "whose weights the training begins",
+                    from, ending == ".onnx" ? "an ONNX file" : "a file of PyTorch"));
+  return load_unet(from, "training begins with its weights");
+}
+
+/// "14 pictures of 2 classes: blues 8, reds 6".
+void say_classes(options const& o, training_data const& data) {
+  if (data.classes.empty()) return;
+  constexpr std::size_t most = 20;
+  std::vector<std::size_t> counts(data.classes.size());
+  for (int label : data.labels) ++counts[static_cast<std::size_t>(label)];
+  std::string list;
+  for (std::size_t i = 0; i < std::min(most, counts.size()); ++i)
+    list += fmt::format("{}{} {}", i ? ", " : "", data.classes[i], counts[i]);
+  if (counts.size() > most) list += fmt::format(" and {} more", counts.size() - most);
+  say("{} class{}{}: {}\n", counts.size(), counts.size() == 1 ? "" : "es",
+      o.unconditional ? ", which --unconditional leaves out" : "", list);
 }
 
 /// The network of --config or of --from, for these pictures. Throws where they do not fit.
@@ -506,7 +601,7 @@ networks::unet_config config_of(options const& o, asked_network const& asked,
   int const channels = static_cast<int>(data.channels), size = static_cast<int>(data.size),
             classes = o.unconditional ? 0 : static_cast<int>(data.classes.size());
   auto const with_dropout = [&](networks::unet_config config) {
-    if (!asked.has_dropout || o.dropout_given) config.dropout = static_cast<float>(o.dropout);
+    config.dropout = dropout_of(o, asked, from);
     return config;
   };
   std::string const name = o.config.empty() ? "small" : o.config;
@@ -529,20 +624,39 @@ networks::unet_config config_of(options const& o, asked_network const& asked,
   config.time_scale = there.time_scale;  // the schedule's affair
   if (networks::to_json(config) != networks::to_json(there))
     throw error(fmt::format(
-        "--from '{}' holds the network {}, which is not the one asked for, {}; expected --from "
-        "without --config and --unconditional",
-        o.from, networks::to_json(from->config()), networks::to_json(config)));
+        "--from '{}' holds another network than the one asked for: {}; expected --from without "
+        "--config and --unconditional",
+        o.from,
+        differences({{"network", networks::to_json(there)}},
+                    {{"network", networks::to_json(config)}}, "asked for")));
   return config;
 }
 
 int run(options o) {
-  setup with{.schedule = {ready::choose("--schedule", o.schedule, ready::schedules)},
+  setup with{.schedule = {},
              .weight = {},
              .times = {},
              .down = choose("--decay", o.decay, decay_choices),
              .config = {},
              .from = {},
              .data = {}};
+  if (!o.schedule.empty())
+    with.schedule = {ready::choose("--schedule", o.schedule, ready::schedules)};
+  auto const asked = read_network(o.config.empty() ? "small" : o.config);
+  if (!o.from.empty()) {
+    with.from = load_from(o.from);
+    if (o.schedule.empty()) {
+      with.schedule = schedule_of(with.from.schedule, o.from);
+      o.schedule = with.from.schedule.name;
+    }
+    if (o.predicts.empty()) {
+      choose(fmt::format("'{}': predicts", o.from), with.from.predicts, trained_choices);
+      o.predicts = with.from.predicts;
+    }
+  } else if (o.schedule.empty()) {
+    o.schedule = "cosine";
+    with.schedule = {schedules::cosine{}};
+  }
   // Where alpha is 1 at the noisy end too, the noise is many times larger than a network can read:
   // it is given c_in x.
   bool const explodes = with.schedule.at(with.schedule.end()).alpha == 1;
@@ -552,7 +666,6 @@ int run(options o) {
   auto const predicted = choose("--predicts", o.predicts, trained_choices);
   with.weight = choose("--weight", o.weight, weight_choices);
   with.times = choose("--times", o.times, times_choices);
-  if (!o.from.empty()) with.from = load_unet(o.from, "training begins with its weights").network;
 
   if (o.steps == 0 && o.epochs == 0) o.epochs = 20;
   check_whole("--batch", o.batch, 1, 65536);
@@ -568,7 +681,6 @@ int run(options o) {
   if (!(o.label_dropout >= 0 && o.label_dropout <= 1))
     throw error(fmt::format("--label-dropout {} was given; expected 0 to 1", o.label_dropout));
 
-  auto const asked = read_network(o.config.empty() ? "small" : o.config);
   auto const beside = [&](char const* ending) {
     return fs::path(o.out).replace_extension(ending).string();
   };
@@ -577,6 +689,7 @@ int run(options o) {
   o.cache = beside(".pictures");
   o.preview = beside(".preview.png");
   check_writable("--out", o.out);
+  check_name(o.out);
   check_writable("--checkpoint", o.checkpoint);
   check_writable("--loss", o.loss);
   // The plot lies beside the table of the loss, pictures and preview beside the model: a name each.
@@ -589,6 +702,7 @@ int run(options o) {
           "the loss and its plot, the decoded pictures, the preview); expected other --out, "
           "--checkpoint and --loss",
           name.string()));
+  check_apart(o);
   check_own(o.loss);
   if (o.preview_every && fs::exists(o.preview) && !fs::exists(o.checkpoint))
     throw error(
@@ -614,13 +728,17 @@ int run(options o) {
       },
       predicted);
   catch_interrupts();
-  auto const from_data = data_options_of(o, o.config.empty() ? nullptr : &asked, with.from.get());
+  auto const* const from = with.from.network.get();
+  auto const from_data = data_options_of(o, o.config.empty() ? nullptr : &asked, from);
+  if (!from || !o.config.empty()) check_network(o, asked, from_data);
+  if (from) say_contradictions(o, with, asked);
   with.data = read_training_data(from_data);
   if (interrupted()) {
     say("interrupted while the pictures were read: nothing was written\n");
     return interrupted_exit_code();
   }
-  with.config = config_of(o, asked, with.from.get(), with.data);
+  say_classes(o, with.data);
+  with.config = config_of(o, asked, from, with.data);
   with.config.time_scale = with.schedule.table_steps() ? 1 : 1000 / with.schedule.end();
   return std::visit([&](auto p) { return train(o, p, with); }, predicted);
 }
@@ -658,9 +776,9 @@ action add_train(CLI::App& app, std::string const& command) {
   whole("--limit", o->limit, "only the first so many pictures, of each class in turn", 1);
   app.add_option("--predicts", o->predicts,
                  "what the network predicts: " + list_of(trained_choices))
-      ->default_str("v; edm where alpha is 1");
+      ->default_str("v; edm where alpha is 1; that of --from");
   app.add_option("--schedule", o->schedule, "levels of noise: " + names_of_list(ready::schedules))
-      ->capture_default_str();
+      ->default_str("cosine, or that of --from");
   app.add_option("--weight", o->weight,
                  "weight of a level's loss: that of what is predicted (plain), else stated for the "
                  "error of epsilon: " +
@@ -671,7 +789,10 @@ action add_train(CLI::App& app, std::string const& command) {
   app.add_option("--config", o->config,
                  fmt::format("the network: {}, or x.toml, its settings", config_names))
       ->default_str("small, or that of --from");
-  app.add_option("--from", o->from, "a model whose weights the training begins with");
+  app.add_option("--from", o->from,
+                 "a model of this tool, with whose weights the training begins, and whose "
+                 "prediction, schedule, "
+                 "network and dropout it has where no other is given");
   app.add_flag("--unconditional", o->unconditional, "a network without labels");
   auto* epochs = whole("--epochs", o->epochs, "times through all pictures (20)", 1);
   whole("--steps", o->steps, "steps of Adam, instead of epochs", 1)->excludes(epochs);
@@ -688,13 +809,14 @@ action add_train(CLI::App& app, std::string const& command) {
   app.add_option("--label-dropout", o->label_dropout,
                  "part of the pictures that lose their label, for guidance")
       ->capture_default_str();
-  auto* dropout =
-      app.add_option("--dropout", o->dropout, "inside the network")->capture_default_str();
+  auto* dropout = app.add_option("--dropout", o->dropout, "inside the network")
+                      ->default_str("0.1, or that of --config or --from");
   add_seed(app, o->seed, "of everything random");
   app.add_option("--threads", o->threads,
                  "threads; a training has the same bits again at the same number")
       ->capture_default_str();
-  app.add_option("--out", o->out, "the model, a safetensors file")->required();
+  app.add_option("--out", o->out, "the model, x.safetensors, in another folder than --data")
+      ->required();
   app.add_option("--checkpoint", o->checkpoint,
                  "where it is kept how far the training is (the model's name with .checkpoint); "
                  "the same command continues from it, and without --decay one with more --steps");

@@ -18,6 +18,7 @@
 #include "interrupt.hpp"
 #include "progress.hpp"
 #include "say.hpp"
+#include "settings.hpp"
 
 namespace tweedie::tool {
 namespace {
@@ -25,25 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using octets = std::vector<std::uint8_t>;
 
-constexpr std::size_t usual_size = 32;
 constexpr std::size_t most_named = 20;  // of the pictures that cannot be read
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo; from memory): to see that something is another, by chance.
-class hash {
- public:
-  void add(std::span<std::byte const> bytes) {
-    for (auto b : bytes) value_ = (value_ ^ static_cast<std::uint64_t>(b)) * 0x100000001b3u;
-  }
-  void add(std::string_view text) {
-    add(std::as_bytes(std::span(text)));
-    add(text.size());
-  }
-  void add(std::uint64_t number) { add(std::as_bytes(std::span(&number, 1))); }
-  std::string text() const { return fmt::format("{:016x}", value_); }
-
- private:
-  std::uint64_t value_ = 0xcbf29ce484222325u;
-};
 
 std::uint8_t byte_of(float value) {
   return static_cast<std::uint8_t>(std::lround((value + 1) * 127.5f));
@@ -413,6 +396,11 @@ training_data read_array(data_options const& o) {
           fmt::format("'{}': value {} is {}; expected floats in [-1, 1], or bytes (uint8) "
                       "from 0 to 255",
                       o.data, i, floats[i]));
+  if (!bytes && std::ranges::none_of(floats, [](float v) { return v < 0; }))
+    throw error(
+        fmt::format("'{}' holds floats of which none is below 0, as pictures from 0 to 1 have "
+                    "them; expected [-1, 1], black to white: 2 x - 1 of such, or bytes (uint8)",
+                    o.data));
   octets all_bytes;
   std::vector<float> all_floats;
   for (std::size_t k = 0; k < d.count; ++k) {

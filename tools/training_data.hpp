@@ -27,6 +27,9 @@ struct training_data {
   std::string fingerprint() const;
 };
 
+/// Pixels of a folder's pictures without --size.
+inline constexpr std::size_t usual_size = 32;
+
 struct data_options {
   std::string data;          ///< of --data: fashion-mnist, a folder, or x.npy
   std::size_t size = 0;      ///< of --size; 0: the usual one, 32 of a folder, an array's own

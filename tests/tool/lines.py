@@ -46,7 +46,32 @@ no(["'huen'", "did you mean heun?"], "explain", "--sampler", "huen")
 no(["'karas'", "did you mean karras?"], "explain", "--grid", "karas")
 no(["'cosin'", "did you mean cosine?"], "plot", "--schedule", "cosin", "--out", "x.json")
 no(["stpes=3", "did you mean steps?"], "plot", "--set", "stpes=3", "--out", "x.json")
+# What is far from all that is there is not said to be meant.
+write("gather.toml", "")
+for words in [("plot", "--schedule", "ddpm", "--out", "x.json"),
+              ("explain", "--recipe", "nothere.toml"),
+              ("train", "--config", "nothere.toml", "--out", "n.safetensors")]:
+    said = run(*words, cwd=folder).stderr
+    assert "'%s'" % words[2] in said and "did you mean" not in said, said
+os.remove(os.path.join(folder, "gather.toml"))
 no(["'tyni'", "did you mean tiny?"], "train", "--config", "tyni", "--out", "n.safetensors")
+
+# Files of another kind as a model, by their first bytes.
+works("sample", *model, "--count", "1", "--steps", "2", "--out", "a.png")
+for name, kind in [("a.png", "as a PNG does"), ("two.npy", "as an .npy does")]:
+    no(["'%s' is no safetensors file" % name, kind], "sample", "--model", name, *out)
+
+# What help says of values: one condition at a time, and which pictures get which label.
+said = " ".join(works("sample", "--help").split())
+assert "--condition NAME=x.npy a row" in said and "one at a time, --condition a=x.npy" in said, said
+assert "a,b on six pictures is a,a,a,b,b,b" in said, said
+works("encode", *model, "--in", "two.npy", "--steps", "2", "--out", "latents.npy")
+halves = [("--label", "3"), ("--label", "5"), ("--label", "3,5")]
+for words in halves:
+    works("sample", *model, "--from", "latents.npy", "--steps", "2", *words, "--out",
+          words[1] + ".npy")
+three, five, both = (content(os.path.join(folder, w[1] + ".npy"))[-2 * 3136:] for w in halves)
+assert both == three[:3136] + five[3136:] and three != five
 
 # Words and values that would be taken for others.
 for words in [("--recipe", ""), ("--recipe=",), ("--label", ""), ("--count", ""), ("--known", ""),

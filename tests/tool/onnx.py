@@ -112,6 +112,58 @@ refused("expected 10 rows, or one for all", *named, "--condition", "class=three.
 refused("--label 3 was given, but the network is unconditional", *named, "--condition",
         "class=y.npy", "--label", "3", cwd=folder)
 
+
+
+# Samples that are no pictures, of any rank: what the tool wrote of them it takes, one or several.
+def message(*fields):
+    """A message of protobuf: (number, bytes or text or whole number)."""
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n % 128 + 128]) + varint(n // 128)
+
+    parts = []
+    for number, value in fields:
+        if isinstance(value, int):
+            parts.append(varint(number * 8) + varint(value))
+        else:
+            data = value.encode() if isinstance(value, str) else value
+            parts.append(varint(number * 8 + 2) + varint(len(data)) + data)
+    return b"".join(parts)
+
+
+def value_info(name, shape):
+    sizes = [(1, message((2, "N") if n is None else (1, n))) for n in shape]
+    tensor = message((1, 1), (2, message(*sizes)))  # FLOAT
+    return message((1, name), (2, message((1, tensor))))
+
+
+SHAPED_CARD = """predicts = "v"
+schedule = "cosine"
+time = "t"
+
+[inputs]
+x = "x"
+time = "t"
+"""
+for shape in [(4, ), (3, 5), (5, 3, 2), (2, 3, 4, 5)]:
+    graph = message((1, message((1, "x"), (2, "out"), (4, "Identity"))), (2, "g"),
+                    (11, value_info("x", (None, *shape))), (11, value_info("t", (None, ))),
+                    (12, value_info("out", (None, *shape))))
+    with open(os.path.join(folder, "shaped.onnx"), "wb") as f:
+        f.write(message((1, 8), (7, graph), (8, message((1, ""), (2, 17)))))
+    write("shaped.toml", SHAPED_CARD)
+    shaped = ("--model", "shaped.onnx", "--steps", "3")
+    size = len(drawn(*shaped, "--count", "2", out="two.npy")) // 2
+    latents = drawn(*shaped, "--in", "two.npy", out="lat.npy", command="encode")
+    both = drawn(*shaped, "--from", "lat.npy")
+    assert len(latents) == len(both) == 2 * size
+    drawn(*shaped, "--between", "two.npy", "--count", "3", out="b.npy", command="interpolate")
+    write_npy("single.npy", shape, latents[:size])
+    near(drawn(*shaped, "--from", "single.npy"), both[:size], 1e-6)
+    write_npy("wrong.npy", (2, *shape[:-1], shape[-1] + 1), [0] * (2 * size // shape[-1] *
+                                                                  (shape[-1] + 1)))
+    refused(["{count, %s}" % ", ".join(str(n) for n in shape)], "sample", *shaped, "--from",
+            "wrong.npy", "--out", "n.npy", cwd=folder)
+
 # Without a card: a draft of one, which is one as soon as it is beside the file.
 bare = content(os.path.join(folder, "named.onnx")).replace(b"\x07tweedie", b"\x07nothing")
 with open(os.path.join(folder, "bare.onnx"), "wb") as f:

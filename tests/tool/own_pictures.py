@@ -107,7 +107,7 @@ os.makedirs(at("pics", "empty"))
 os.symlink("nowhere.png", at("pics", "reds", "lost.png"))
 os.symlink(at("pics", "empty"), at("pics", "reds", "more"))
 said = works(*train("pics", "m.safetensors", "--size", "16"))
-assert "14 pictures" in said, said
+assert "14 pictures" in said and "2 classes: blues 8, reds 6" in said, said
 assert re.search("1 file passed over", said) and "'pics/empty' has no picture" in said, said
 assert "lost.png' is a link that leads nowhere" in said, said
 assert "more' is a link to a folder, which is not followed" in said, said
@@ -137,11 +137,8 @@ assert os.stat(at("m.pictures")).st_ino == written
 first_bits = content(at("m.safetensors"))
 # Its pixels are what is trained on: others in it are seen, and refused by the checkpoint.
 png("pics/reds/a0.png", 20, 16, 2, lambda x, y: (250, 99, 0))
-no(["another training", "its content is"], *train("pics",
-                                                  "m.safetensors",
-                                                  "--size",
-                                                  "16",
-                                                  steps="4"))
+no(["another training: other pictures there"],
+   *train("pics", "m.safetensors", "--size", "16", steps="4"))
 assert content(at("m.safetensors")) == first_bits
 png("pics/reds/a0.png", 20, 16, 2, lambda x, y: (250, 0, 0))
 works(*train("pics", "m.safetensors", "--size", "16", steps="4"))
@@ -219,6 +216,9 @@ for name, channels in [("a.npy", 3), ("gray.npy", 1), ("f.npy", 1)]:
 works(*train("a.npy", "half.safetensors", "--size", "4"))
 npy("far.npy", "<f4", (1, 1, 2, 2), struct.pack("<4f", 0, 0, 7, 0))
 no(["'far.npy': value 2 is 7", "[-1, 1]"], *train("far.npy", "c.safetensors"))
+npy("unit.npy", "<f4", (1, 1, 2, 2), struct.pack("<4f", 0, 0.25, 1, 0.5))
+no(["'unit.npy' holds floats of which none is below 0", "[-1, 1]", "2 x - 1"],
+   *train("unit.npy", "c.safetensors"))
 npy("flat.npy", "|u1", (4, 8), bytes(32))
 no(["'flat.npy' holds bytes of shape [4, 8]", "[count, height, width]"],
    *train("flat.npy", "c.safetensors"))
@@ -227,10 +227,27 @@ no(["shape [1, 4, 4, 2]", "1, 3 or 4 channels"], *train("two.npy", "c.safetensor
 npy("zero.npy", "|u1", (0, 4, 4), b"")
 no(["'zero.npy' has no pictures"], *train("zero.npy", "c.safetensors"))
 
+# A model, its plot and previews among the pictures would be data of the next training.
+shutil.copytree(at("gray"), at("shelf"))
+os.makedirs(at("elsewhere"))
+png("elsewhere/a.png", 8, 8, 0, lambda x, y: (9, ))
+os.makedirs(at("linked"))
+os.symlink(at("elsewhere"), at("linked", "cats"))
+for data, option, file in [("shelf", "--out", "shelf/m.safetensors"),
+                           ("shelf", "--out", "./shelf/../shelf/m.safetensors"),
+                           ("pics", "--out", "pics/reds/m.safetensors"),
+                           ("linked", "--out", "elsewhere/m.safetensors"),
+                           ("shelf", "--checkpoint", "shelf/m.checkpoint"),
+                           ("shelf", "--loss", "shelf/m.csv")]:
+    no(["%s '%s' lies inside --data '%s'" % (option, file, data), "another folder"],
+       *train(data, *([file] if option == "--out" else ["o.safetensors", option, file]),
+              "--preview-every", "1"))
+works(*train("shelf", "shelf.safetensors"))  # beside it, by nearly its name
+
 # Flips are of the training, and another training than one without.
 works(*train("a.npy", "plain.safetensors"))
 works(*train("a.npy", "plain2.safetensors"))
-no(["another training", "its flip is none, but on"],
+no(["another training", "flip none there, on here"],
    *train("a.npy", "plain.safetensors", "--flip", steps="3"))
 assert weights("plain.safetensors") == weights("plain2.safetensors") != weights("a.of.safetensors")
 
@@ -244,17 +261,31 @@ network = json.loads(header("t.safetensors")["__metadata__"]["network"])
 assert (network["base"], network["blocks"], network["attention"]) == (8, [1, 2], [8]), network
 assert abs(network["dropout"] - 0.2) < 1e-6, network
 for text, expected in [("bass = 8", ["'net.toml': bass was given", "did you mean base?"]),
-                       ("base = \"8\"", ["'net.toml': base", "a number"]),
-                       ("base = 1e9", ["'net.toml': base", "whole numbers"]),
+                       ("base = \"8\"", ["'net.toml': base = \"8\" was given", "a number"]),
+                       ("base = 100000", ["'net.toml': base = 100000 was given", "whole number"]),
+                       ("blocks = [1, -2]", ["'net.toml': blocks = [1, -2] was", "whole numbers"]),
+                       ("scale_shift = 1", ["'net.toml': scale_shift = 1 was", "true or false"]),
                        ("base = 4000\nmultipliers = [1, 9]", ["36000 channels"]),
                        ("base = = 8", ["'net.toml'", "line 1"]),
                        ("size = 24", ["--size 16", "24x24", "--size 24"]),
                        ("classes = 7", ["classes is 7", "pictures have 2"]),
                        ("channels = 1", ["channels is 1", "pictures have 3"]),
-                       ("groups = 3", ["groups is 3"]),
+                       ("groups = 3", ["'net.toml': groups is 3"]),
                        ("time_scale = 3", ["time_scale was given"])]:
     write("net.toml", text)
     no(expected, *[w if w != "t.safetensors" else "u.safetensors" for w in words])
+# Colours of a network that are not there; and its mistakes before any picture is decoded.
+write("net.toml", "multipliers = [1]\nchannels = 3")
+no(["'net.toml': channels is 3, but the pictures have 1"], "train", "--data", "gray", "--config",
+   "net.toml", "--steps", "1", "--out", "u.safetensors")
+for text, expected in [("groups = 3", "'net.toml': groups is 3"),
+                       ("attention = [5]", "'net.toml': attention was asked at size 5"),
+                       ("multipliers = [1, 1, 1, 1, 1, 1, 1]", "the network net.toml halves it 6")]:
+    write("net.toml", text)
+    done = run("train", "--data", "broken", "--config", "net.toml", "--steps", "1", "--out",
+               "u.safetensors", cwd=folder)
+    assert done.returncode == 1 and expected in done.stderr, done.stderr
+    assert "left out" not in done.stderr, done.stderr
 small = [w if w != "tiny" else "small" for w in train("pics", "u.safetensors", "--size")]
 no(["--size 30 was given", "such as 28 or 32"], *small, "30")
 no(["--size 2000 was given"], *small, "2000")
@@ -322,6 +353,22 @@ works("sample", *model, "--from", "z.npy", "--steps", "20", "--sampler", "heun",
 npy("ends.npy", "|u1", (2, 3, 16, 16), bytes(range(256)) * 6)
 works("interpolate", *model, "--between", "ends.npy", "--count", "3", "--steps", "3", "--out",
       "i.png")
+# Arrays as train takes them: bytes with the channels last, gray ones without theirs.
+planes = [bytes((7 * i + 80 * c) % 256 for i in range(256)) for c in range(3)]
+npy("first.npy", "|u1", (1, 3, 16, 16), b"".join(planes))
+npy("last.npy", "|u1", (1, 16, 16, 3), bytes(v for rgb in zip(*planes) for v in rgb))
+npy("alone.npy", "|u1", (3, 16, 16), b"".join(planes))
+for name in ["first", "last", "alone"]:
+    works("encode", *model, "--in", name + ".npy", "--steps", "3", "--out", name + ".of.npy")
+    assert content(at(name + ".of.npy")) == content(at("first.of.npy")), name
+npy("six.npy", "|u1", (6, 8, 8), bytes(range(64)) * 6)
+npy("six1.npy", "|u1", (6, 1, 8, 8), bytes(range(64)) * 6)
+for name in ["six", "six1"]:
+    works("encode", "--model", "g.safetensors", "--in", name + ".npy", "--steps", "3", "--out",
+          name + ".of.npy")
+assert content(at("six.of.npy")) == content(at("six1.of.npy"))
+no(["has pictures of shape {6, 8, 8}", "{count, 3, 16, 16}"], "encode", *model, "--in", "six.npy",
+   "--out", "e.npy")
 assert content(at("i.png"))[25] == 2
 works("likelihood", *model, "--in", "in.png", "--steps", "4", "--probes", "1", "--label", "blues")
 png("wrong.png", 12, 12, 2, lambda x, y: (1, 2, 3))

@@ -83,7 +83,7 @@ png("red.png", 2, [[200, 0, 0]] * 784)
 no(["red.png", "a colour at row 0, column 0", "gray"], *line, "red.png")
 png("clear.png", 6, [[p, p, p, 255 - i // 700] for i, p in enumerate(gray)])
 no(["clear.png", "transparency, first at row 25, column 0"], *line, "clear.png")
-npy("three.npy", "|u1", (3, 28, 28), bytes(gray * 3))
+npy("three.npy", "|u1", (1, 3, 28, 28), bytes(gray * 3))
 no(["three.npy", "{1, 3, 28, 28}", "{count, 1, 28, 28}"], *line, "three.npy")
 # What is at a noisier level has no bounds, and is no bytes.
 npy("far.npy", "<f4", (1, 28, 28), floats([5 * ((i % 7) - 3) / 3 for i in range(784)]))

@@ -1,5 +1,7 @@
 """Bad input of tweedie train: one sentence each, exit code 1, nothing written."""
+import json
 import os
+import struct
 
 from _tool import content, fresh, pictures, refused, run
 
@@ -32,6 +34,12 @@ bad(["--weight", "plain, uniform, snr_plus_1"], "--weight", "heavy")
 bad(["--times", "stratified_log_normal"], "--times", "often")
 bad(["--decay", "none, linear, cosine"], "--decay", "never")
 bad(["--config", "small, medium, tiny"], "--config", "huge")
+for name in ["t.pt", "q.onnx", "m", "m.png", "m.safetensor"]:  # sample would take none of these
+    bad(["--out '%s' was given" % name, ".safetensors"], "--out", name)
+bad(["--from 'pets.onnx' was given", "an ONNX file"], "--from", "pets.onnx")
+bad(["--from 'pets.pt' was given", "PyTorch"], "--from", "pets.pt")
+said = run(*BASE, "--schedule", "ddpm", cwd=folder).stderr
+assert "'ddpm' was given" in said and "did you mean" not in said, said
 for number in ["0", "-3", "x", "1e99"]:
     bad("--steps", "--steps", number)
     bad("--batch", "--batch", number)
@@ -106,13 +114,46 @@ for number, words in enumerate([("--weight", w) for w in [
             b": ", b":"), said[:3000]
 
 # From another model's weights: of the same network, whatever it was trained to.
-refused(["--from", "the network"], *BASE[:-1], "o.safetensors", "--from", "m.safetensors",
-        "--unconditional", cwd=folder)
-refused(["--from", "\"base\":16"], *[word if word != "tiny" else "small" for word in BASE[:-1]],
-        "o.safetensors", "--from", "m.safetensors", cwd=folder)
+refused(["--from", "another network", "classes 10 there, 0 asked for"], *BASE[:-1],
+        "o.safetensors", "--from", "m.safetensors", "--unconditional", cwd=folder)
+refused(["--from", "multipliers [1] there, [1,3,6] asked for"],
+        *[word if word != "tiny" else "small" for word in BASE[:-1]], "o.safetensors", "--from",
+        "m.safetensors", cwd=folder)
 refused("nowhere", *BASE[:-1], "o.safetensors", "--from", "nowhere.safetensors", cwd=folder)
 done = run(*BASE[:-1], "o.safetensors", "--from", "m.safetensors", "--predicts", "epsilon",
            cwd=folder)
 assert done.returncode == 0, done.stderr
 assert "begun with the weights of 'm.safetensors'" in done.stderr, done.stderr
+assert "--predicts epsilon was given, but 'm.safetensors' was trained with v" in done.stderr, \
+    done.stderr
+assert "training epsilon on" in done.stderr, done.stderr
+
+
+# What is not given is that of the model: its prediction, its schedule, its dropout.
+def told(name):
+    whole = content(os.path.join(folder, name))
+    top = json.loads(whole[8:8 + struct.unpack("<Q", whole[:8])[0]])["__metadata__"]
+    return (top["predicts"], json.loads(top["schedule"])["name"],
+            round(json.loads(top["network"])["dropout"], 6))
+
+
+START = ["train", "--data", "pictures", "--steps", "1", "--batch", "2"]
+done = run(*START, "--config", "tiny", "--predicts", "x0", "--schedule", "linear", "--dropout",
+           "0.25", "--out", "odd.safetensors", cwd=folder)
+assert done.returncode == 0, done.stderr
+assert told("odd.safetensors") == ("x0", "linear", 0.25), told("odd.safetensors")
+for number, (words, expected, said) in enumerate([
+    ((), ("x0", "linear", 0.25), ()),
+    (("--config", "tiny"), ("x0", "linear", 0.25), ()),
+    (("--predicts", "x0", "--schedule", "linear", "--dropout", "0.25"), ("x0", "linear", 0.25), ()),
+    (("--schedule", "cosine", "--dropout", "0"), ("x0", "cosine", 0),
+     ("--schedule cosine was given, but 'odd.safetensors' was trained with linear",
+      "--dropout 0 was given, but 'odd.safetensors' was trained with 0.25"))]):
+    done = run(*START, *words, "--from", "odd.safetensors", "--out", "e%d.safetensors" % number,
+               cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert told("e%d.safetensors" % number) == expected, (words, told("e%d.safetensors" % number))
+    assert done.stderr.count("but 'odd.safetensors'") == len(said), done.stderr
+    for one in said:
+        assert one in done.stderr[:done.stderr.index("training x0")], done.stderr
 print("every bad input is one sentence")

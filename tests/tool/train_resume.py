@@ -61,20 +61,26 @@ said = process.communicate()[1]
 assert process.returncode == 130, (process.returncode, said)
 assert "interrupted after step" in said and "m.safetensors" not in os.listdir(stopped), said
 
-# Another training does not continue from it, and says which setting differs.
+# Another training does not continue from it, and says which setting differs, of what and from what.
 before = content(os.path.join(stopped, "m.checkpoint"))
-for option, value, name in [("--seed", "4", "seed"), ("--batch", "6", "batch"),
-                            ("--predicts", "epsilon", "predicts"), ("--rate", "2e-3", "rate"),
-                            ("--schedule", "linear", "schedule"), ("--weight", "uniform", "weight"),
-                            ("--times", "uniform", "times"),
-                            ("--config", "small", "network"), ("--limit", "40", "pictures"),
-                            ("--ema", "0.9", "ema"), ("--label-dropout", "0.2", "label-dropout")]:
+for option, value, said in [("--seed", "4", "seed 3 there, 4 here"),
+                            ("--batch", "6", "batch 5 there, 6 here"),
+                            ("--predicts", "epsilon", "predicts v there, epsilon here"),
+                            ("--rate", "2e-3", "rate 0.001 there, 0.002 here"),
+                            ("--schedule", "linear", "schedule cosine there, linear here"),
+                            ("--weight", "uniform", "weight min_snr there, uniform here"),
+                            ("--times", "uniform", "times stratified there, uniform here"),
+                            ("--config", "small", "; multipliers [1] there, [1,3,6] here"),
+                            ("--limit", "40", "pictures 48 there, 40 here"),
+                            ("--ema", "0.9", "ema 0.999 there, 0.9 here"),
+                            ("--label-dropout", "0.2", "label-dropout 0.1 there, 0.2 here")]:
     words = TRAIN.copy()
     if option in words:
         words[words.index(option) + 1] = value
     else:
         words += [option, value]
-    refused(["another training", "its " + name + " is"], *words, cwd=stopped)
+    refused(["another training", said], *words, cwd=stopped)
+    assert '{"' not in run(*words, cwd=stopped).stderr, option
 assert content(os.path.join(stopped, "m.checkpoint")) == before
 
 # No room for the next checkpoint: the last one is intact.
