@@ -235,6 +235,22 @@ def beside(found, contenders, less_is_better=False):
         yield of.name, found[of.name], f"{(best / own if less_is_better else own / best):.2f}"
 
 
+def better_layouts(contenders, speed):
+    """Without the slower one of two that differ by channels-last, which is said."""
+    slower = []
+    for of in contenders:
+        if isinstance(of, Peer) and "channels-last" in of.kinds:
+            kinds = [k for k in of.kinds if k != "channels-last"]
+            for rival in contenders:
+                if isinstance(rival, Peer) and (rival.engine, rival.kinds) == (of.engine, kinds):
+                    worse, better = sorted((of, rival), key=lambda c: speed[c.name])
+                    slower.append(worse)
+                    print(f"Left out: {worse.name}, {speed[worse.name]:.3g} pictures/s where "
+                          f"{better.name} has {speed[better.name]:.3g}.")
+    sys.stdout.flush()
+    return [of for of in contenders if of not in slower]
+
+
 def processor():
     with open("/proc/cpuinfo") as f:
         return next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
@@ -256,9 +272,9 @@ def main():
     warm = [c for c in chosen if isinstance(c, Ours) or not c.cold_only]
     rounds, load = args.rounds, os.getloadavg()[0]
 
+    if sys.prefix != sys.base_prefix:  # beside the peers, where they have a folder of their own
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(sys.prefix, "inductor"))
     with tempfile.TemporaryDirectory() as folder:
-        # Else what a run has compiled is there for the next, and for none that comes first.
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
         bench = Bench(args, folder)
         others = bench.process(Peer("others", "none"))
         seen = others.ask(check=True)
@@ -271,27 +287,31 @@ def main():
               f"{seen['difference']:.1e} at most (the largest answer is {seen['largest']:.1f}).")
 
         batch = min(50, args.count)
-        reference = bench.path("reference.npy")
-        first = next(c for c in CONTENDERS if isinstance(c, Ours))
+        apart, speed = {}, {}
         if {"pictures", "one"} & {*parts}:
-            bench.draw(first, args.count, batch, args.steps, reference)
-        apart = {}
-        for of in warm if "pictures" in parts else []:
-            out = bench.path("compared.npy")
-            bench.draw(of, args.count, batch, args.steps, out)
-            off = numpy.abs(numpy.load(out) - numpy.load(reference))
-            apart[of.name] = f"{off.max():.1e}"
-            if not of.narrow and not off.max() < 1e-3:
-                stop(f"'{of.name}' draws other pictures: {off.max():.1e} apart")
-        print("\nFrom the same noise all have drawn the same pictures.", flush=True)
+            reference = None
+            for of in warm:
+                out = bench.path("compared.npy")
+                if isinstance(of, Peer):
+                    bench.draw(of, batch, batch, 1)  # compiled for this size
+                speed[of.name] = bench.draw(of, batch, batch, args.steps, out)
+                drawn = numpy.load(out)
+                reference = drawn if reference is None else reference
+                off = numpy.abs(drawn - reference).max()
+                apart[of.name] = f"{off:.1e}"
+                if not of.narrow and not off < 1e-3:
+                    stop(f"'{of.name}' draws other pictures: {off:.1e} apart")
+            print("\nFrom the same noise all draw the same pictures.")
+            warm = better_layouts(warm, speed)
+            chosen = [c for c in chosen if c in warm or isinstance(c, Peer) and c.cold_only]
 
         limits = {of: [] for of in ("numpy", "float32", "bfloat16")}
         if "pictures" in parts:
             def drawn(of):
                 if of is warm[0]:
-                    for what, found in limits.items():
+                    for what, reached in limits.items():
                         time.sleep(PAUSE)
-                        found.append(others.ask(products=what)["flops"])
+                        reached.append(others.ask(products=what)["flops"])
                 return bench.draw(of, args.count, batch, args.steps)
 
             found = in_turns(rounds, warm, drawn)

@@ -2,8 +2,8 @@
 PyTorch, OpenVINO and ONNX Runtime. One process is one peer, which does what its input asks, a line
 of JSON each:
 
-    {"draw": noise.npy, "labels": [..], "batch": 50, "steps": 50, "out": x.npy}   -> {"seconds": ..}
-    {"train": 20, "batch": 128}                                                   -> {"seconds": ..}
+    {"draw": noise.npy, "labels": [..], "batch": 50, "steps": 50, "out": x.npy} -> {"seconds": ..}
+    {"train": 20, "batch": 128} -> {"seconds": ..}
 
 NumPy is all that is imported before it is known what else is needed: a cold process is timed too.
 """
@@ -89,17 +89,24 @@ class OnnxRuntime:
         return self.session.run(None, {"x": x, "t": t, "y": y})[0]
 
 
-class OverArrays:
-    """A network over NumPy's arrays, for a loop over PyTorch's: nothing is copied."""
+# A network over the arrays of one, for a loop over those of the other: nothing is copied.
 
-    def __init__(self, network):
-        import torch
 
-        torch.set_num_threads(THREADS)
-        self.network, self.of_numpy = network, torch.from_numpy
+def over_numpy(network):
+    import torch
 
-    def __call__(self, x, t, y):
-        return self.of_numpy(self.network(x.numpy(), t.numpy(), y.numpy()))
+    torch.set_num_threads(THREADS)
+    return lambda *given: torch.from_numpy(network(*(a.numpy() for a in given)))
+
+
+def over_torch(network):
+    import torch
+
+    def call(*given):
+        with torch.no_grad():
+            return network(*map(torch.from_numpy, given)).numpy()
+
+    return call
 
 
 # --- Loops.
@@ -215,19 +222,20 @@ class Training:
 
 def peer(engine, kinds, models):
     """The loop over an engine's network."""
-    of_file = {"openvino": OpenVINO, "onnxruntime": OnnxRuntime}.get(engine)
-    if not of_file:
-        return Diffusers(Torch(models + ".safetensors", kinds))
-    network = of_file(models + ".onnx", kinds)
-    return Plain(network) if "plain" in kinds else Diffusers(OverArrays(network))
+    plain = "plain" in kinds
+    if engine == "torch":
+        network = Torch(models + ".safetensors", kinds)
+        return Plain(over_torch(network)) if plain else Diffusers(network)
+    network = {"openvino": OpenVINO, "onnxruntime": OnnxRuntime}[engine](models + ".onnx", kinds)
+    return Plain(network) if plain else Diffusers(over_numpy(network))
 
 
-def draw(loop, asked, null=10):
+def draw(loop, asked):
     noise, labels = numpy.load(asked["draw"]), numpy.array(asked["labels"])
     start = time.perf_counter()
     drawn = [
-        loop(noise[i:i + asked["batch"]], labels[i:i + asked["batch"]], asked["steps"], null)
-        for i in range(0, len(noise), asked["batch"])
+        loop(noise[i:i + asked["batch"]], labels[i:i + asked["batch"]], asked["steps"],
+             asked.get("null", 10)) for i in range(0, len(noise), asked["batch"])
     ]
     seconds = time.perf_counter() - start
     if asked.get("out"):
