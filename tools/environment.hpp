@@ -7,8 +7,8 @@
 
 namespace tweedie::tool {
 
-/// The kernels of OpenBLAS for this processor, or null where it is trusted to know them: a processor
-/// that came after it, it takes for one with SSE3 alone.
+/// The kernels of OpenBLAS for this processor, or null where it is trusted to know them: one that
+/// came after it, it takes for a processor with SSE3 alone.
 inline char const* openblas_kernels() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
