@@ -4,6 +4,7 @@ JOBS ?= $(shell nproc)
 MODEL ?= models/fashion-v.$(if $(filter x86_64,$(shell uname -m)),onnx,safetensors)
 TEST_FLAGS ?=
 PEERS_FLAGS ?=
+END_TO_END_FLAGS ?=
 GPU_FLAGS ?=
 COVERAGE ?=
 COVERED := dsl pipelines samplers schedules predicts guidances thresholds networks io
@@ -17,6 +18,7 @@ help:
 	@echo "               product-tool draws with the shipped networks (hours)"
 	@echo "make bench   the fused step beside the machine's triad"
 	@echo "make bench-peers   the same beside diffusers and torch.compile (fetches 3 GB)"
+	@echo "make bench-end-to-end   pictures a second beside diffusers' loop in PyTorch, OpenVINO, ONNX Runtime"
 	@echo "make gpu     the bits and the unit tests on a GPU, and what steps take there: build-gpu/gpu.md"
 	@echo "make gpu-pack   its programs as one file, for a machine with a GPU: make gpu PREBUILT=FILE"
 	@echo "make coverage   how many lines of the library the unit tests run, in percent (needs gcovr)"
@@ -73,6 +75,14 @@ bench-peers:
 	cmake --build build -j $(JOBS) --target bench_peers
 	@.deps/peers/bin/python bench/peers/measure.py --program build/bench/peers $(PEERS_FLAGS)
 
+# Nothing else should run: half an hour. END_TO_END_FLAGS="--parts first" is one of its tables.
+bench-end-to-end:
+	@cmake/bootstrap.sh peers
+	@cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER=g++ \
+	  $$([ -e build/CMakeCache.txt ] || echo -DTWEEDIE_TESTS=OFF) --log-level=WARNING
+	cmake --build build -j $(JOBS) --target tweedie_tool
+	@.deps/peers/bin/python bench/end_to_end.py --program build/tweedie $(END_TO_END_FLAGS)
+
 # GPU_FLAGS="--peers PYTHON" names a Python that has PyTorch for CUDA and diffusers.
 gpu:
 	@python3 cmake/gpu.py --jobs $(JOBS) $(if $(PREBUILT),--prebuilt $(PREBUILT)) $(GPU_FLAGS)
@@ -102,4 +112,4 @@ reference:
 clean:
 	rm -rf build build-*
 
-.PHONY: help deps demo test cuda-all product product-exact product-tool bench bench-peers gpu gpu-pack coverage reference clean
+.PHONY: help deps demo test cuda-all product product-exact product-tool bench bench-peers bench-end-to-end gpu gpu-pack coverage reference clean

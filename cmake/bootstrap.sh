@@ -2,7 +2,7 @@
 # Installs what is missing on Debian 12 and says what it does. What is there already is left alone.
 #   cmake/bootstrap.sh demo    what the library and the tool need to draw
 #   cmake/bootstrap.sh all     and what the tests, the measurements, training, export and plots need
-#   cmake/bootstrap.sh peers   as demo, and PyTorch and diffusers below .deps/peers
+#   cmake/bootstrap.sh peers   as demo, and PyTorch, diffusers and engines below .deps/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -148,7 +148,7 @@ fi
 
 if [ "${1:-all}" = peers ] &&
    ! cmp -s bench/peers/requirements.txt .deps/peers/requirements.txt; then
-  echo "bootstrap: fetching PyTorch and diffusers, 3 GB, into .deps/peers"
+  echo "bootstrap: fetching PyTorch, diffusers, OpenVINO and ONNX Runtime, 3 GB, into .deps/peers"
   rm -rf .deps/peers
   $python -m venv .deps/peers
   .deps/peers/bin/pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary=:all: \

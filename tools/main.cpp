@@ -10,6 +10,7 @@
 #include <tweedie/dsl/base/error.hpp>
 
 #include "command_line.hpp"
+#include "environment.hpp"
 #include "say.hpp"
 #include "tool.hpp"
 
@@ -84,6 +85,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tweedie::tool::prepare_environment(argv);
   tweedie::tool::open_streams();
   return tweedie::tool::close_streams("tweedie", run(argc, argv));
 }
