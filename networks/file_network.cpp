@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
+#include <mutex>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -120,6 +121,8 @@ struct file_network::file {
   bool has_time = false, has_to = false, has_labels = false, one_time = false;
   std::vector<std::size_t> shape;  // of a sample, channels first; 0: any
   std::size_t fixed_rows = 0;      // 0: any number
+  std::mutex preparing;
+  std::optional<file_options> prepared = {};
 
   file(fs::path const& path, file_options const& options, opener open)
       : source(path.string()), engine(open(path)) {
@@ -138,8 +141,18 @@ struct file_network::file {
     check_ports();
   }
 
+  /// Once: networks of one description share what the engine has made of it.
   void prepare(file_options const& options) {
+    std::scoped_lock const lock(preparing);
+    if (prepared && (prepared->threads != options.threads ||
+                     prepared->precision != options.precision || prepared->rows != options.rows))
+      throw error(fmt::format(
+          "'{}': another network of the same description was made with other threads, precision or "
+          "rows; expected the same, or one more describe_file",
+          source));
+    if (prepared) return;
     engine->prepare(options.threads, options.precision, fixed_rows > 0 ? fixed_rows : options.rows);
+    prepared = options;
   }
 
   [[noreturn]] void contradict(std::string const& what) const {
@@ -419,6 +432,14 @@ struct file_network::file {
             fmt::format("a condition, '{}', is {}; expected f32, i32 or i64, a row for each "
                         "sample",
                         p.name, in_words(p)));
+    for (std::size_t k = 0; k < conditions.size(); ++k)
+      if (port const& p = engine->inputs[conditions[k]]; p.type != "f32" && card.conditions[k].null)
+        if (double const n = *card.conditions[k].null;
+            n != std::floor(n) || !(std::abs(n) <= (p.type == "i32" ? 2147483647.0 : 9e15)))
+          contradict(
+              fmt::format("conditions.{}.null = {} was given, its input '{}' is {}; expected "
+                          "a whole number that it holds",
+                          card.conditions[k].name, n, p.name, in_words(p)));
     auto const& of_out = engine->outputs[prediction];
     std::vector<std::int64_t> expected = of_x.shape;
     std::size_t const channels = card.channels_last ? expected.size() - 1 : 1;
@@ -489,7 +510,8 @@ training_schedule file_network::trained_on() const {
   auto const unit = card().time;
   return {file_->source, card().schedule,
           file_->has_time && (unit == time_unit::t || unit == time_unit::t_minus_1 ||
-                              unit == time_unit::thousand_t || unit == time_unit::one_minus_t)};
+                              unit == time_unit::t_by_steps || unit == time_unit::thousand_t ||
+                              unit == time_unit::one_minus_t)};
 }
 std::vector<std::size_t> const& file_network::shape() const { return file_->shape; }
 std::string const& file_network::engine_name() const { return file_->engine->name; }
@@ -584,7 +606,16 @@ void file_network::check_arrays(std::span<named_array const> arrays, int without
   auto const& all = card().conditions;
   for (std::size_t k = 0; k < all.size(); ++k) {
     expect(all[k].name, f.conditions[k], true);
-    if (!all[k].negative.empty()) expect(all[k].negative, f.conditions[k], without > 0);
+    if (all[k].negative.empty()) continue;
+    expect(all[k].negative, f.conditions[k], without > 0);
+    auto const with = std::ranges::find(arrays, all[k].name, &named_array::name),
+               none = std::ranges::find(arrays, all[k].negative, &named_array::name);
+    if (none != arrays.end() && none->shape != with->shape)
+      throw error(fmt::format(
+          "'{}': the condition '{}' of shape {{{}}} was given beside '{}' of shape {{{}}}, which "
+          "stands in its place; expected the same shape",
+          f.source, none->name, fmt::join(none->shape, ", "), with->name,
+          fmt::join(with->shape, ", ")));
   }
   for (named_array const& a : arrays)
     if (std::ranges::find(known, a.name) == known.end())
@@ -634,7 +665,10 @@ template <class Ask> void file_network::for_each_call(batch const& b, Ask const&
     times.push_back(f.has_time || f.has_to ? time_at(b.level_of(row)) : 0);
     if (!f.has_to) continue;
     double const to = time_at(b.target_of(row));
-    seconds.push_back(card().ports.time_step.empty() ? to : std::abs(to - times.back()));
+    bool const is_index = card().time == time_unit::t_minus_1;  // which ends at 0, and a step not
+    seconds.push_back(card().ports.time_step.empty() ? to
+                      : is_index ? std::abs(b.target_of(row).t - b.level_of(row).t)
+                                 : std::abs(to - times.back()));
   }
   // Rows of numbers, of the type that an input has.
   struct column {

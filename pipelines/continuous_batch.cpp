@@ -188,6 +188,7 @@ batch const* continuous_batch::next() {
   if (members_.empty()) return nullptr;
   asked_row_ = gather_question();
   asked_ = like_->batch_of(asked_row_, s_, seen_, to_);
+  detail::mark_unwritten(asked_, layout_.output);
   is_asked_ = true;
   return &asked_;
 }

@@ -38,6 +38,8 @@ class continuous_batch {
   /// place.
   continuous_batch(std::shared_ptr<any_plan const> like, std::vector<std::size_t> shape,
                    placement const& where = default_placement());
+  continuous_batch(continuous_batch&&) = default;
+  continuous_batch(continuous_batch const&) = delete;  // a question points into its own batch
 
   /// A sample joins at its plan's start. Throws tweedie::error where the id is in the batch
   /// already, the plan is of another kind or asks another network, or the request does not fit; the

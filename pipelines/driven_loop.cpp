@@ -39,6 +39,17 @@ std::optional<detail::output_element> first_of_type(batch const& b, Bits all_one
 
 }  // namespace
 
+void detail::mark_unwritten(batch const& asked, element_type output) {
+  if (asked.on_device) return;
+  // All bits are a NaN of any of the types.
+  std::size_t const element = output == element_type::float32 ? 4 : 2;
+  for (std::size_t row = 0; row < asked.rows(); ++row)
+    std::memset(static_cast<char*>(asked.output) + row * asked.pitch * element, 0xff, element);
+  if (asked.variance)
+    for (std::size_t row = 0; row < asked.samples; ++row)
+      asked.variance[row * asked.pitch] = std::numeric_limits<float>::quiet_NaN();
+}
+
 std::optional<detail::output_element> detail::first_not_finite(batch const& asked,
                                                                element_type output) {
   constexpr std::uint32_t of_float32 = 0x7f800000;
@@ -80,12 +91,7 @@ question const* driven_loop::next() {
   to_.assign(state_.samples, r.to);
   static_cast<batch&>(asked_) = plan_.batch_of(r, state_, seen_, to_);
   asked_.time = times_.empty() ? r.where.t : times_[state_.evaluated];
-  if (std::exchange(is_fresh_, false) && !asked_.on_device) {
-    // All bits are a NaN of any of the types: an output that nobody writes is met by check_output.
-    std::size_t const element = plan_.layout().output == element_type::float32 ? 4 : 2;
-    std::memset(asked_.output, 0xff,
-                plan_.layout().branches * state_.samples * state_.pitch * element);
-  }
+  detail::mark_unwritten(asked_, plan_.layout().output);
   is_asked_ = true;
   has_extras_ = false;
   return &asked_;

@@ -33,6 +33,9 @@ struct output_element {
 };
 /// The first that is not finite, of an output in the host's memory; nothing on a device.
 std::optional<output_element> first_not_finite(batch const& asked, element_type output);
+/// Puts a NaN into each row of an output in the host's memory, so that a row that nobody writes is
+/// met by the look at it.
+void mark_unwritten(batch const& asked, element_type output);
 }  // namespace detail
 
 class driven_loop {
@@ -42,6 +45,7 @@ class driven_loop {
   /// levels' t. Throws tweedie::error if the state is another plan's, or not between two steps.
   driven_loop(any_plan const& plan, state s, std::span<double const> times = {});
   driven_loop(any_plan const&& plan, state s, std::span<double const> = {}) = delete;  // gone
+  driven_loop(any_plan const& plan, state s, std::vector<double>&& times) = delete;
   driven_loop(driven_loop&& other) noexcept
       : plan_(other.plan_),
         times_(other.times_),
@@ -50,7 +54,6 @@ class driven_loop {
         to_(std::move(other.to_)),
         asked_(other.asked_),
         is_asked_(std::exchange(other.is_asked_, false)),
-        is_fresh_(other.is_fresh_),
         has_extras_(other.has_extras_) {}
   driven_loop(driven_loop const&) = delete;  // a question points into its own loop
 
@@ -103,7 +106,6 @@ class driven_loop {
   std::vector<level> seen_, to_;  ///< what the levels of a question point at
   question asked_;
   bool is_asked_ = false;
-  bool is_fresh_ = true;     ///< nothing was ever asked
   bool has_extras_ = false;  ///< what the guidance asks another network is there
 };
 

@@ -117,7 +117,6 @@ batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen,
           .x = of.input == element_type::float32 ? static_cast<float const*>(input) : nullptr,
           .out = of.output == element_type::float32 ? s.out.data() : nullptr,
           .levels = seen.data(),
-          .targets = to.empty() ? nullptr : to.data(),
           .labels = s.labels.data(),
           .conditions = of.conditions,
           .arrays = s.arrays,
@@ -127,7 +126,8 @@ batch any_plan::batch_of(row const& r, state& s, std::span<level const> seen,
           .input_rows = of.input_per_branch ? s.samples * branches : s.samples,
           .on_device = on_device,
           .stream = on_device ? s.where.memory->stream() : nullptr,
-          .device_labels = s.device_labels()};
+          .device_labels = s.device_labels(),
+          .targets = to.empty() ? nullptr : to.data()};
 }
 
 }  // namespace tweedie

@@ -110,15 +110,24 @@ void check_trained(any_network const& network, std::vector<level> const& levels)
   }
 }
 
+}  // namespace
+
+void detail::check_network(any_network const& network, std::string_view predicts,
+                           std::vector<level> const& levels) {
+  if (!network.predicts.empty() && network.predicts != predicts)
+    throw error(fmt::format(
+        "a network that predicts {} was given to a pipeline that takes it for {}; expected "
+        "predicts::{}",
+        network.predicts, predicts, network.predicts));
+  check_trained(network, levels);
+}
+
+namespace {
+
 std::shared_ptr<plan_calls const> calls_of(any_stages const& s, any_network const& network) {
   check_whole(s, network);
   auto const calls = std::make_shared<plan_calls>();
   plan_calls& c = *calls;
-  if (!network.predicts.empty() && network.predicts != s.predicts.name)
-    throw error(fmt::format(
-        "a network that predicts {} was given to a pipeline that takes it for {}; expected "
-        "predicts::{}",
-        network.predicts, s.predicts.name, network.predicts));
   c.network = network.call;
   c.asked_network = network.asks ? network.asks : detail::callee(network.call.shared());
   c.asked_extras = s.guidance.asks;
@@ -484,7 +493,7 @@ any_plan build_plan(any_stages const& stages, any_network const& network, std::v
                     path const& between, compiled_programs compiled,
                     std::span<declared_structure const> declared,
                     std::span<any_inlined const> inlined) {
-  check_trained(network, levels);
+  detail::check_network(network, stages.predicts.name, levels);
   plan_builder builder(stages, network, std::move(levels), between, compiled);
   builder.declare(declared, inlined);
   builder.check();

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -74,6 +75,13 @@ template <class Network> any_network forget_network(Network network) {
   auto const shared = std::make_shared<Network const>(std::move(network));
   return forget_network(shared, *shared);
 }
+
+namespace detail {
+/// Throws tweedie::error where a network says that it predicts something else, or that it was
+/// trained on another schedule than that of the levels.
+void check_network(any_network const& network, std::string_view predicts,
+                   std::vector<level> const& levels);
+}  // namespace detail
 
 /// Programs that have kernels. One that is not there runs by `list_of_terms`.
 using compiled_programs = std::span<any_code const>;

@@ -55,6 +55,14 @@ void check_given(void const* p, char const* what) {
   if (!p) throw error(fmt::format("{}, a null pointer, was given; expected one", what));
 }
 
+/// A question has room for one output a branch.
+void check_answers(tweedie::any_plan const& p) {
+  if (p.layout().learns_variance)
+    throw error(
+        "a sampler was given that reads the variance which a network has learned; expected another "
+        "variance_type or sampler, since a question has no room for it here");
+}
+
 struct plan_of_c {
   std::shared_ptr<tweedie::any_plan const> plan;
   std::vector<double> timesteps = {};  ///< of a scheduler_config.json
@@ -137,6 +145,7 @@ class used_loop {
       throw;
     }
   }
+  void forget_failure() const { of_->failed.clear(); }
   void check_answered() const {
     if (of_->loop.asked() && !of_->failed.empty()) throw error(of_->failed);
   }
@@ -266,6 +275,7 @@ tweedie_plan* tweedie_plan_from_recipe(char const* text, char const* schedule,
     ready::recipe const r = ready::parse_recipe_beside(text, schedule, prediction);
     auto plan = std::make_shared<any_plan const>(
         ready::make_plan(r, *r.schedule, *r.predicts, ready::network_of_caller()));
+    check_answers(*plan);
     return plans().add(std::make_shared<plan_of_c>(plan_of_c{std::move(plan)}));
   });
 }
@@ -279,6 +289,7 @@ tweedie_plan* tweedie_plan_from_scheduler_config(char const* json, size_t steps)
     auto const grid = ready::grid_of(config, static_cast<int>(std::min(steps, most)));
     auto plan = std::make_shared<any_plan const>(
         ready::make_plan(config, grid, {}, ready::network_of_caller()));
+    check_answers(*plan);
     return plans().add(std::make_shared<plan_of_c>(plan_of_c{
         std::move(plan), grid.timesteps, fmt::format("{}", fmt::join(config.unread, ", "))}));
   });
@@ -331,6 +342,7 @@ int tweedie_loop_next(tweedie_loop* loop, tweedie_question* question) {
     *question = {};
     used.check_answered();
     tweedie::question const* const ask = used->next();
+    used.forget_failure();  // of what was answered before anything was asked
     if (!ask) return 0;
     tweedie::level const& at = ask->levels[0];
     *question = {used->step(), ask->samples, ask->branches, ask->elements, ask->pitch, ask->time,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -195,6 +196,14 @@ void set_steps(tweedie::ready::recipe& r, std::optional<int> const& steps) {
   r.steps = *steps;
 }
 
+/// A question has room for one output a branch.
+void check_answers(tweedie::any_plan const& p) {
+  if (p.layout().learns_variance)
+    throw error(
+        "a sampler was given that reads the variance which a network has learned; expected another "
+        "variance_type or sampler, since a question has no room for it here");
+}
+
 plan plan_of_recipe(std::string const& text, std::optional<std::string> const& schedule,
                     std::optional<std::string> const& prediction, std::optional<int> steps) {
   using namespace tweedie::ready;
@@ -204,6 +213,7 @@ plan plan_of_recipe(std::string const& text, std::optional<std::string> const& s
   set_steps(r, steps);
   auto of = std::make_shared<tweedie::any_plan const>(
       make_plan(r, *r.schedule, *r.predicts, network_of_caller()));
+  check_answers(*of);
   auto times = times_of(*of);
   return {std::move(of), std::move(times), false, name_in(predictions, *r.predicts)};
 }
@@ -216,15 +226,13 @@ plan plan_of_config(tweedie::ready::scheduler_config const& c,
   scheduler_options o{.eta = eta, .rederives = rederives, .scaled = scaled, .from_step = from_step};
   if (takes_noise) o.noise = take_given_noise;
   auto of = std::make_shared<tweedie::any_plan const>(make_plan(c, grid, o, network_of_caller()));
+  check_answers(*of);
   bool const draws = !of->layout().streams.empty();
   // Those of the evaluations that are left.
   std::size_t const n = of->network_evaluations();
   std::vector<double> times(grid.timesteps.end() - static_cast<std::ptrdiff_t>(n),
                             grid.timesteps.end());
-  std::string const predicts = c.is_flow()                           ? "velocity"
-                               : c.prediction_type == "sample"       ? "x0"
-                               : c.prediction_type == "v_prediction" ? "v"
-                                                                     : c.prediction_type;
+  std::string const predicts = c.predicts();
   return {std::move(of), std::move(times), takes_noise && draws, predicts};
 }
 
@@ -296,10 +304,18 @@ plan plan_of_network(network const& n, std::string const& text, std::optional<in
 struct running {
   std::shared_ptr<plan const> of;
   tweedie::driven_loop loop;
+  mutable std::recursive_mutex busy;
 
   running(std::shared_ptr<plan const> p, tweedie::state s)
       : of(p), loop(*p->of, std::move(s), of->times) {}
 
+  /// For as long as a loop is used; one thread may do so within itself.
+  std::unique_lock<std::recursive_mutex> held() const {
+    std::unique_lock lock(busy, std::try_to_lock);
+    if (!lock)
+      throw error("a loop was used while another thread uses it; expected one thread at a time");
+    return lock;
+  }
   tweedie::state const& state() const { return loop.now(); }
   std::size_t evaluation() const { return state().evaluated; }
   /// Whether the kernel after the next evaluation reads noise that the caller gives.
@@ -308,8 +324,12 @@ struct running {
            of->of->asks_for_noise(evaluation());
   }
   /// The question that waits, or the next one.
-  tweedie::question const* ask() { return loop.asked() ? loop.asked() : loop.next(); }
+  tweedie::question const* ask() {
+    auto const lock = held();
+    return loop.asked() ? loop.asked() : loop.next();
+  }
   void answer(bool check) {
+    auto const lock = held();
     if (check) loop.answer();
     else loop.answer_unchecked();
   }
@@ -452,6 +472,7 @@ struct question {
 /// sample and model_output in, the next sample out.
 void step(running& r, nb::object model_output, nb::object sample, nb::object to, nb::object noise,
           bool check) {
+  auto const lock = r.held();
   auto const* const b = r.ask();
   if (!b) throw error("a step was asked of a loop that is at its end; expected one more loop");
   auto const& s = r.state();
@@ -486,16 +507,14 @@ void step(running& r, nb::object model_output, nb::object sample, nb::object to,
 /// To the end, with the interpreter free. Between two evaluations Python is asked for signals;
 /// `progress` is told the steps that are done.
 void run(running& r, network const& n, nb::object progress) {
+  auto const lock = r.held();
   auto const& s = r.state();
-  if (r.of->predicts != n.card().predicts)
-    throw error(fmt::format(
-        "a network that predicts {} was given to a sampler that takes it for {}; expected a "
-        "sampler whose prediction is {}",
-        n.card().predicts, r.of->predicts, n.card().predicts));
+  tweedie::detail::check_network(tweedie::forget_network(n.of), r.of->predicts, r.of->of->levels());
   shape_t shape{s.samples};
   shape.insert(shape.end(), s.shape.begin(), s.shape.end());
   n.of.check(shape, s.labels, static_cast<int>(s.branches));
-  n.of.check_arrays(s.arrays);
+  n.of.check_arrays(s.arrays,
+                    static_cast<int>(s.branches) - static_cast<int>(r.of->of->layout().conditions));
   std::size_t done = r.loop.step();
   auto const total = r.of->of->steps();
   nb::gil_scoped_release const free;
@@ -541,7 +560,7 @@ array answer_of(network const& n, nb::object given, std::vector<double> const& t
   for (std::size_t i = 0; i < samples; ++i)
     levels.push_back(n.level_at(times[times.size() == 1 ? 0 : i]));
   n.of.check(shape, of_labels, 1);
-  n.of.check_arrays(of_arrays);
+  n.of.check_arrays(of_arrays, 0);
   auto* const all = new float[x.size()];
   nb::capsule const owner(all, [](void* p) noexcept { delete[] static_cast<float*>(p); });
   tweedie::batch b;
@@ -565,6 +584,7 @@ array answer_of(network const& n, nb::object given, std::vector<double> const& t
 /// float32 on the host. `noise` is 0 where none is drawn.
 void step_at(running& r, std::uintptr_t model_output, std::uintptr_t sample, std::uintptr_t to,
              std::uintptr_t noise) {
+  auto const lock = r.held();
   auto const* const b = r.ask();
   if (!b) throw error("a step was asked of a loop that is at its end; expected one more loop");
   if (!model_output || !sample || !to || (r.asks_for_noise() && !noise))

@@ -37,11 +37,8 @@ struct batch {
   float const* x = nullptr;            ///< samples x pitch
   float* out = nullptr;                ///< (branches x samples) x pitch, written by the network
   level const* levels = nullptr;       ///< one per sample, for as long as the call lasts
-  /// The levels that the steps go to, one per sample, for networks that take two times; null where
-  /// no step is taken, as in a likelihood's traces and by adaptive steps.
-  level const* targets = nullptr;
-  int const* labels = nullptr;  ///< conditions x samples, or null where no sample has one
-  std::size_t conditions = 1;   ///< branches that have labels: the first ones
+  int const* labels = nullptr;         ///< conditions x samples, or null where no sample has one
+  std::size_t conditions = 1;          ///< branches that have labels: the first ones
   std::span<named_array const> arrays = {};  ///< conditions besides, the same for those branches
   /// Where a network that learns its variance writes its second output, samples x pitch: what it
   /// says for the first branch. Null where nobody reads it.
@@ -60,6 +57,10 @@ struct batch {
   bool on_device = false;
   void* stream = nullptr;              ///< a cudaStream_t
   int const* device_labels = nullptr;  ///< conditions x samples
+
+  /// The levels that the steps go to, one per sample, for networks that take two times; null where
+  /// no step is taken, as in a likelihood's traces and by adaptive steps.
+  level const* targets = nullptr;
 
   std::size_t rows() const { return samples * branches; }
   template <class T> std::span<T const> input_of(std::size_t row) const {

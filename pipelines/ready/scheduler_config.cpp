@@ -793,6 +793,14 @@ bool scheduler_config::is_scaled() const {
   return has_edm_levels() ||
          is_any_of(class_name, {euler, euler_ancestral, heun, kdpm2, kdpm2_ancestral, lms});
 }
+std::string scheduler_config::predicts() const {
+  if (is_flow()) return "velocity";
+  if (class_name == ipndm) return "v";
+  if (class_name == consistency) return "a consistency model's output";
+  if (has_edm_levels()) return prediction_type == "epsilon" ? "edm" : "edm with another sign";
+  if (prediction_type == "sample") return "x0";
+  return prediction_type == "v_prediction" ? "v" : "epsilon";
+}
 int scheduler_config::order() const {
   return is_any_of(class_name, {heun, flow_heun, kdpm2, kdpm2_ancestral}) ? 2 : 1;
 }

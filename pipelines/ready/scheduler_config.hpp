@@ -62,6 +62,8 @@ struct scheduler_config {
   bool has_edm_levels() const;
   /// Whether diffusers holds x as x0 + sigma eps, alpha = 1, and scales what the network sees.
   bool is_scaled() const;
+  /// What the network is taken for, as a card says it; what no card says is named in words.
+  std::string predicts() const;
   /// Evaluations of the network a step.
   int order() const;
   bool draws_noise() const;

@@ -151,13 +151,16 @@ level level_by(scheduler_config const& c, double s, double t, bool scaled) {
 
 std::vector<level> levels_of(scheduler_config const& c, scheduler_grid const& g, bool scaled) {
   std::vector<level> r;
-  // Nothing here asks for a derivative: what did would get a plan refused.
-  for (std::size_t i = 0; i < g.sigmas.size(); ++i)
-    r.push_back(level_by(c, g.sigmas[i],
-                         i < g.at.size()    ? g.at[i] + 1
-                         : g.sigmas[i] == 0 ? 0
-                                            : 1,
-                         scaled));
+  // Nothing here asks for a derivative: what did would get a plan refused. A network that reads t
+  // is told what theirs is: of a table counted from 1, and of EDM's levels sigma.
+  for (std::size_t i = 0; i < g.sigmas.size(); ++i) {
+    double t = g.sigmas[i] == 0 ? 0 : 1;
+    if (c.has_edm_levels()) t = g.sigmas[i];
+    else if (i < g.at.size() && c.class_name == ipndm) t = g.at[i];
+    else if (i < g.at.size() && c.class_name == ddim_inverse) t = g.timesteps[i] + 1;
+    else if (i < g.at.size()) t = g.at[i] + 1;
+    r.push_back(level_by(c, g.sigmas[i], t, scaled));
+  }
   // Where theirs stands still in the end, as from timestep 0 to timestep 0, a plan's goes on a bit.
   level& last = r.back();
   level const& before = r[r.size() - 2];
@@ -259,7 +262,7 @@ class walk {
 
   // Of those that hold x as x0 + rho eps: x / alpha, which is what their formulas are about.
   double rho(std::size_t k) const { return g.sigmas[k]; }
-  level at_rho(double s) const { return level_by(c, s, 1, scaled); }
+  level at_rho(double s, double t) const { return level_by(c, s, t, scaled); }
   static linear held(level const& t) { return x_now / t.alpha; }
   static linear_statement x_from(linear const& held, level const& t) {
     return {sym::x::id, t.alpha * held};
@@ -512,7 +515,7 @@ class walk {
         continue;
       }
       double const middle = draws ? between(s, to.down) : between(to.down, s);
-      level const there = at_rho(middle);
+      level const there = at_rho(middle, g.timesteps[2 * k + 1] + 1);
       auto first = along(from, middle - s, from, s);
       auto second = along(linear(kept(0)), to.down - s, held(there), middle);
       linear end = second.back().value;
