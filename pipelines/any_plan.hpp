@@ -281,6 +281,7 @@ class any_plan {
                      std::span<level const> to) const;
   void evaluate_extras(batch b, state& s) const;
   void give_noise(any_program const& program, state& s) const;
+  void add_given_noise(state& s, images const& clean) const;
   void check(state const& s) const;
   [[noreturn]] void refuse(state const& s) const;
   std::span<row const> rows_of_step(std::size_t k) const {

@@ -8,6 +8,7 @@
 #include <tweedie/dsl/device/launch.hpp>
 #include <tweedie/pipelines/any_plan.hpp>
 #include <tweedie/pipelines/noising.hpp>
+#include <tweedie/pipelines/state_layout.hpp>
 
 namespace tweedie {
 
@@ -67,11 +68,28 @@ void take_shape(request& r, images const& given, char const* what) {
 
 }  // namespace
 
+/// As `add_noise`, of what the caller's source draws.
+void any_plan::add_given_noise(state& s, images const& clean) const {
+  using namespace symbols;
+  if (s.where.on_device())
+    throw error(
+        "clean samples and noise of the caller's were given on a device; expected a start on the "
+        "host, whose state is moved there");
+  detail::check_shape(s, clean);
+  buffer const rows = detail::padded(clean.data, s.elements);
+  of_.calls->noise(s.ask_noise(noising_stream, s.x));
+  level const t = levels()[0];
+  launch(step(x = t.alpha * known + t.sigma * x),
+         bindings{bind(x, s.x.data()), bind(known, rows.data())},
+         {.count = s.samples, .pitch = s.pitch, .keys = s.keys.data()});
+}
+
 state any_plan::start_from(images const& clean, request r, conditions const& given,
                            placement const& where) const {
   take_shape(r, clean, "clean samples");
   state s = allocate(r, given, where);
-  add_noise(s, clean, levels()[0]);
+  if (layout().noise_given) add_given_noise(s, clean);
+  else add_noise(s, clean, levels()[0]);
   enter(s);
   s.tell_device();
   return s;

@@ -54,7 +54,12 @@ namespace noises {
 
 void torch_cpu::operator()(noise_request const& r) const {
   std::scoped_lock const lock(of_->mutex);
-  if (r.stream == start_stream) of_->normals = torch_normals(seed);
+  // A run begins with its start, or at its first evaluation if it was given x_t; before the first
+  // step an evaluation counts as -1.
+  bool const starts = r.stream == start_stream || r.stream == noising_stream;
+  bool const first = starts || r.keys.empty() || r.keys[0].step + 1 <= 1;
+  if (starts || (first && !of_->is_fresh)) of_->normals = torch_normals(seed);
+  of_->is_fresh = first;
   std::vector<float> all(r.keys.size() * r.elements);
   of_->normals.draw(all);
   for (std::size_t i = 0; i < r.keys.size(); ++i)

@@ -45,6 +45,7 @@ struct torch_cpu {
   struct shared {
     std::mutex mutex;
     torch_normals normals;
+    bool is_fresh = true;  ///< nothing was drawn but for the start of a run
     explicit shared(std::uint64_t s) : normals(s) {}
   };
   std::shared_ptr<shared> of_ = std::make_shared<shared>(seed);

@@ -219,9 +219,9 @@ settings settings_of(char const* command, loaded_model const& m, ready::recipe c
              {"predicts", m.predicts},
              {"schedule", networks::to_json(m.schedule)},
              {"precision", o.engine.precision}};
-  if (m.is_onnx()) {
+  if (m.has_card()) {
     hash card;
-    card.add(std::string_view(networks::to_toml(m.of_onnx.card)));
+    card.add(std::string_view(networks::to_toml(m.of_file.card)));
     s.emplace_back("card of the model", '#' + card.text());
   }
   std::string const text = to_toml(recipe);

@@ -508,7 +508,7 @@ void say_contradictions(options const& o, setup const& with, asked_network const
     say("{} was given, but '{}' was trained with {}: its weights begin at that\n", given, o.from,
         there);
   };
-  auto const schedule = describe(o.schedule, with.schedule);
+  auto const schedule = describe(with.schedule);
   if (o.predicts != with.from.predicts) contradicts("--predicts " + o.predicts, with.from.predicts);
   if (networks::to_json(schedule) != networks::to_json(with.from.schedule))
     contradicts("--schedule " + o.schedule, with.from.schedule.name == schedule.name

@@ -124,7 +124,7 @@ class walk {
   }
   void dpm_2_ancestral(std::size_t k) {
     auto const [up, down] = ancestral_by(s[k], s[k + 1], o.eta);
-    if (down == 0) return euler_ancestral(k);
+    if (down == 0) return add(x_now - s[k] * epsilon);  // theirs adds no noise there
     double const middle = std::sqrt(s[k] * down);
     add({{kept(0), x_now}, x_is(x_now + (middle - s[k]) * epsilon)}, {},
         {x_is(linear(kept(0)) + (down - s[k]) * epsilon + noise_of(up))}, at_sigma(middle));

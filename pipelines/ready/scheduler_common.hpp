@@ -28,17 +28,20 @@ inline double between(double from, double to) {
   return std::exp(b - (b - a) * 0.5f);
 }
 
-/// The integral from a to b of a smooth function: Gauss and Legendre's rule with 8 points, exact
-/// for polynomials to degree 15.
-template <class F> double integral(double a, double b, F f) {
+/// The integral from a to b of a smooth function: Gauss and Legendre's rule with 8 points in each
+/// of so many parts, exact for polynomials to degree 15.
+template <class F> double integral(double a, double b, F f, int parts = 1) {
   constexpr std::array<std::array<double, 2>, 4> rule{{{0.1834346424956498, 0.3626837833783620},
                                                        {0.5255324099163290, 0.3137066458778873},
                                                        {0.7966664774136267, 0.2223810344533745},
                                                        {0.9602898564975363, 0.1012285362903763}}};
-  double const middle = (a + b) / 2, half = (b - a) / 2;
   double r = 0;
-  for (auto const& [at, weight] : rule)
-    r += weight * (f(middle - half * at) + f(middle + half * at));
+  double const half = (b - a) / (2 * parts);
+  for (int part = 0; part < parts; ++part) {
+    double const middle = a + (2 * part + 1) * half;
+    for (auto const& [at, weight] : rule)
+      r += weight * (f(middle - half * at) + f(middle + half * at));
+  }
   return half * r;
 }
 

@@ -274,12 +274,27 @@ std::vector<double> read_betas(reader& r, scheduler_config& c, double first, dou
     log_abar.push_back(std::log(double{static_cast<float>(product)}));
   }
   if (rescales && r.flag("rescale_betas_zero_snr", false)) {
-    double const root_first = std::exp(log_abar.front() / 2),
-                 root_last = std::exp(log_abar.back() / 2);
-    for (double& one : log_abar)
-      one = 2 * std::log((std::exp(one / 2) - root_last) * root_first / (root_first - root_last));
+    // In float32 as theirs: the roots of abar are moved and stretched, and betas made of them.
+    std::vector<float> roots;
+    for (double const one : log_abar) roots.push_back(std::sqrt(static_cast<float>(std::exp(one))));
+    float const first_root = roots.front(), last_root = roots.back();
+    for (float& one : roots) one = (one - last_root) * (first_root / (first_root - last_root));
+    product = 1;
+    for (std::size_t i = 0; i < roots.size(); ++i) {
+      float const abar = roots[i] * roots[i];
+      float const alpha = i == 0 ? abar : abar / (roots[i - 1] * roots[i - 1]);
+      product *= 1.0f - (1.0f - alpha);
+      log_abar[i] = std::log(double{static_cast<float>(product)});
+    }
     log_abar.back() = std::log(least);
   }
+  if (auto const bad = std::ranges::find_if(log_abar, [](double l) { return !(l < 0); });
+      bad != log_abar.end() || !std::ranges::all_of(log_abar.begin(), log_abar.end() - 1,
+                                                    [](double l) { return std::isfinite(l); }))
+    throw error(
+        fmt::format("{}: the betas make an abar of 0 or 1 in float32; expected ones whose products "
+                    "of 1 - beta lie between",
+                    r.source()));
   return log_abar;
 }
 
@@ -462,7 +477,14 @@ void read_of_abar(reader& r, scheduler_config& c) {
     return;
   }
   if (name == pndm) c.skips_runge_kutta = r.flag("skip_prk_steps", false);
-  else read_clip(r, c, "true");
+  else if (name == ddim) read_clip(r, c, "true");
+  else {  // DDIM's inverse has no thresholding
+    bool const clips = r.flag("clip_sample", true);
+    double const range = r.number("clip_sample_range", 1);
+    if (clips) c.clip = range;
+    if (c.clip && !(*c.clip > 0 && std::isfinite(*c.clip)))
+      r.refuse("clip_sample_range", "a finite one above 0");
+  }
   c.ends_clean = r.flag("set_alpha_to_one", name != pndm);
 }
 
@@ -481,6 +503,7 @@ void read_of_rho(reader& r, scheduler_config& c) {
   if (name == euler_ancestral) return;
   read_sigmas(r, c);
   read_sigma_range(r, c, name == euler);
+  if (name == lms && c.karras) c.sigma_min = c.sigma_max = {};  // its Karras grid reads neither
   if (name != euler) return;
   read_final(r, c);
   c.log_linear = r.choice("interpolation_type", "linear", {"linear", "log_linear"}) == "log_linear";
@@ -535,6 +558,8 @@ void read_solver(reader& r, scheduler_config& c) {
     }
     if (r.has("solver_p")) r.refuse("solver_p", "none: another solver is not followed");
     if (r.has("shift_terminal")) r.refuse("shift_terminal", "none");
+    if (c.ends_clean && !c.algorithm_type.ends_with("++"))
+      r.refuse("final_sigmas_type", "\"sigma_min\" with predict_x0 = false");
     if (!c.lower_order_final && c.ends_clean && c.solver_order > 1)
       r.refuse("lower_order_final",
                "true where final_sigmas_type is \"zero\": of order 2 the last step has no number");
@@ -563,14 +588,18 @@ std::vector<double> linspace(double a, double b, int n) {
   return r;
 }
 
-/// Timesteps from noisy to clean. `solver`: one point more, of which the cleanest is left out.
+/// How many timesteps are left by lambda_min_clipped.
+int timesteps_left(scheduler_config const& c) {
+  if (!std::isfinite(c.lambda_min_clipped)) return c.num_train_timesteps;
+  return c.num_train_timesteps - static_cast<int>(std::ranges::count_if(c.log_abar, [&](double l) {
+           return (l - std::log(-std::expm1(l))) / 2 < c.lambda_min_clipped;
+         }));
+}
+
+/// Timesteps from noisy to clean. `solver`: evenly spaced by one point more, of which the cleanest
+/// is left out; trailing ones have none to leave out.
 std::vector<double> spaced(scheduler_config const& c, int n, bool solver, bool rounds) {
-  int const total = c.num_train_timesteps;
-  int T = total;
-  if (std::isfinite(c.lambda_min_clipped) && solver)
-    T -= static_cast<int>(std::ranges::count_if(c.log_abar, [&](double l) {
-      return (l - std::log(-std::expm1(l))) / 2 < c.lambda_min_clipped;
-    }));
+  int const total = c.num_train_timesteps, T = timesteps_left(c);
   std::vector<double> r;
   if (c.timestep_spacing == "linspace") {
     r = linspace(0, T - 1, n + (solver ? 1 : 0));
@@ -616,7 +645,9 @@ double rho_of(scheduler_config const& c, double t) {
 /// The timestep of a sigma / alpha, between two linear in its logarithm.
 double timestep_of(scheduler_config const& c, double rho) {
   std::size_t const last = c.log_abar.size() - 1;
-  auto const log_knot = [&](std::size_t i) { return std::log(rho_of(c, static_cast<double>(i))); };
+  auto const log_knot = [&](std::size_t i) {  // theirs are in a table of float32
+    return double{std::log(static_cast<float>(rho_of(c, static_cast<double>(i))))};
+  };
   double const l = std::log(std::max(rho, 1e-10));
   std::size_t low = 0, high = last;
   while (low + 1 < high) {
@@ -653,7 +684,7 @@ void repeat_timesteps(scheduler_grid& g, int times) {
     for (int k = 0; k < (i == 0 ? 1 : times); ++k) g.timesteps.push_back(g.at[i]);
 }
 
-/// As `spaced` of a solver, from timestep 0 on, without the noisiest.
+/// The evenly spaced ones from timestep 0 on, by one point more, of which the noisiest is left out.
 std::vector<double> spaced_from_clean(scheduler_config const& c, int n) {
   std::vector<double> r = spaced(c, n + 1, false, true);
   std::ranges::reverse(r);
@@ -726,9 +757,12 @@ scheduler_grid grid_of_edm(scheduler_config const& c, int n) {
   auto const all = converted(c, c.edm_sigma_max, c.edm_sigma_min, total);
   for (int i = 0; i < n; ++i)
     g.sigmas.push_back(all[static_cast<std::size_t>(consistent ? i * (total / n) : i)]);
+  if (n == 1 && c.exponential) g.sigmas[0] = c.edm_sigma_min;  // theirs begins at the other end
   for (double const s : g.sigmas) g.at.push_back((consistent ? 1000 : 1) * std::log(s) / 4);
   g.timesteps = g.at;
-  g.sigmas.push_back(c.ends_clean ? 0 : c.edm_sigma_min);
+  g.sigmas.push_back(c.ends_clean                ? 0
+                     : c.class_name == edm_euler ? g.sigmas.back()
+                                                 : c.edm_sigma_min);
   g.init_noise_sigma = consistent ? c.edm_sigma_max : std::hypot(c.edm_sigma_max, 1);
   return g;
 }
@@ -904,8 +938,11 @@ scheduler_grid grid_of(scheduler_config const& c, int steps, std::vector<double>
       else if (solver) g.at[i] = std::floor(g.at[i]);  // theirs are whole numbers in the end
     }
   }
-  if (c.class_name == dpm_inverse) g.sigmas.push_back(rho_of(c, T - 1));
-  else if (g.sigmas.size() == g.at.size()) g.sigmas.push_back(c.ends_clean ? 0 : rho_of(c, 0));
+  if (c.class_name == dpm_inverse) g.sigmas.push_back(rho_of(c, timesteps_left(c) - 1));
+  else if (g.sigmas.size() == g.at.size()) {
+    bool const stays = c.class_name == unipc && (c.karras || c.exponential || c.beta);
+    g.sigmas.push_back(c.ends_clean ? 0 : stays ? g.sigmas.back() : rho_of(c, 0));
+  }
   for (double& one : g.sigmas) one = static_cast<float>(one);
   repeat_timesteps(g, c.order());
   if (is_any_of(c.class_name, {kdpm2, kdpm2_ancestral}))

@@ -128,10 +128,10 @@ void check_options(scheduler_config const& c, scheduler_options const& o) {
     refuse(fmt::format("s_churn = {}", o.s_churn), "a finite one, 0 or more");
   if (!(o.s_noise >= 0 && std::isfinite(o.s_noise)))
     refuse(fmt::format("s_noise = {}", o.s_noise), "a finite one, 0 or more");
-  if (!(o.order >= 1 && o.order <= 20)) refuse(fmt::format("order = {}", o.order), "1 to 20");
+  if (!(o.order >= 1 && o.order <= 16)) refuse(fmt::format("order = {}", o.order), "1 to 16");
   if (o.from_step > 0 && c.class_name == pndm)
     refuse(fmt::format("a loop from step {}", o.from_step),
-           "one from the first step: its Runge-Kutta steps are the first ones");
+           "one from the first step: its warm-up is not followed from another one");
   if (o.order != 4 && c.class_name != lms)
     refuse(fmt::format("order = {}", o.order), fmt::format("it for {} alone", lms));
 }
@@ -161,14 +161,13 @@ std::vector<level> levels_of(scheduler_config const& c, scheduler_grid const& g,
     else if (i < g.at.size()) t = g.at[i] + 1;
     r.push_back(level_by(c, g.sigmas[i], t, scaled));
   }
-  // Where theirs stands still in the end, as from timestep 0 to timestep 0, a plan's goes on a bit.
-  level& last = r.back();
-  level const& before = r[r.size() - 2];
-  double const a = last.sigma * before.alpha, b = before.sigma * last.alpha;
-  if (std::abs(a - b) <= 1e-9 * b) {
-    bool const rises = g.sigmas.front() < g.sigmas.back();
-    last.sigma *= rises ? 1 + 0x1p-20 : 1 - 0x1p-20;
-    if (!scaled && !c.has_edm_levels()) last.alpha = std::sqrt(1 - squared(last.sigma));
+  // Where theirs stands still, as from timestep 0 to timestep 0, a plan's next level is a millionth
+  // of rho away.
+  bool const rises = g.sigmas.front() < g.sigmas.back();
+  for (std::size_t k = 1; k < r.size(); ++k) {
+    double const a = r[k].sigma * r[k - 1].alpha, b = r[k - 1].sigma * r[k].alpha;
+    if (std::abs(a - b) <= 1e-9 * b)
+      r[k] = level_by(c, g.sigmas[k] * (rises ? 1 + 0x1p-20 : 1 - 0x1p-20), r[k].t, scaled);
   }
   return r;
 }
@@ -443,11 +442,15 @@ class walk {
   /// Karras et al. 2022, Algorithm 2 without its second evaluation; theirs evaluates the network
   /// before the noise is added.
   void euler_steps() {
+    // Theirs counts its list of sigmas, which has one more where they are spaced in their
+    // logarithm.
+    bool const has_more = c.log_linear && !c.karras && !c.exponential && !c.beta;
+    std::size_t const listed = n + (has_more ? 1 : 0);
     for (std::size_t k = 0; k < n; ++k) {
       double const s = rho(k);
       bool const churns = o.s_churn > 0 && s >= o.s_tmin && s <= o.s_tmax;
       double const gamma =
-          churns ? std::min(o.s_churn / static_cast<double>(n), std::sqrt(2.0) - 1) : 0;
+          churns ? std::min(o.s_churn / static_cast<double>(listed), std::sqrt(2.0) - 1) : 0;
       double const up = s * (1 + gamma);
       linear from = held(levels[k]), slope = epsilon;
       if (gamma > 0) {
@@ -657,8 +660,9 @@ class walk {
       linear to = alpha(k + 1) / alpha(k) * x_now;
       for (std::size_t i = 0; i < order; ++i)
         to += alpha(k + 1) *
-              integral(-lambda(k), -lambda(k + 1),
-                       [&](double l) { return std::exp(l) * lagrange(at, i, l); }) *
+              integral(
+                  -lambda(k), -lambda(k + 1),
+                  [&](double l) { return std::exp(l) * lagrange(at, i, l); }, 16) *
               model(i);
       add(to);
     }
@@ -741,9 +745,9 @@ class walk {
     std::vector<double> lambdas, w;
     for (std::size_t const i : at) lambdas.push_back(lambda(i));
     for (std::size_t i = 0; i < at.size(); ++i)  // without e^(a end), which is in `scale`
-      w.push_back(integral(lambda(from), end, [&](double l) {
-        return std::exp(a * (l - end)) * lagrange(lambdas, i, l);
-      }));
+      w.push_back(integral(
+          lambda(from), end,
+          [&](double l) { return std::exp(a * (l - end)) * lagrange(lambdas, i, l); }, 16));
     if (at.size() == 2) {  // the authors' code has this, for order 2 alone
       double const rest = (h * a - 1 + std::exp(-a * h)) / (a * a);
       double const more =
@@ -806,6 +810,8 @@ any_prediction prediction_of(scheduler_config const& c, bool scaled) {
 }
 
 any_threshold threshold_of(scheduler_config const& c, scheduler_options const& o) {
+  // UniPC's of eps has the keys and does not read them.
+  if (c.class_name == unipc && !c.algorithm_type.ends_with("++")) return {};
   bool const keeps_eps = (c.class_name == ddim || c.class_name == ddim_inverse) && !o.rederives;
   if (c.sample_max_value) {
     if (keeps_eps)

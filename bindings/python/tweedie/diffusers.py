@@ -193,7 +193,15 @@ class TweedieScheduler:
     def init_noise_sigma(self) -> float:
         """What a pipeline scales its first noise by."""
         if self._grid is None:
-            return self._config.grid(1).init_noise_sigma if not self._config.is_flow else 1.0
+            config = self._config
+            if config.has_edm_levels:
+                return config.grid(2).init_noise_sigma
+            if not config.is_scaled:
+                return 1.0
+            abar = float(self.alphas_cumprod[-1])
+            most = ((1 - abar) / abar) ** 0.5
+            leading = self.config.get("timestep_spacing", "linspace") == "leading"
+            return (most * most + 1) ** 0.5 if leading else most
         return self._grid.init_noise_sigma
 
     @property
