@@ -645,9 +645,7 @@ double rho_of(scheduler_config const& c, double t) {
 /// The timestep of a sigma / alpha, between two linear in its logarithm.
 double timestep_of(scheduler_config const& c, double rho) {
   std::size_t const last = c.log_abar.size() - 1;
-  auto const log_knot = [&](std::size_t i) {  // theirs are in a table of float32
-    return double{std::log(static_cast<float>(rho_of(c, static_cast<double>(i))))};
-  };
+  auto const log_knot = [&](std::size_t i) { return std::log(rho_of(c, static_cast<double>(i))); };
   double const l = std::log(std::max(rho, 1e-10));
   std::size_t low = 0, high = last;
   while (low + 1 < high) {
