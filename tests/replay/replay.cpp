@@ -41,7 +41,9 @@ result compared(std::vector<float> const& last, json const& of, json const& meta
     worst = d <= worst ? worst : d;  // NaN counts
   }
   double const norm = of.at("l2").get<double>();
-  return {worst / of.at("abs_max").get<double>(), std::abs(std::sqrt(squares) - norm) / norm};
+  double const nothing = 1e-30;  // iPNDM's only step ends at 0
+  return {worst / std::max(of.at("abs_max").get<double>(), nothing),
+          std::abs(std::sqrt(squares) - norm) / std::max(norm, nothing)};
 }
 
 template <class T> T get_or(json const& of, char const* key, T usual) {
