@@ -121,7 +121,7 @@ def main():
         for steps in numbers:
             try:
                 case = recorded(name, config, steps, arguments)
-            except (ValueError, IndexError) as e:  # theirs cannot: three steps of Runge-Kutta's PNDM
+            except (ValueError, IndexError) as e:  # what theirs cannot
                 print(f"{name} {config} in {steps} steps: {e}")
                 continue
             if case is None:

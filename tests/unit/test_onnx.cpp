@@ -601,7 +601,8 @@ BOOST_AUTO_TEST_CASE(times_as_networks_count_them) {
 }
 
 // An index on a flow, or a thousand times an index, is a number that no such network has seen.
-BOOST_FIXTURE_TEST_CASE(times_that_a_schedule_does_not_have, folder) {
+BOOST_AUTO_TEST_CASE(times_that_a_schedule_does_not_have) {
+  folder const in;
   onnx_file::builder b;
   b.input("x", onnx_file::f32, {-1, 2}).input("t", onnx_file::f32, {-1});
   b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
@@ -622,7 +623,8 @@ BOOST_FIXTURE_TEST_CASE(times_that_a_schedule_does_not_have, folder) {
 }
 
 // Of two inputs of one number a row the usual names tell which is which.
-BOOST_FIXTURE_TEST_CASE(inputs_by_their_usual_names, folder) {
+BOOST_AUTO_TEST_CASE(inputs_by_their_usual_names) {
+  folder const in;
   onnx_file::builder b;
   b.input("x", onnx_file::f32, {-1, 2}).input("labels", onnx_file::i64, {-1});
   b.input("timestep", onnx_file::i64, {-1});
