@@ -51,7 +51,7 @@ bool is_called(port const& p, std::initializer_list<std::string_view> names) {
 }
 bool is_called_time(port const& p) {
   return is_called(p, {"t", "time", "times", "timestep", "timesteps", "time_step", "sigma",
-                       "sigmas", "noise_level", "noise_labels", "c_noise", "log_snr"});
+                       "sigmas", "rho", "noise_level", "noise_labels", "c_noise", "log_snr"});
 }
 bool is_called_labels(port const& p) {
   return is_called(p, {"y", "label", "labels", "class", "classes", "class_label", "class_labels"});
@@ -63,9 +63,12 @@ std::vector<time_unit> units_of(std::string const& schedule) {
   using enum time_unit;
   std::vector<time_unit> r{t,      rho,     log_rho,   quarter_log,
                            lambda, log_snr, alpha_bar, sqrt_alpha_bar};
-  if (has_table(schedule)) r.insert(r.end(), {t_minus_1, t_by_steps});
-  else if (schedule != "edm" && schedule != "variance_exploding")
-    r.insert(r.end(), {thousand_t, one_minus_t});
+  bool const is_sigma = schedule == "edm" || schedule == "variance_exploding";
+  bool const is_share = schedule == "rectified_flow" || schedule == "sub_variance_preserving" ||
+                        schedule.starts_with("continuous_");
+  // A name that is not known is refused by whoever looks for its schedule, with the nearest one.
+  if (!is_sigma && !is_share) r.insert(r.end(), {t_minus_1, t_by_steps});
+  if (!is_sigma && !has_table(schedule)) r.insert(r.end(), {thousand_t, one_minus_t});
   return r;
 }
 

@@ -17,7 +17,9 @@ def environment_of(**given):
                                 "m.safetensors"], cwd=folder, env={**clean, **given},
                                stderr=subprocess.PIPE, text=True)  # fmt: skip
     try:
-        begun = process.stderr.readline()
+        begun = process.stderr.readline()  # the classes, and then what is trained
+        while begun and not begun.startswith("training "):
+            begun = process.stderr.readline()
         assert begun.startswith("training "), begun
         with open("/proc/%d/environ" % process.pid) as f:
             return dict(line.split("=", 1) for line in f.read().split("\0") if line)

@@ -286,6 +286,9 @@ BOOST_AUTO_TEST_CASE(a_draft_of_its_card) {
   BOOST_TEST(contains(draft, "labels_type = \"i64\""));
   draft = changed(changed(draft, "# count", "count"), "# null", "null");
   draft = changed(draft, "[1, 64, 64]", "[2]");
+  draft = changed(draft, "# predicts = \"epsilon\"", "predicts = \"x0\"");
+  draft = changed(draft, "# schedule = \"linear\"", "schedule = \"edm\"");
+  draft = changed(draft, "# time = \"t - 1\"", "time = \"rho\"");
   gaussian(in("b.pt"), draft);
 }
 

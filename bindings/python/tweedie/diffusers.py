@@ -83,6 +83,7 @@ class TweedieScheduler:
         self.config = _FrozenConfig(given)
         self.__module__ = "diffusers"  # asked with __class__
         self.order = self._config.order
+        self._usual_eta = 0.3 if self._config.class_name == "TCDScheduler" else 0.0
         self.num_inference_steps: Optional[int] = None
         self._grid: Optional[_core.SchedulerGrid] = None
         self._alphas_cumprod: Optional[torch.Tensor] = None
@@ -91,7 +92,7 @@ class TweedieScheduler:
         self.timesteps = torch.arange(n - 1, -1, -1, dtype=dtype)
         self._begin: Optional[int] = None
         self._chosen: Optional[tuple[int, list[float], Optional[float]]] = None
-        self._plans: dict[tuple[Optional[float], bool, int], _core.Plan] = {}
+        self._plans: dict[tuple[float, bool, int], _core.Plan] = {}
         self._forget()
 
     @property
@@ -154,19 +155,26 @@ class TweedieScheduler:
         if grid is None or chosen != self._chosen:
             grid = self._config.grid(n, given, mu)
             # What makes no plan is told before the network is asked, and nothing has changed.
-            plans = {(None, False, 0): _core.plan_of_config(self._config, grid, takes_noise=True,
+            plans = {(self._usual_eta, False, 0): _core.plan_of_config(self._config, grid, takes_noise=True,
                                                            scaled=True)}  # fmt: skip
             self._grid, self._plans, self._chosen = grid, plans, chosen
         self.num_inference_steps = n
         whole = self._config.class_name in _INTEGER
         self._times = grid.timesteps
-        self.timesteps = torch.tensor(
-            self._times, dtype=torch.int64 if whole else torch.float32, device=device
-        )
+        dtype = torch.int64 if whole else torch.float64 if self._is_double() else torch.float32
+        self.timesteps = torch.tensor(self._times, dtype=dtype, device=device)
         if not whole:
             self._times = self.timesteps.tolist()  # as a pipeline gives them back
         self._begin = None
         self._forget()
+
+    def _is_double(self) -> bool:
+        """Whether diffusers leaves NumPy's type to timesteps that are no whole numbers."""
+        converted = any(
+            self.config.get(f"use_{kind}_sigmas") for kind in ("karras", "exponential", "beta")
+        )
+        name = self._config.class_name
+        return name.startswith("CMS") or (name.startswith("KDPM2") and converted)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._loop is not None and self.step_index not in (0, len(self._times)):
@@ -181,7 +189,7 @@ class TweedieScheduler:
         self._first = self._at = 0
         self._shape: Optional[torch.Size] = None
         self._takes_noise = False
-        self._eta: Optional[float] = None
+        self._eta = self._usual_eta
         self._rederives = False
 
     def _set(self) -> _core.SchedulerGrid:
@@ -326,6 +334,8 @@ class TweedieScheduler:
         if s_churn != 0:
             raise Error(f"s_churn = {s_churn} was given; expected 0: another one is not followed")
         t = float(timestep)
+        if eta is None:
+            eta = self._usual_eta
         if eta != self._eta or (not use_clipped_model_output) is self._rederives:
             self._take(eta, use_clipped_model_output, t)
         loop, at = self._loop, self._at
@@ -376,14 +386,14 @@ class TweedieScheduler:
         loop.step(output, x, to, noise)
         return to if dtype is torch.float32 else to.to(dtype)
 
-    def _take(self, eta: Optional[float], rederives: bool, t: float) -> None:
+    def _take(self, eta: float, rederives: bool, t: float) -> None:
         """What a loop is begun with, and may not change in it."""
-        asked = None if eta is None else float(eta), bool(rederives)
+        asked = float(eta), bool(rederives)
         begins = self._loop is None or self._at in (self._first, len(self._times))
         if not begins and t != self._times[0]:
             raise Error(
-                f"eta = {asked[0]}, use_clipped_model_output = {asked[1]} was given after "
-                f"eta = {self._eta}, {self._rederives} in one loop; expected the same"
+                f"eta = {asked[0]:g}, use_clipped_model_output = {asked[1]} was given after "
+                f"eta = {self._eta:g}, {self._rederives} in one loop; expected the same"
             )
         self._eta, self._rederives = asked
         self._loop = None
