@@ -155,8 +155,8 @@ class TweedieScheduler:
         if grid is None or chosen != self._chosen:
             grid = self._config.grid(n, given, mu)
             # What makes no plan is told before the network is asked, and nothing has changed.
-            plans = {(self._usual_eta, False, 0): _core.plan_of_config(self._config, grid, takes_noise=True,
-                                                           scaled=True)}  # fmt: skip
+            plan = _core.plan_of_config(self._config, grid, scaled=True, takes_noise=True)
+            plans = {(self._usual_eta, False, 0): plan}
             self._grid, self._plans, self._chosen = grid, plans, chosen
         self.num_inference_steps = n
         whole = self._config.class_name in _INTEGER
