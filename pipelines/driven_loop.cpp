@@ -91,7 +91,12 @@ question const* driven_loop::next() {
   to_.assign(state_.samples, r.to);
   static_cast<batch&>(asked_) = plan_.batch_of(r, state_, seen_, to_);
   asked_.time = times_.empty() ? r.where.t : times_[state_.evaluated];
-  detail::mark_unwritten(asked_, plan_.layout().output);
+  // The first one: later the output of before may stand, which a caller may leave on purpose.
+  if (std::exchange(is_fresh_, false)) {
+    batch all = asked_;
+    all.branches = plan_.layout().branches;
+    detail::mark_unwritten(all, plan_.layout().output);
+  }
   is_asked_ = true;
   has_extras_ = false;
   return &asked_;

@@ -54,6 +54,7 @@ class driven_loop {
         to_(std::move(other.to_)),
         asked_(other.asked_),
         is_asked_(std::exchange(other.is_asked_, false)),
+        is_fresh_(other.is_fresh_),
         has_extras_(other.has_extras_) {}
   driven_loop(driven_loop const&) = delete;  // a question points into its own loop
 
@@ -106,6 +107,7 @@ class driven_loop {
   std::vector<level> seen_, to_;  ///< what the levels of a question point at
   question asked_;
   bool is_asked_ = false;
+  bool is_fresh_ = true;     ///< nothing was ever asked
   bool has_extras_ = false;  ///< what the guidance asks another network is there
 };
 

@@ -159,7 +159,7 @@ def test_networks_and_pipelines_pickle(labelled):
 
 def test_a_network_of_another_prediction(labelled):
     sampler = tweedie.Sampler.from_recipe("sampler = 'ddim'\nsteps = 2", "edm", "v")
-    assert "a network that predicts x0 was given to a sampler that takes it for v" in sentence(
+    assert "a network that predicts x0 was given to a pipeline that takes it for v" in sentence(
         sampler.sample, labelled, (1, 2)
     )
     assert "predicts x0 was given to a pipeline that takes it for v" in sentence(
