@@ -23,7 +23,6 @@ namespace {
 
 using namespace scheduler_names;
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // ---- stages that only they have
@@ -253,7 +252,7 @@ class walk {
     return c.ends_clean ? 1 : abar(0);
   }
   /// T / n as Python's //.
-  double stride() const { return std::floor(c.num_train_timesteps / g.at.size()); }
+  double stride() const { return c.num_train_timesteps / static_cast<int>(g.at.size()); }
 
   double alpha(std::size_t k) const { return levels[k].alpha; }
   double sigma(std::size_t k) const { return levels[k].sigma; }
