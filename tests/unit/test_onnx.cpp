@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(a_number_of_rows_that_is_said_changes_nothing_but_bits) {
   };
   // As many as there are, others, and both in turns.
   auto const network = of(onnx_file::gaussian(), 14);
-  for (std::size_t count : {7, 3, 7})
+  for (std::size_t count : {7u, 3u, 7u})
     expect_near(drawn(network, count), drawn(twin{}, count), 1e-5);
   // Of a file that has its own number it is no matter.
   expect_near(drawn(of(onnx_file::gaussian(onnx_file::f32, 3), 14)), drawn(twin{}), 1e-5);

@@ -13,6 +13,7 @@
 #include <tweedie/schedules/grids/given.hpp>
 #include <tweedie/schedules/grids/karras.hpp>
 #include <tweedie/schedules/sub_variance_preserving.hpp>
+#include <tweedie/schedules/tabulated.hpp>
 
 #include "laws_common.hpp"
 
