@@ -696,7 +696,6 @@ NB_MODULE(_core, m) {
       .def_prop_ro("has_edm_levels", &scheduler_config::has_edm_levels)
       .def_ro("sigma_data", &scheduler_config::sigma_data)
       .def_prop_ro("order", &scheduler_config::order)
-      .def_prop_ro("draws_noise", &scheduler_config::draws_noise)
       .def(
           "grid",
           [](scheduler_config const& c, int steps, std::vector<double> const& sigmas,

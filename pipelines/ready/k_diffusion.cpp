@@ -16,15 +16,35 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-double squared(double a) { return a * a; }
-
-linear const x_now = sym::x::id, data = sym::x0::id, epsilon = sym::eps::id;
-linear const fresh = symbol_id{sym::word::noise_stream, 0};
-symbol_id kept(int k) { return {sym::word::keep, k}; }
-
 level at_sigma(double s) {
   double const nan = std::numeric_limits<double>::quiet_NaN();
   return {s, 1, s, nan, nan};
+}
+
+/// Lu et al. 2022, "DPM-Solver", eq. 3.7 and Algorithms 1 and 2, from one sigma to another. keep<0>
+/// is x and keep<1> eps where the step begins; keep<2>, if it is asked for, what the order below
+/// gives in the end.
+linear_step dpm_solver(double from, double to, int order, bool keeps_lower) {
+  double const h = std::log(from / to), e = std::expm1(h);
+  linear const x = kept(0), slope = epsilon - linear(kept(1)), of_1 = x - to * e * linear(kept(1));
+  if (order == 1) return {{{{{sym::x::id, x_now - to * e * epsilon}}, {}}}};
+  double const r1 = order == 2 ? 0.5 : 1 / 3.0, r2 = 2 / 3.0;
+  auto const there = [&](double r) { return at_sigma(from * std::exp(-r * h)); };
+  linear_evaluation first{{{kept(0), x_now},
+                           {kept(1), epsilon},
+                           {sym::x::id, x_now - there(r1).sigma * std::expm1(r1 * h) * epsilon}},
+                          {}};
+  linear const of_2 = of_1 - to / (2 * r1) * e * slope;
+  if (order == 2) {
+    if (keeps_lower) first.statements.push_back({kept(2), x_now - to * e * epsilon});
+    return {{first, {{{sym::x::id, of_2}}, there(r1)}}};
+  }
+  double const e2 = std::expm1(r2 * h), s2 = there(r2).sigma;
+  linear_evaluation second{
+      {{sym::x::id, x - s2 * e2 * linear(kept(1)) - s2 * r2 / r1 * (e2 / (r2 * h) - 1) * slope}},
+      there(r1)};
+  if (keeps_lower) second.statements.push_back({kept(2), of_2});
+  return {{first, second, {{{sym::x::id, of_1 - to / r2 * (e / h - 1) * slope}}, there(r2)}}};
 }
 
 /// get_ancestral_step: where a step from one sigma to another goes, and what it then adds as noise.
@@ -208,28 +228,8 @@ class walk {
       int const order = nfe % 3 == 0 ? (k < m - 2 ? 3 : m - k) : (k < m - 1 ? 3 : nfe % 3);
       double const from = grid[static_cast<std::size_t>(k)],
                    to = grid[static_cast<std::size_t>(k) + 1];
-      singlestep(from, to, order);
+      all.push_back(dpm_solver(from, to, order, false));
     }
-  }
-  /// Lu et al. 2022, eq. 3.7 and Algorithms 1 and 2. keep<0> is x, keep<1> eps, at the beginning.
-  void singlestep(double from, double to, int order) {
-    double const h = std::log(from / to), e = std::expm1(h);
-    linear const x = kept(0), first = kept(1), start = x_now - to * e * epsilon;
-    auto const there = [&](double r) { return at_sigma(from * std::exp(-r * h)); };
-    auto const half_way = [&](double r) {
-      return x_is(x_now - there(r).sigma * std::expm1(r * h) * epsilon);
-    };
-    if (order == 1) return add(start);
-    if (order == 2)
-      return add({{kept(0), x_now}, {kept(1), epsilon}, half_way(0.5)}, {},
-                 {x_is(x - to * e * first - to * e * (epsilon - first))}, there(0.5));
-    double const r1 = 1 / 3.0, r2 = 2 / 3.0, e2 = std::expm1(r2 * h), s2 = there(r2).sigma;
-    linear const second =
-        x - s2 * e2 * first - s2 * r2 / r1 * (e2 / (r2 * h) - 1) * (epsilon - first);
-    linear const third = x - to * e * first - to / r2 * (e / h - 1) * (epsilon - first);
-    all.push_back({{{{{kept(0), x_now}, {kept(1), epsilon}, half_way(r1)}},
-                    {{x_is(second)}, there(r1)},
-                    {{x_is(third)}, there(r2)}}});
   }
 };
 
@@ -315,30 +315,6 @@ any_plan make_plan(k_sampler const& sampler, std::vector<double> const& sigmas,
 
 namespace {
 
-/// One step from one sigma to another: x by the higher order, keep<2> by the lower one.
-linear_step embedded(double from, double to, int order) {
-  double const h = std::log(from / to), e = std::expm1(h);
-  linear const x = kept(0), first = kept(1);
-  double const r1 = order == 2 ? 0.5 : 1 / 3.0, r2 = 2 / 3.0;
-  auto const there = [&](double r) { return at_sigma(from * std::exp(-r * h)); };
-  linear_evaluation begin{{{kept(0), x_now},
-                           {kept(1), epsilon},
-                           {sym::x::id, x_now - there(r1).sigma * std::expm1(r1 * h) * epsilon}},
-                          {}};
-  linear const slope = epsilon - first, of_1 = x - to * e * first;
-  linear const of_2 = of_1 - to / (2 * r1) * e * slope;
-  if (order == 2) {
-    begin.statements.push_back({kept(2), x_now - to * e * epsilon});
-    return {{begin, {{{sym::x::id, of_2}}, there(r1)}}};
-  }
-  double const e2 = std::expm1(r2 * h), s2 = there(r2).sigma;
-  return {{begin,
-           {{{kept(2), of_2},
-             {sym::x::id, x - s2 * e2 * first - s2 * r2 / r1 * (e2 / (r2 * h) - 1) * slope}},
-            there(r1)},
-           {{{sym::x::id, of_1 - to / r2 * (e / h - 1) * slope}}, there(r2)}}};
-}
-
 void check(k_adaptive const& o, double sigma_max, double sigma_min) {
   auto const refuse = [](std::string const& given, std::string const& expected) {
     throw error(
@@ -373,10 +349,11 @@ k_adaptive_result sample_dpm_adaptive(k_adaptive const& o, double sigma_max, dou
   for (double s = -std::log(sigma_max); s < end - 1e-5;) {
     double const t = std::min(end, s + h);
     level const from = at_sigma(std::exp(-s)), to = at_sigma(std::exp(-t));
-    any_stages stages{.predicts = forget_prediction(predicts::x0{}),
-                      .guidance = forget_guidance(guidance::none{}),
-                      .threshold = {},
-                      .sampler = forget_linear_steps({embedded(from.sigma, to.sigma, o.order)})};
+    any_stages stages{
+        .predicts = forget_prediction(predicts::x0{}),
+        .guidance = forget_guidance(guidance::none{}),
+        .threshold = {},
+        .sampler = forget_linear_steps({dpm_solver(from.sigma, to.sigma, o.order, true)})};
     stages.checks_share = false;
     any_plan const plan = build_plan(stages, network, {from, to}, {}, compiled_programs());
     state now = plan.start_at(r.samples, {}, given);

@@ -32,9 +32,9 @@ class linear {
   std::vector<std::pair<symbol_id, double>> terms_;
 };
 
-/// target = value, or value / over, a division of two floats, of which a sum that reads it is no
-/// part: over 1 rounds. The targets of an evaluation are written at once, from what was there
-/// before.
+/// target = value, or value / over, where the division is a function of its own: a value over 1 is
+/// rounded to float32 before another sum reads it. The targets of an evaluation are written at
+/// once, from what was there before.
 struct linear_statement {
   symbol_id target;
   linear value;
@@ -47,6 +47,11 @@ struct linear_evaluation {
 struct linear_step {
   std::vector<linear_evaluation> evaluations;
 };
+
+/// The words that steps of tables are made of.
+inline linear const x_now = sym::x::id, data = sym::x0::id, epsilon = sym::eps::id,
+                    fresh = symbol_id{sym::word::noise_stream, 0};
+inline symbol_id kept(int k) { return {sym::word::keep, k}; }
 
 /// The sampler whose step k is `steps[k]`. A plan of it has as many steps. `entering`: the
 /// deviation of the noise that is added to x before the step from the level of a sigma; empty:

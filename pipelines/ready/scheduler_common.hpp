@@ -10,6 +10,8 @@
 
 namespace tweedie::ready {
 
+inline double squared(double a) { return a * a; }
+
 /// An ancestral step from one sigma / alpha to another: what it adds as noise, and where it goes
 /// without (k-diffusion's). In float32, as diffusers: of a long step the second is what rounding
 /// leaves of a difference.
@@ -55,7 +57,7 @@ inline double lagrange(std::vector<double> const& at, std::size_t i, double x) {
 
 }  // namespace tweedie::ready
 
-/// The classes that are known.
+/// diffusers' names of the classes that are read.
 namespace tweedie::ready::scheduler_names {
 
 inline constexpr std::string_view ddim = "DDIMScheduler", ddim_inverse = "DDIMInverseScheduler",

@@ -298,6 +298,15 @@ std::vector<double> read_betas(reader& r, scheduler_config& c, double first, dou
   return log_abar;
 }
 
+/// clip_sample and its range.
+void read_clip_of_sample(reader& r, scheduler_config& c, bool usual) {
+  bool const clips = r.flag("clip_sample", usual);
+  double const range = r.number("clip_sample_range", 1);
+  if (!clips) return;
+  c.clip = range;
+  if (!(range > 0 && std::isfinite(range))) r.refuse("clip_sample_range", "a finite one above 0");
+}
+
 void read_clip(reader& r, scheduler_config& c, char const* clips) {
   bool const clip = clips && r.flag("clip_sample", clips == std::string_view("true"));
   double const range = clips ? r.number("clip_sample_range", 1) : 1;
@@ -365,10 +374,10 @@ void read_dpm(reader& r, scheduler_config& c) {
   if (name == dpm || name == dpm_inverse) there.push_back("sde-dpmsolver");
   c.algorithm_type = r.choice("algorithm_type", "dpmsolver++", there);
   if (c.algorithm_type == "deis") c.algorithm_type = "dpmsolver++";  // as diffusers
-  c.is_sde = c.algorithm_type.starts_with("sde");
+  bool const is_sde = c.algorithm_type.starts_with("sde");
   // Of order 3 it has one of these, where that library's step has no value at all.
   bool const has_third =
-      !c.is_sde || (name == dpm && c.algorithm_type == "sde-dpmsolver++") || name == dpm_single;
+      !is_sde || (name == dpm && c.algorithm_type == "sde-dpmsolver++") || name == dpm_single;
   if (c.solver_order == 3 && !has_third)
     r.refuse("solver_order", fmt::format("1 or 2 with algorithm_type = \"{}\"", c.algorithm_type));
   // As diffusers: those of UniPC are taken for the usual one, and the other way round.
@@ -479,27 +488,17 @@ void read_of_abar(reader& r, scheduler_config& c) {
   if (name == pndm) c.skips_runge_kutta = r.flag("skip_prk_steps", false);
   else if (name == ddim) read_clip(r, c, "true");
   else {  // DDIM's inverse has no thresholding
-    bool const clips = r.flag("clip_sample", true);
-    double const range = r.number("clip_sample_range", 1);
-    if (clips) c.clip = range;
-    if (c.clip && !(*c.clip > 0 && std::isfinite(*c.clip)))
-      r.refuse("clip_sample_range", "a finite one above 0");
+    read_clip_of_sample(r, c, true);
   }
   c.ends_clean = r.flag("set_alpha_to_one", name != pndm);
 }
 
 void read_of_rho(reader& r, scheduler_config& c) {
   std::string const& name = c.class_name;
-  // Of the others' "sample" that library says that it is not implemented.
+  // The other classes raise NotImplementedError for prediction_type = "sample".
   read_prediction(r, c, is_any_of(name, {euler, lms, heun}));
   read_spacing(r, c, "linspace");
-  if (name == heun) {
-    bool const clips = r.flag("clip_sample", false);
-    double const range = r.number("clip_sample_range", 1);
-    if (clips) c.clip = range;
-    if (c.clip && !(*c.clip > 0 && std::isfinite(*c.clip)))
-      r.refuse("clip_sample_range", "a finite one above 0");
-  }
+  if (name == heun) read_clip_of_sample(r, c, false);
   if (name == euler_ancestral) return;
   read_sigmas(r, c);
   read_sigma_range(r, c, name == euler);
@@ -535,7 +534,6 @@ void read_solver(reader& r, scheduler_config& c) {
     r.only("algorithm_type", "data_prediction");
     c.algorithm_type = "dpmsolver++";
     c.lower_order_final = r.flag("lower_order_final", true);
-    c.is_sde = true;
   } else if (name == deis) {
     c.solver_order = r.whole("solver_order", 2, 1, 3);
     c.lower_order_final = r.flag("lower_order_final", true);
@@ -835,10 +833,6 @@ std::string scheduler_config::predicts() const {
 }
 int scheduler_config::order() const {
   return is_any_of(class_name, {heun, flow_heun, kdpm2, kdpm2_ancestral}) ? 2 : 1;
-}
-bool scheduler_config::draws_noise() const {
-  return is_sde ||
-         is_any_of(class_name, {ddpm, euler_ancestral, lcm, tcd, consistency, kdpm2_ancestral, sa});
 }
 
 std::vector<std::string_view> scheduler_classes() {

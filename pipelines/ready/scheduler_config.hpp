@@ -3,7 +3,7 @@
 // Its timesteps are counted from 0 there, so that timestep i is the level i + 1 of a table here. A
 // key that would change numbers and is not followed is refused by a sentence with its value. What
 // that library computes was read in its sources, version 0.42.1, and is held to its numbers by
-// tests/python.
+// tests/replay and tests/python.
 #pragma once
 
 #include <limits>
@@ -33,7 +33,6 @@ struct scheduler_config {
   std::optional<double> sigma_min, sigma_max;  ///< of those two grids
   bool rounds_timesteps = false;               ///< theirs
   int solver_order = 1;
-  bool is_sde = false;
   std::string solver_type;
   bool lower_order_final = true, euler_at_final = false;
   double lambda_min_clipped = 0;       ///< -infinity: none
@@ -66,7 +65,6 @@ struct scheduler_config {
   std::string predicts() const;
   /// Evaluations of the network a step.
   int order() const;
-  bool draws_noise() const;
 };
 
 /// The classes that are known.

@@ -137,8 +137,6 @@ void check_options(scheduler_config const& c, scheduler_options const& o) {
 
 // ---- levels
 
-double squared(double a) { return a * a; }
-
 /// A level by its sigma / alpha, and of a flow by sigma.
 level level_by(scheduler_config const& c, double s, double t, bool scaled) {
   double const T = c.num_train_timesteps;
@@ -187,9 +185,11 @@ std::vector<double> solved(std::vector<std::vector<double>> a, std::vector<doubl
   return b;
 }
 
-linear const x_now = sym::x::id, data = sym::x0::id, epsilon = sym::eps::id;
-linear const fresh = symbol_id{sym::word::noise_stream, 0};
-symbol_id kept(int k) { return {sym::word::keep, k}; }
+/// Of even steps, for as many slopes as there are, the newest first.
+constexpr double adams_bashforth[4][4] = {{1},
+                                          {3 / 2.0, -1 / 2.0},
+                                          {23 / 12.0, -16 / 12.0, 5 / 12.0},
+                                          {55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0}};
 
 /// A configuration's steps, one method for each family of schedulers.
 class walk {
@@ -306,7 +306,7 @@ class walk {
     }
   }
   /// Luo et al. 2023, "Latent Consistency Models", Algorithm 3; c_skip and c_out (eq. 9) as in the
-  /// authors' code, of the timestep times 10.
+  /// authors' code, of the timestep times timestep_scaling.
   void lcm_steps() {
     constexpr double sigma_data = 0.5;
     for (std::size_t k = 0; k < n; ++k) {
@@ -356,12 +356,9 @@ class walk {
     };
     // Of the newest `count` outputs, this evaluation's among them.
     auto const multistep = [&](int count, linear const& newest) {
-      constexpr double weights[4][4] = {{1},
-                                        {3 / 2.0, -1 / 2.0},
-                                        {23 / 12.0, -16 / 12.0, 5 / 12.0},
-                                        {55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0}};
-      linear r = weights[count - 1][0] * newest;
-      for (int i = 1; i < count; ++i) r += weights[count - 1][i] * linear(slot(outputs - i));
+      auto const& w = adams_bashforth[count - 1];
+      linear r = w[0] * newest;
+      for (int i = 1; i < count; ++i) r += w[i] * linear(slot(outputs - i));
       return r;
     };
     std::size_t at = 0;  // of the timesteps
@@ -412,13 +409,9 @@ class walk {
   /// Zhang & Chen 2023, "Fast Sampling of Diffusion Models with Exponential Integrator": iPNDM, on
   /// x = alpha x0 + beta eps. Theirs takes x0 for 0 where alpha is.
   void ipndm_steps() {
-    constexpr double weights[4][4] = {{1},
-                                      {3 / 2.0, -1 / 2.0},
-                                      {23 / 12.0, -16 / 12.0, 5 / 12.0},
-                                      {55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0}};
     for (std::size_t k = 0; k < n; ++k) {
       int const past = static_cast<int>(std::min<std::size_t>(outputs_at(k) - 1, 3));
-      auto const& w = weights[past];
+      auto const& w = adams_bashforth[past];
       linear e = w[0] * epsilon;
       for (int i = 1; i <= past; ++i) e += w[i] * linear(symbol_id{sym::word::past_eps, i});
       double const a = alpha(k);
@@ -830,8 +823,8 @@ static std::string in_its_words(std::string what, scheduler_config const& c, std
   for (std::string_view const advice : {"; use ", ": use ", ", use "})
     if (auto const at = what.find(advice); at != std::string::npos) what.erase(at);
   std::string const type = fmt::format("prediction_type = \"{}\"", c.prediction_type);
-  for (std::string const stage :
-       {"predicts::LCM", "predicts::epsilon", "predicts::x0", "predicts::velocity", "predicts::v"})
+  for (std::string const stage : {"predicts::epsilon", "predicts::x0", "predicts::velocity",
+                                  "predicts::edm", "predicts::consistency", "predicts::v"})
     for (auto at = what.find(stage); at != std::string::npos; at = what.find(stage))
       what.replace(at, stage.size(), type);
   return fmt::format(

@@ -327,9 +327,8 @@ class TweedieScheduler:
         """The sample after the evaluation at `timestep`: one kernel. `eta` is DDIMScheduler's, 0
         if it is not given, and TCDScheduler's, 0.3.
 
-        Noise is drawn by `generator`, one or one a sample, as diffusers draws it. Without s_churn,
-        which is not
-        followed, the other three of the Euler schedulers change nothing.
+        Noise is drawn by `generator`, one or one a sample, as diffusers draws it. s_churn is
+        refused: it is not followed here, and without it s_tmin, s_tmax and s_noise change nothing.
         """
         if s_churn != 0:
             raise Error(f"s_churn = {s_churn} was given; expected 0: another one is not followed")
