@@ -53,10 +53,10 @@ inline linear const x_now = sym::x::id, data = sym::x0::id, epsilon = sym::eps::
                     fresh = symbol_id{sym::word::noise_stream, 0};
 inline symbol_id kept(int k) { return {sym::word::keep, k}; }
 
-/// The sampler whose step k is `steps[k]`. A plan of it has as many steps. `entering`: the
-/// deviation of the noise that is added to x before the step from the level of a sigma; empty:
-/// none.
+/// For some levels, by their sigma, the deviation of the noise that is added to x before the step.
 using noise_before = std::vector<std::pair<double, double>>;
+
+/// The sampler whose step k is `steps[k]`. A plan of it has as many steps.
 any_sampler forget_linear_steps(std::vector<linear_step> steps, noise_before entering = {});
 
 }  // namespace tweedie::ready

@@ -600,6 +600,60 @@ BOOST_AUTO_TEST_CASE(times_as_networks_count_them) {
   BOOST_TEST(networks::time_of(networks::time_unit::t_minus_1, {.t = 0, .alpha = 1}) == 0);
 }
 
+// A negative stands in the place of its condition, number for number.
+BOOST_AUTO_TEST_CASE(a_negative_of_another_shape) {
+  folder const in;
+  onnx_file::builder b;
+  b.input("x", onnx_file::f32, {-1, 2}).input("c", onnx_file::f32, {-1, -1});
+  b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  auto const network = written(in("n.onnx"), b,
+                               "predicts = \"v\"\nschedule = \"cosine\"\n[conditions.text]\n"
+                               "input = \"c\"\nnull = \"negative\"\n");
+  auto const pipeline = schedules::cosine{} | predicts::v{} | guidance::classifier_free{.w = 1} |
+                        samplers::ddim{} | network;
+  auto const given =
+      conditions{}.with("text", {{1, 4}, {1, 2, 3, 4}}).with("negative", {{1, 2}, {0, 0}});
+  BOOST_TEST(contains(sentence([&] {
+                        pipeline.sample({.shape = {1, 2}, .steps = 2}, given);
+                      }),
+                      "the condition 'negative' of shape {2} was given beside 'text' of shape {4}, "
+                      "which stands in its place; expected the same shape"));
+  onnx_file::builder whole;
+  whole.input("x", onnx_file::f32, {-1, 2}).input("c", onnx_file::i64, {-1, 1});
+  whole.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  BOOST_TEST(contains(sentence([&] {
+                        written(in("w.onnx"), whole,
+                                "predicts = \"v\"\nschedule = \"cosine\"\n[conditions.text]\n"
+                                "input = \"c\"\nnull = 0.5\n");
+                      }),
+                      "conditions.text.null = 0.5 was given, its input 'c' is i64"));
+}
+
+BOOST_AUTO_TEST_CASE(networks_of_one_description_are_run_alike) {
+  folder const in;
+  written(in("n.onnx"), onnx_file::gaussian(), onnx_file::gaussian_card);
+  auto const described = networks::describe_file(in("n.onnx"));
+  networks::file_network const one{described, {.threads = 1}}, same{described, {.threads = 1}};
+  BOOST_TEST(contains(sentence([&] {
+                        networks::file_network{described, {.threads = 2}};
+                      }),
+                      "another network of the same description was made with other threads"));
+}
+
+// A share of a table is told in its own schedule's times.
+BOOST_AUTO_TEST_CASE(a_share_of_a_table_is_held_against_its_schedule) {
+  folder const in;
+  onnx_file::builder b;
+  b.input("x", onnx_file::f32, {-1, 2}).input("t", onnx_file::f32, {-1});
+  b.node("Add", {"x", "x"}, "out").output("out", {-1, 2});
+  auto const network =
+      written(in("n.onnx"), b, "predicts = \"v\"\nschedule = \"linear\"\ntime = \"t / T\"\n");
+  (schedules::linear{} | predicts::v{} | samplers::ddim{} | network).plan(2);
+  BOOST_TEST(contains(
+      sentence([&] { (schedules::cosine{} | predicts::v{} | samplers::ddim{} | network).plan(2); }),
+      "was trained on the schedule linear"));
+}
+
 // An index on a flow, or a thousand times an index, is a number that no such network has seen.
 BOOST_AUTO_TEST_CASE(times_that_a_schedule_does_not_have) {
   folder const in;

@@ -95,3 +95,30 @@ BOOST_AUTO_TEST_CASE(the_callers_noise_is_asked_for_before_the_first_step_too) {
   plan.sample({.shape = {1, 2}});
   BOOST_TEST(streams.size() == 2u + 2u + 19u);
 }
+
+// Clean samples are noised by the caller's source too, and a run that begins elsewhere than at noise
+// begins at the seed.
+BOOST_AUTO_TEST_CASE(every_start_draws_from_the_seed_on) {
+  auto const network = [](batch const& b) {
+    for (std::size_t r = 0; r < b.rows(); ++r)
+      for (std::size_t e = 0; e < b.elements; ++e) b.out[r * b.pitch + e] = 0;
+  };
+  auto const plan = (schedules::cosine{} | predicts::x0{} | samplers::ancestral{} |
+                     noises::torch_cpu{5} | network)
+                        .plan(4);
+  images const clean{{2, 16}, std::vector<float>(32, 0.5f)};
+  state const s = plan.start_from(clean, {});
+  torch_normals of(5);
+  auto const normals = drawn(of, 32);
+  level const t = plan.levels()[0];
+  for (std::size_t i = 0; i < 32; ++i)
+    BOOST_TEST(std::abs(s.x.data()[i / 16 * s.pitch + i % 16] -
+                        (t.alpha * 0.5 + t.sigma * normals[i])) < 1e-6);
+  auto const run = [&] {
+    state at = plan.start_at(clean, {});
+    while (!plan.finished(at)) plan.advance(at);
+    return take(at).data;
+  };
+  auto const first = run();
+  BOOST_TEST((first == run()));
+}
