@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(every_start_draws_from_the_seed_on) {
                         (t.alpha * 0.5 + t.sigma * normals[i])) < 1e-6);
   auto const run = [&] {
     state at = plan.start_at(clean, {});
-    while (!plan.finished(at)) plan.advance(at);
+    plan.advance(at);  // a last step would leave nothing of the noise
     return take(at).data;
   };
   auto const first = run();
