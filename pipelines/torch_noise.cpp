@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 namespace tweedie {
@@ -54,12 +55,13 @@ namespace noises {
 
 void torch_cpu::operator()(noise_request const& r) const {
   std::scoped_lock const lock(of_->mutex);
-  // A run begins with its start, or at its first evaluation if it was given x_t; before the first
-  // step an evaluation counts as -1.
+  // A run begins with its start, or, where it was given x_t, at what does not come after the last
+  // draw: evaluations follow one another, from -1 (before the first step) on.
+  std::pair<std::int64_t, std::int64_t> now{-1, 0};
   bool const starts = r.stream == start_stream || r.stream == noising_stream;
-  bool const first = starts || r.keys.empty() || r.keys[0].step + 1 <= 1;
-  if (starts || (first && !of_->is_fresh)) of_->normals = torch_normals(seed);
-  of_->is_fresh = first;
+  if (!starts && !r.keys.empty()) now = {static_cast<std::uint32_t>(r.keys[0].step + 1), r.stream};
+  if (starts || now <= of_->last) of_->normals = torch_normals(seed);
+  of_->last = now;
   std::vector<float> all(r.keys.size() * r.elements);
   of_->normals.draw(all);
   for (std::size_t i = 0; i < r.keys.size(); ++i)

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <random>
 #include <span>
+#include <utility>
 
 #include <tweedie/dsl/language/composition.hpp>
 #include <tweedie/pipelines/state.hpp>
@@ -33,7 +34,8 @@ namespace noises {
 
 /// A stage: the noise that diffusers' pipelines draw on the CPU by torch.manual_seed(seed). One
 /// draw for all samples of a batch each time: unlike Philox a sample's noise depends on those
-/// beside it. The start begins at the seed again. Its copies share one generator.
+/// beside it. Each run begins at the seed again. Its copies share one generator: run the plans of
+/// one stage one after another, and each to its end. The seed is the stage's, not the request's.
 struct torch_cpu {
   using kind = kinds::noise;
   std::uint64_t seed;
@@ -45,7 +47,7 @@ struct torch_cpu {
   struct shared {
     std::mutex mutex;
     torch_normals normals;
-    bool is_fresh = true;  ///< nothing was drawn but for the start of a run
+    std::pair<std::int64_t, std::int64_t> last{-1, 0};  ///< the evaluation and stream last drawn
     explicit shared(std::uint64_t s) : normals(s) {}
   };
   std::shared_ptr<shared> of_ = std::make_shared<shared>(seed);
