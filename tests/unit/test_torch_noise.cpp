@@ -96,8 +96,7 @@ BOOST_AUTO_TEST_CASE(the_callers_noise_is_asked_for_before_the_first_step_too) {
   BOOST_TEST(streams.size() == 2u + 2u + 19u);
 }
 
-// Clean samples are noised by the caller's source too, and a run that begins elsewhere than at noise
-// begins at the seed.
+// Clean samples are noised by the caller's source too, and every run draws from the seed on.
 BOOST_AUTO_TEST_CASE(every_start_draws_from_the_seed_on) {
   auto const network = [](batch const& b) {
     for (std::size_t r = 0; r < b.rows(); ++r)
